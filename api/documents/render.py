@@ -1,0 +1,57 @@
+"""One way from facts to a tagged PDF/A-3a, deterministic to the byte.
+
+typst 0.15 ships its own fonts; system fonts are ignored, else two machines would differ.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import TypeAlias
+
+Fact: TypeAlias = "str | int | bool | list[Fact] | dict[str, Fact]"
+
+TEMPLATES = ("rules", "specification", "undertaking", "minutes", "receipt")
+LAYOUT = "layout"
+
+
+def pdf(
+    template: str,
+    facts: Mapping[str, Fact],
+    dated: datetime,
+    attached: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return the document ``template`` filled with ``facts``, dated with the event's instant.
+
+    ``attached`` maps file names to texts (proofs are texts) that travel inside the PDF. Raises
+    ``KeyError`` for an unknown template; texts are shown as they are, never as typst code.
+    """
+    if template not in TEMPLATES:
+        raise KeyError(template)
+    import typst  # 81 MB with its fonts: only where a document is really made
+
+    utc = dated.astimezone(UTC)
+    inputs = {
+        "facts": json.dumps(facts, ensure_ascii=False, sort_keys=True),
+        "attached": json.dumps(dict(attached or {}), ensure_ascii=False, sort_keys=True),
+        "dated": json.dumps([utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second]),
+    }
+    source = source_of(LAYOUT) + "\n" + source_of(template)
+    made = typst.compile(
+        source.encode(),
+        format="pdf",
+        sys_inputs=inputs,
+        ignore_system_fonts=True,
+        pdf_standards=["a-3a"],
+        timestamp=int(utc.timestamp()),
+    )
+    if not isinstance(made, bytes):
+        raise TypeError("a document has one PDF, not a list of pages")
+    return made
+
+
+def source_of(template: str) -> str:
+    """Return the typst text of a template shipped with the product."""
+    return files("api.documents").joinpath("templates", f"{template}.typ").read_text("utf-8")

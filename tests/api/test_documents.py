@@ -1,0 +1,53 @@
+"""Documents are deterministic, tagged, carry their proof, and show texts as texts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from io import BytesIO
+
+import pytest
+from pypdf import PdfReader
+
+from api.documents.render import TEMPLATES, pdf
+
+DATED = datetime(2026, 11, 24, 16, 0, 5, tzinfo=UTC)
+ROWS = [["Acheteur", "Ville de Roubaix #panic() *x* $y$"]]
+FACTS = {
+    "title": "Document",
+    "reference": "2018-1",
+    "notice": "Acte de démonstration.",
+    "object": "Menuiseries",
+    "consultation": ROWS,
+    "deposit": ROWS,
+    "criteria": [["Prix", "60"]],
+    "execution": ROWS,
+    "documents": ["Acte d'engagement"],
+    "company": ROWS,
+    "price": ROWS,
+    "course": ROWS,
+    "opened": [["0f" * 16, "SAS BOUILLON", "3", "17:00:01"]],
+    "closed": [],
+    "proof": ROWS,
+    "mentions": ROWS,
+    "pieces": [["offre/BPU.xlsx", "12 o", "ab" * 32]],
+}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_same_facts_give_the_same_bytes(template: str) -> None:
+    first = pdf(template, FACTS, DATED, {"preuve.tlog-proof": "c2sp.org/tlog-proof@v1\n"})
+    assert first == pdf(template, FACTS, DATED, {"preuve.tlog-proof": "c2sp.org/tlog-proof@v1\n"})
+    reader = PdfReader(BytesIO(first))
+    assert b"<pdfaid:part>3</pdfaid:part>" in first
+    assert reader.attachments["preuve.tlog-proof"][0].startswith(b"c2sp.org/tlog-proof@v1")
+    assert "2018-1" in reader.pages[0].extract_text()
+
+
+def test_a_text_is_never_run_as_code() -> None:
+    text = PdfReader(BytesIO(pdf("rules", FACTS, DATED))).pages[0].extract_text()
+    assert "#panic() *x* $y$" in text
+
+
+def test_an_unknown_template_is_refused() -> None:
+    with pytest.raises(KeyError):
+        pdf("invoice", FACTS, DATED)
