@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import orjson
@@ -27,7 +27,6 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | bool"
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,63}").fullmatch
 _SCALARS: Final = frozenset({str, int, bool})
-_SEQUENCES: Final = frozenset({list, tuple})
 
 
 def encode(value: Mapping[str, Json], *, nfc: bool = False, limit: int | None = None) -> bytes:
@@ -82,21 +81,24 @@ def _check(value: object, level: int, scalar: Callable[[object], None] | None) -
     if type(value) in _SCALARS:
         if scalar is not None:
             scalar(value)
-    elif level > MAX_DEPTH:
+        return
+    if level > MAX_DEPTH:
         raise NotCanonical("depth", f"more than {MAX_DEPTH} levels")
-    elif type(value) is dict:
-        for key, item in value.items():
+    for item in _members(value):
+        if scalar is not None or type(item) not in _SCALARS:
+            _check(item, level + 1, scalar)
+
+
+def _members(value: object) -> Iterable[object]:
+    if type(value) is dict:
+        for key in value:
             if type(key) is not str or not _KEY(key):
                 raise NotCanonical("key", repr(key)[:80])
-            if scalar is not None or type(item) not in _SCALARS:
-                _check(item, level + 1, scalar)
-    elif type(value) in _SEQUENCES:
-        for item in value:  # type: ignore[attr-defined]
-            if scalar is not None or type(item) not in _SCALARS:
-                _check(item, level + 1, scalar)
-    else:
-        rule = {float: "number", type(None): "null"}.get(type(value), "syntax")
-        raise NotCanonical(rule, f"a {type(value).__name__} has no form here")
+        return value.values()
+    if type(value) is list or type(value) is tuple:
+        return value
+    rule = {float: "number", type(None): "null"}.get(type(value), "syntax")
+    raise NotCanonical(rule, f"a {type(value).__name__} has no form here")
 
 
 def _check_scalar(value: object) -> None:
