@@ -1,0 +1,1 @@
+"""The outside of Pli: JSON interface, pages, command line, adapters, and the only wiring."""

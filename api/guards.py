@@ -1,0 +1,173 @@
+"""Guards before any route: body limits, minimum rate, response headers; pure ASGI, no buffering.
+
+Nothing here logs or counts requests: deposit routes leave no trace but events (rule N11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import orjson
+
+from api import errors
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+JSON_LIMIT = 1_048_576
+HEAD_LIMIT = 8 + 65_536
+CHUNK_LIMIT = 1_048_576 + 16
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+HSTS = ("strict-transport-security", "max-age=63072000; includeSubDomains")
+
+
+class ResponseHeaders:
+    """Put the security headers on every response which does not set its own."""
+
+    def __init__(self, app: App, *, secure: bool = False) -> None:
+        self.app = app
+        added = [*HEADERS.items(), *([HSTS] if secure else [])]
+        self.headers = [(name.encode(), value.encode()) for name, value in added]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and complete the headers of its answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def completed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message.get("headers", ())}
+                missing = [(name, value) for name, value in self.headers if name not in present]
+                message = {**message, "headers": [*message.get("headers", ()), *missing]}
+            await send(message)
+
+        await self.app(scope, receive, completed)
+
+
+class BodyGuard:
+    """Cut bodies that are larger than their route reads, or slower than the minimum rate.
+
+    A cut body looks to the route like a lost connection: what it does then (a stall is an event)
+    is one path for both. The answer, if the route gave none, says why.
+    """
+
+    def __init__(
+        self, app: App, *, window_s: float, rate: int, dossier_limit: int, language: str = "fr"
+    ) -> None:
+        self.app = app
+        self.window_s = window_s
+        self.rate = rate
+        self.language = language
+        self.limits: list[tuple[re.Pattern[str], int]] = [
+            (re.compile(r"^/api/v1/transmissions/[^/]+/head$"), HEAD_LIMIT),
+            (re.compile(r"^/api/v1/transmissions/[^/]+/chunks/[^/]+$"), CHUNK_LIMIT),
+            (re.compile(r"^/api/v1/consultations/[^/]+/dossier/files/.+$"), dossier_limit),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on behind a metered ``receive``."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = self._limit(str(scope["path"]))
+        if _declared(scope) > limit:
+            await self._refuse(scope, send, errors.TooLarge("body", limit=limit))
+            return
+        meter = _Meter(receive, limit, self.window_s, self.rate)
+        scope["pli.meter"] = meter
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        await self.app(scope, meter.receive, noted)
+        if meter.refusal is not None and not started:
+            await self._refuse(scope, send, meter.refusal)
+
+    def _limit(self, path: str) -> int:
+        return next((size for pattern, size in self.limits if pattern.match(path)), JSON_LIMIT)
+
+    async def _refuse(self, scope: Scope, send: Send, error: errors.ApiError) -> None:
+        accept = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
+        status, body = errors.problem(error, errors.language_of(accept, self.language))
+        headers = [(b"content-type", errors.MEDIA_TYPE.encode()), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": orjson.dumps(body)})
+
+
+def refusal_of(scope: Scope) -> errors.ApiError | None:
+    """Return why the body of this request was cut, None where it was not."""
+    meter = scope.get("pli.meter")
+    return meter.refusal if isinstance(meter, _Meter) else None
+
+
+class _Meter:
+    """Counts one body; owned by one request's task, shared with nobody."""
+
+    def __init__(self, receive: Receive, limit: int, window_s: float, rate: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._window_s = window_s
+        self._rate = rate
+        self._total = 0
+        self._since = 0
+        self._started: float | None = None
+        self._done = False
+        self.refusal: errors.ApiError | None = None
+
+    async def receive(self) -> Message:
+        """Return the next message; a refused body ends as a lost connection."""
+        if self._done:
+            return await self._receive()
+        if self.refusal is not None:
+            return {"type": "http.disconnect"}
+        clock = asyncio.get_running_loop().time
+        if self._started is None:
+            self._started = clock()
+        left = self._started + self._window_s - clock()
+        try:
+            message = await asyncio.wait_for(self._receive(), max(left, 0.001))
+        except TimeoutError:
+            return self._cut(errors.TooSlow("too slow", rate=self._rate))
+        self._count(len(message.get("body", b"")))
+        self._done = not message.get("more_body", False)
+        if self._total > self._limit:
+            return self._cut(errors.TooLarge("body", limit=self._limit))
+        return message
+
+    def _count(self, size: int) -> None:
+        self._total += size
+        self._since += size
+        if self._since >= self._rate * self._window_s:
+            self._since = 0
+            self._started = None
+
+    def _cut(self, error: errors.ApiError) -> Message:
+        self.refusal = error
+        return {"type": "http.disconnect"}
+
+
+def _declared(scope: Scope) -> int:
+    value = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(value) if value.isdigit() else 0

@@ -1,0 +1,109 @@
+"""The folder of one platform: where each file stands, and who may be there.
+
+``ledger.db ledger.lock views.db private.db accounts.db blobs/ keys/ custodians/<id>/ highwater/
+receipts/ opening/ story.json``
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.accounts import Accounts
+
+
+class HomeError(Exception):
+    """Root of what a folder lacks."""
+
+    code = "home"
+
+
+class HomeAbsent(HomeError):
+    """The folder holds no platform."""
+
+    code = "home.absent"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder}: pli story --home {folder} | pli ledger init --home {folder}")
+        self.folder = str(folder)
+
+
+class HomeExists(HomeError):
+    """The folder holds a platform already; nothing was touched."""
+
+    code = "home.exists"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder))
+        self.folder = str(folder)
+
+
+@dataclass(frozen=True)
+class Home:
+    """The files of a platform by name; nothing is created by naming it."""
+
+    folder: Path
+
+    @property
+    def ledger(self) -> Path:
+        """The append-only log."""
+        return self.folder / "ledger.db"
+
+    @property
+    def lock(self) -> Path:
+        """Held for life by the one process that writes."""
+        return self.folder / "ledger.lock"
+
+    @property
+    def views(self) -> Path:
+        """Read models: derived, always rebuildable."""
+        return self.folder / "views.db"
+
+    @property
+    def private(self) -> Path:
+        """Erasable rows behind the commitments of the log."""
+        return self.folder / "private.db"
+
+    @property
+    def blobs(self) -> Path:
+        """Chunks and files, named by their hash."""
+        return self.folder / "blobs"
+
+    @property
+    def keys(self) -> Path:
+        """Key files of the platform, mode 0600."""
+        return self.folder / "keys"
+
+    @property
+    def custodians(self) -> Path:
+        """One folder of keys and state for each local custodian."""
+        return self.folder / "custodians"
+
+    @property
+    def highwater(self) -> Path:
+        """The last signed checkpoint; a setting puts it on another volume."""
+        return self.folder / "highwater"
+
+    @property
+    def spool(self) -> Path:
+        """Heads and chunk leaves of running transmissions, needed only until they end."""
+        return self.folder / "spool"
+
+    def existing(self) -> Home:
+        """Return this home if it holds a platform, else raise HomeAbsent."""
+        if not self.ledger.is_file():
+            raise HomeAbsent(self.folder)
+        return self
+
+    def create(self) -> Home:
+        """Make the folders of a new platform; refuse a folder that holds one."""
+        if self.ledger.exists():
+            raise HomeExists(self.folder)
+        folders = (self.blobs, self.keys, self.custodians, self.highwater, self.spool)
+        for folder in (self.folder, *folders):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self
+
+    def accounts(self) -> Accounts:
+        """Return the credentials of this home."""
+        return Accounts(self.folder / "accounts.db")

@@ -1,0 +1,82 @@
+"""The published contract: operation ids are function names, every status is documented."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+PROBLEM: dict[str, Any] = {
+    "title": "Problem",
+    "description": "RFC 9457; `type` is the page /problems/<code>; facts stand beside the code.",
+    "type": "object",
+    "required": ["type", "title", "status", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+    },
+    "additionalProperties": True,
+}
+MEANINGS = {
+    304: "Unchanged since the ETag given",
+    400: "The body is no JSON, or a header is missing",
+    401: "No valid token",
+    403: "Your object, not your right",
+    404: "Absent or foreign: the same bytes",
+    405: "Method not allowed",
+    408: "Sent more slowly than the minimum rate",
+    409: "Not in this state",
+    412: "The object changed meanwhile",
+    413: "Larger than a published limit",
+    415: "Unsupported content type",
+    416: "Outside the announced envelope",
+    422: "A form, or a rule, refuses it",
+    500: "Error of the platform",
+    503: "Come again after Retry-After",
+    507: "No room; never a limit of yours",
+}
+Responses = dict[int | str, dict[str, Any]]
+
+
+def refusals(*statuses: int) -> Responses:
+    """Return the documentation of these refusals, beside those which any route can give."""
+    wanted = sorted({*statuses, 500, 503})
+    return {status: _answer(status) for status in wanted}
+
+
+def reads(*statuses: int) -> Responses:
+    """Return the refusals of a route without body."""
+    return refusals(404, 405, 422, *statuses)
+
+
+def writes(*statuses: int) -> Responses:
+    """Return the refusals of a route that changes something."""
+    return refusals(400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 507, *statuses)
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document, made once."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title,
+            version=app.version,
+            description="Consultations, sealed deposits, openings and their proofs.",
+            routes=app.routes,
+        )
+        schemas = made.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = PROBLEM
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+def _answer(status: int) -> dict[str, Any]:
+    if status == 304:
+        return {"description": MEANINGS[304]}
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {"description": MEANINGS[status], "content": content}

@@ -1,0 +1,42 @@
+"""Every setting of a running platform, read once from the environment (``PLI_…``).
+
+Limits of deposits are no settings: they are read from each publication in force (rule N17).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_HOME = Path("var/home")
+
+
+class Settings(BaseSettings):
+    """The settings of one server process; each has a default that works alone."""
+
+    model_config = SettingsConfigDict(env_prefix="PLI_", extra="ignore", frozen=True)
+
+    home: Path = DEFAULT_HOME
+    host: str = "127.0.0.1"
+    port: int = Field(default=8400, ge=1, le=65535)
+    lang: Literal["fr", "en"] = "fr"
+    beat_s: int = Field(default=3600, ge=1)
+    """Seconds between two published checkpoints (``ledger.md`` §2)."""
+    clock_bound_ms: int = Field(default=250, ge=0)
+    """How far the host clock may be off when the kernel does not say (``envelope.md`` 12.1)."""
+    stall_s: int = Field(default=60, ge=1)
+    """A transmission without a byte for so long is stalled (``envelope.md`` §8)."""
+    expire_s: int = Field(default=86_400, ge=1)
+    """A transmission without an end for so long expires (``envelope.md`` §8)."""
+    slow_window_s: int = Field(default=60, ge=1)
+    slow_rate: int = Field(default=1024, ge=0)
+    """Bytes per second that a body must bring over each window, else it is cut."""
+    max_dossier_bytes: int = Field(default=2 * 1024**3, ge=1)
+    """Largest single file of a dossier that a buyer may upload."""
+    reserve_bytes: int = Field(default=64 * 1024**2, ge=0)
+    """Room on disk which no announced transmission may take (T08)."""
+    secure: bool = False
+    """Whether the platform is reached over TLS, so that HSTS is announced."""

@@ -1,0 +1,64 @@
+"""Tokens are kept hashed, end on time, and are refused the same way whatever is wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from api.accounts import Accounts
+from api.errors import LoginRequired
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+ORG = "20009320100016"
+
+
+def counter():
+    state = {"n": 0}
+
+    def draw(size: int) -> bytes:
+        state["n"] += 1
+        return state["n"].to_bytes(size, "big")
+
+    return draw
+
+
+@pytest.fixture
+def accounts(tmp_path: Path):
+    opened = Accounts(tmp_path / "accounts.db")
+    yield opened
+    opened.close()
+
+
+def test_a_token_stands_for_its_account_until_it_expires(accounts: Accounts) -> None:
+    token, made = accounts.create(ORG, "BU", 30, NOW, counter())
+    assert token.startswith("pli_")
+    found = accounts.authenticate(token, NOW + timedelta(days=29, hours=23))
+    assert (found.org, found.role, found.token_id) == (ORG, "BU", made.token_id)
+    with pytest.raises(LoginRequired):
+        accounts.authenticate(token, NOW + timedelta(days=30))
+
+
+def test_a_wrong_or_revoked_token_is_nobody(accounts: Accounts) -> None:
+    token, made = accounts.create(ORG, "CY", 1, NOW, counter())
+    with pytest.raises(LoginRequired):
+        accounts.authenticate(token + "0", NOW)
+    accounts.revoke(made.token_id)
+    with pytest.raises(LoginRequired):
+        accounts.authenticate(token, NOW)
+
+
+def test_the_secret_is_not_kept(accounts: Accounts, tmp_path: Path) -> None:
+    token, _ = accounts.create(ORG, "CY", 1, NOW, counter())
+    accounts.close()
+    held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert token.encode() not in held
+    assert token[4:].encode() not in held
+
+
+def test_a_grant_waits_until_the_ledger_holds_it(accounts: Accounts) -> None:
+    _, made = accounts.create(ORG, "BU", 1, NOW, counter())
+    assert [row.token_id for row in accounts.pending()] == [made.token_id]
+    accounts.granted(made.token_id)
+    assert accounts.pending() == []
