@@ -1,0 +1,78 @@
+"""Events of buyers and of economic operators (domain.md §4.1, §4.2)."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+from domain.aggregate import Event
+
+
+class BuyerKind(StrEnum):
+    """What a public buyer is."""
+
+    STATE = "STATE"
+    REGION = "REGION"
+    DEPARTMENT = "DEPARTMENT"
+    EPCI = "EPCI"
+    COMMUNE = "COMMUNE"
+    HOSPITAL = "HOSPITAL"
+    HOUSING = "HOUSING"
+    OTHER = "OTHER"
+
+
+class SizeClass(StrEnum):
+    """Size of a company: the statistics need it, no rule does."""
+
+    TPE = "TPE"
+    PME = "PME"
+    ETI = "ETI"
+    GE = "GE"
+    UNKNOWN = "UNKNOWN"
+
+
+class BuyerRegistered(Event, kind="BuyerRegistered"):
+    """A public buyer has an account."""
+
+    siret: str
+    name: str
+    buyer_kind: BuyerKind
+    population: int | None = None
+    department: str | None = None
+    region: str | None = None
+
+
+class RoleGranted(Event, kind="RoleGranted"):
+    """A person holds a role from one date to another, both included."""
+
+    person: str
+    role: str
+    scope: str
+    valid_from: date
+    valid_to: date | None = None
+
+
+class RoleRevoked(Event, kind="RoleRevoked"):
+    """A person no longer holds a role."""
+
+    person: str
+    role: str
+    reason: str
+
+
+class OperatorRegistered(Event, kind="OperatorRegistered"):
+    """A company has an account; one account serves all buyers."""
+
+    name: str
+    size_class: SizeClass
+    size_source: str
+    siret: str | None = None
+    foreign_id: str | None = None
+    region: str | None = None
+
+
+class RepresentativeAdded(Event, kind="RepresentativeAdded"):
+    """A person may act for the company."""
+
+    person: str
+    scope: str

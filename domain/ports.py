@@ -1,0 +1,300 @@
+"""What the domain needs from outside: every clock, store, secret and chance enters here (H1).
+
+``Desk`` is the bundle which every command receives; ``api/wiring.py`` builds it. An adapter
+satisfies a port by its shape alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol, TypeVar
+
+from domain.aggregate import Actor, Aggregate, Meta
+from domain.clock import Reading
+from domain.errors import ClockWentBack, DomainError
+from domain.law import Law
+from domain.plain import digest
+
+A = TypeVar("A", bound=Aggregate)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who calls: organisation (SIRET), two-letter role, person, how they were authenticated."""
+
+    org: str
+    role: str
+    person: str
+    auth: str
+
+
+@dataclass(frozen=True)
+class Act:
+    """One call: its id makes it repeatable, its correlation ties it to one need."""
+
+    command_id: str
+    principal: Principal
+    correlation: str
+
+    def part(self, name: str) -> Act:
+        """Return the act of one save among several of the same call."""
+        return Act(f"{self.command_id}/{name}", self.principal, self.correlation)
+
+
+class Recorded(Protocol):
+    """Where the events of a command stand in the ledger."""
+
+    @property
+    def first(self) -> int:
+        """Position of the first event."""
+
+    @property
+    def count(self) -> int:
+        """Number of events, at contiguous positions."""
+
+    @property
+    def repeated(self) -> bool:
+        """Whether the command was known already and nothing was written now."""
+
+
+class Files(Protocol):
+    """The ledger, as the domain sees it."""
+
+    def find(self, kind: type[A], stream: str) -> A | None:
+        """Return the aggregate rebuilt from its stream, None if the stream is empty."""
+
+    def known(self, command: str, digest: bytes) -> Recorded | None:
+        """Return the record of this command; other digest: ``command.reused`` is raised."""
+
+    def save(
+        self,
+        command: str,
+        digest: bytes,
+        changed: Sequence[Aggregate],
+        expect: Mapping[str, int] = ...,
+    ) -> Recorded:
+        """Write all pending events at once, durably; ``expect``: streams that must not move."""
+
+
+class Clock(Protocol):
+    """Time as an interval (envelope.md §12)."""
+
+    def now(self) -> Reading:
+        """Return a reading which the quorum and the step check accepted."""
+
+
+class Rng(Protocol):
+    """Random bytes of the system."""
+
+    def bytes(self, count: int) -> bytes:
+        """Return this many random bytes."""
+
+
+class Subjects(Protocol):
+    """Personal data outside the ledger: commitments, and the blinded tags of bidders."""
+
+    def remember(self, field: str, value: str, subject: str) -> str:
+        """Store a value under a subject's key, durably; return its commitment, 64 hex."""
+
+    def reveal(self, commitment: str) -> str | None:
+        """Return the value of a commitment, None if it was erased."""
+
+    def bidder_tag(self, consultation: str, operator: str) -> str:
+        """Return the tag of an operator such as ``siret:…`` in one consultation, 64 hex."""
+
+    def operator_of(self, consultation: str, tag: str) -> str:
+        """Return the operator behind a tag; asked at opening only."""
+
+
+@dataclass(frozen=True)
+class Tip:
+    """A deposit's stream as the ledger holds it: positions by version, leaf of the last entry."""
+
+    stream: str
+    positions: tuple[int, ...]
+    leaf: str
+
+
+class Register(Protocol):
+    """Which streams belong together, read from the ledger up to its very last save."""
+
+    def deposits(self, consultation: str) -> Sequence[Tip]:
+        """Return every deposit of a consultation, late ones too, by their first position."""
+
+    def assigned(self, digest: str) -> str | None:
+        """Return the consultation to which this keyset was assigned."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A checkpoint: size and root (64 hex), who cosigned it, hash of its time stamp."""
+
+    size: int
+    root: str
+    witnesses: tuple[str, ...] = ()
+    token_hash: str | None = None
+
+
+class Heads(Protocol):
+    """Checkpoints of the ledger."""
+
+    def covering(self, position: int) -> Head:
+        """Return an internal checkpoint that covers this position, waiting for it."""
+
+    def published_covering(self, stream: str, version: int) -> Head | None:
+        """Return the first published, witnessed checkpoint covering an entry, None if none yet."""
+
+
+class Turns(Protocol):
+    """One at a time: who seals, withdraws or closes in one consultation."""
+
+    def hold(self, consultation: str) -> AbstractContextManager[None]:
+        """Hold the turn of a consultation for the length of a ``with`` block."""
+
+
+class Vault(Protocol):
+    """Stored envelopes and, after the opening, their plaintext."""
+
+    def reserve(self, transmission: str, size: int) -> bool:
+        """Keep room for this many bytes; False: there is none."""
+
+    def sealed(self, deposit: str) -> AbstractContextManager[BinaryIO] | None:
+        """Return the stored file ``.pli``, seekable; None: bytes are missing on every copy."""
+
+    def plaintext(self, deposit: str) -> AbstractContextManager[BinaryIO]:
+        """Return a readable, writable place, published only when the block ends without error."""
+
+    def keep_partials(self, deposit: str, partials: Mapping[int, bytes]) -> None:
+        """Store the custodians' answers, by index, beside the envelope, durably."""
+
+
+@dataclass(frozen=True)
+class CustodianIdentity:
+    """A custodian: name, organisation, public signing and box keys (64 hex each)."""
+
+    custodian: str
+    organisation: str
+    sign_hex: str
+    box_hex: str
+
+
+class CustodyComplaint(DomainError):
+    """A custodian names another in a ceremony; raised by the port ``Custodians``."""
+
+    code = "ceremony.complaint"
+
+    def __init__(self, index: int, against: int, reason: str, sig: str) -> None:
+        self.index, self.against, self.reason, self.sig = index, against, reason, sig
+        self.text = "custodian {index} complains against {against}: {reason}"
+        self.__post_init__()
+
+
+class CustodianRefusal(DomainError):
+    """A custodian's own, signed refusal; raised by the port ``Custodians``."""
+
+    code = "custodian.refused"
+
+    def __init__(self, custodian: str, reason: str, sig: str) -> None:
+        self.custodian, self.reason, self.sig = custodian, reason, sig
+        self.text = "custodian {custodian} refuses: {reason}"
+        self.__post_init__()
+
+
+class CustodianSilent(DomainError):
+    """A custodian did not answer in time; raised by the port ``Custodians``."""
+
+    code = "custodian.silent"
+
+    def __init__(self, custodian: str) -> None:
+        self.custodian = custodian
+        self.text = "custodian {custodian} does not answer"
+        self.__post_init__()
+
+
+class Custodians(Protocol):
+    """The holders of shares; each judges by itself (envelope.md §10)."""
+
+    def roster(self) -> tuple[CustodianIdentity, ...]:
+        """Return the custodians of this installation."""
+
+    def round1(self, ceremony: str, custodian: str) -> dict[str, Any]:
+        """Return the round-1 message of envelope.md 2.2."""
+
+    def round2(self, ceremony: str, custodian: str) -> dict[str, Any]:
+        """Return the round-2 message of envelope.md 2.3."""
+
+    def confirm(self, ceremony: str, custodian: str) -> dict[str, Any]:
+        """Return index, digest and sig of 2.4, or raise ``CustodyComplaint``."""
+
+    def alive(self, digest: str, custodian: str) -> tuple[str, str]:
+        """Return nonce and proof of life of 2.7, in hex."""
+
+    def retire(self, digest: str, custodian: str) -> str:
+        """Erase the share and return the signed statement, in hex."""
+
+    def partial(  # noqa: PLR0913, PLR0917 - the facts of one answer
+        self, consultation: str, lot: str, deposit: str, plan_no: int, head: bytes, custodian: str
+    ) -> bytes:
+        """Return the 96 bytes of §4, or raise ``CustodianRefusal`` or ``CustodianSilent``."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Everything a command works with."""
+
+    files: Files
+    clock: Clock
+    rng: Rng
+    subjects: Subjects
+    register: Register
+    heads: Heads
+    turns: Turns
+    vault: Vault
+    custodians: Custodians
+    law: Law
+    platform: str
+    origin: str
+
+    def earlier(self, act: Act, command: object) -> Recorded | None:
+        """Return the record of the same act, before any rule is applied."""
+        return self.files.known(act.command_id, self.digest(act, command))
+
+    def reading(self, *loaded: Aggregate) -> Reading:
+        """Read the clock; a reading wholly before what these files already hold is refused."""
+        now = self.clock.now()
+        floor = max((each.floor for each in loaded), default=now.earliest)
+        if now.latest < floor:
+            raise ClockWentBack(now.latest, floor)
+        return now
+
+    def meta(self, act: Act, now: Reading, tenant: str) -> Meta:
+        """Return the metadata of the events of this act."""
+        caller = act.principal
+        person = self.subjects.remember("person", caller.person, caller.person)
+        return Meta(
+            actor=Actor(person, caller.org, caller.role, caller.auth),
+            tenant=tenant,
+            command=act.command_id,
+            correlation=act.correlation,
+            occurred_at=now.latest,
+            clock=now,
+            rulebook=self.law.version,
+        )
+
+    def save(
+        self,
+        act: Act,
+        command: object,
+        changed: Sequence[Aggregate],
+        expect: Mapping[str, int] | None = None,
+    ) -> Recorded:
+        """Write the pending events of these aggregates as the outcome of the command."""
+        return self.files.save(
+            act.command_id, self.digest(act, command), changed, {} if expect is None else expect
+        )
+
+    def digest(self, act: Act, command: object) -> bytes:
+        """Return what binds a command id to its body and its caller."""
+        return digest(command, org=act.principal.org, role=act.principal.role)

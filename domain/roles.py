@@ -1,0 +1,50 @@
+"""Who may do what: the table of domain.md §5 as data."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from domain.errors import NotAllowed, RoleNotAdministered
+
+FORBIDDEN_TOGETHER = {"PA": frozenset({"BU", "CU", "CO", "SI"})}
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The acts with the roles that may do them, and who administers which role."""
+
+    titles: Mapping[str, Mapping[str, str]]
+    acts: Mapping[str, Mapping[str, str]]
+    administers: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def parse(cls, text: str) -> Roles:
+        """Read the table; an unknown role in it is refused."""
+        table = tomllib.loads(text)
+        titles = table["role"]
+        acts = {row["name"]: dict(row["may"]) for row in table["act"]}
+        administers = {role: frozenset(given) for role, given in table["administers"].items()}
+        used = {role for may in acts.values() for role in may}
+        used |= set(administers) | {role for given in administers.values() for role in given}
+        if used - set(titles):
+            raise ValueError(f"unknown roles: {sorted(used - set(titles))}")
+        return cls(titles, acts, administers)
+
+    def require(self, role: str, act: str) -> str:
+        """Return the mark of this role for an act (Y, d, o…), else ``role.not-allowed``."""
+        mark = self.acts[act].get(role)
+        if mark is None:
+            raise NotAllowed(role, act)
+        return mark
+
+    def require_administers(self, granter: str, role: str) -> None:
+        """Return quietly if the granter administers the role."""
+        if role not in self.administers.get(granter, frozenset()):
+            raise RoleNotAdministered(granter, role)
+
+
+def incompatible(role: str, held: str) -> bool:
+    """Say whether one person may never hold both roles."""
+    return held in FORBIDDEN_TOGETHER.get(role, ()) or role in FORBIDDEN_TOGETHER.get(held, ())
