@@ -165,3 +165,56 @@ class BlindingRefused(CryptoError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"commitment: {reason}")
         self.reason = reason
+
+
+class PathRefused(CryptoError):
+    """Text that is not the path of a tile or bundle."""
+
+    code = "path"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path[:80]!r} is not the path of a tile or bundle")
+        self.path = path
+
+
+class TileRefused(CryptoError):
+    """A tile of another length than its width says."""
+
+    code = "tile"
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__(f"a tile of {width} hashes has {32 * width} bytes, not {length}")
+        self.length = length
+        self.width = width
+
+
+class BundleRefused(CryptoError):
+    """An entry bundle that is cut, or that holds more than its entries."""
+
+    code = "bundle"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"entry bundle: {reason}")
+        self.reason = reason
+
+
+class TileMissing(CryptoError):
+    """A file that a log of this size must serve and does not."""
+
+    code = "missing"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is missing")
+        self.path = path
+
+
+class WitnessAnswer(CryptoError):
+    """An answer of a witness that is not a valid cosignature of what was sent."""
+
+    code = "witness"
+
+    def __init__(self, witness: str, status: int, reason: str) -> None:
+        super().__init__(f"witness {witness!r} answered {status}: {reason}")
+        self.witness = witness
+        self.status = status
+        self.reason = reason

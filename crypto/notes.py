@@ -62,6 +62,10 @@ class SignatureLine:
     key_id: bytes
     signature: bytes
 
+    def __str__(self) -> str:
+        """Return the line, without newline."""
+        return f"— {self.name} {write_base64(self.key_id + self.signature)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -120,8 +124,13 @@ def text(checkpoint: Checkpoint) -> str:
 
 
 def note(checkpoint: Checkpoint, lines: Sequence[str]) -> bytes:
-    """Return the note of a checkpoint under the given signature lines."""
-    return (text(checkpoint) + "\n" + "".join(f"{line}\n" for line in lines)).encode()
+    """Return the note of a checkpoint above the given signature lines."""
+    return join_note(text(checkpoint), lines)
+
+
+def join_note(note_text: str, lines: Sequence[str]) -> bytes:
+    """Return the note of a signed text above the given signature lines."""
+    return (note_text + "\n" + "".join(f"{line}\n" for line in lines)).encode()
 
 
 def sign(checkpoint: Checkpoint, name: str, seed: bytes) -> str:
@@ -230,7 +239,7 @@ def _parse_line(line: str) -> SignatureLine:
 
 
 def _line(key: VerifierKey, signature: bytes) -> str:
-    return f"— {key.name} {write_base64(key.key_id + signature)}"
+    return str(SignatureLine(key.name, key.key_id, signature))
 
 
 def _cosigned(note_text: str, time: int) -> bytes:
