@@ -15,7 +15,8 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from importlib.resources import files
 from typing import TypeAlias
 
-from domain.identifiers import Siret
+from domain.errors import BadSiret
+from domain.identifiers import check_siret
 
 Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
 LARGEST = Decimal(10) ** 10
@@ -201,12 +202,9 @@ def company(value: Value, name: str) -> Company | None:
         return None
     siret = re.sub(r"\s", "", trimmed(value.get("id")))
     try:
-        Siret(siret)
-    except Exception as refused:
-        if getattr(refused, "code", None) is None:
-            raise
+        return Company(check_siret(siret), trimmed(value.get(name)) or siret)
+    except BadSiret:
         return None
-    return Company(siret, trimmed(value.get(name)) or siret)
 
 
 def holders_of(value: Value) -> Iterable[Company]:

@@ -30,7 +30,9 @@ def test_locks_carry_hashes_and_no_address() -> None:
         pins = re.findall(r"^[a-z0-9][\w.\-]*==", text, re.MULTILINE)
         assert len(pins) <= text.count("--hash=sha256:"), lock.name
     npm = json.loads((ROOT / "frontend" / "package-lock.json").read_text())
-    assert "://" not in json.dumps([package.get("resolved") for package in npm["packages"].values()])
+    assert "://" not in json.dumps(
+        [package.get("resolved") for package in npm["packages"].values()]
+    )
 
 
 def test_no_installed_distribution_owns_one_of_our_names() -> None:
@@ -81,7 +83,9 @@ def test_nothing_of_the_shared_data_is_committed() -> None:
     shared = ROOT.parent / "shared" / "data"
     if not shared.is_dir():
         pytest.skip("../shared/data is absent: its files cannot be compared with ours")
-    theirs = {path.name for path in shared.rglob("*") if path.is_file() and path.stat().st_size > 200}
+    theirs = {
+        path.name for path in shared.rglob("*") if path.is_file() and path.stat().st_size > 200
+    }
     ours = {path.name for path in tracked()} - {"LICENSE"}
     assert not theirs & ours
 
