@@ -115,7 +115,8 @@ def _members(value: object) -> Collection[object]:
 def _check_keys(keys: tuple[object, ...]) -> None:
     for key in keys:
         if type(key) is not str or not _KEY(key):
-            raise NotCanonical("key", repr(key)[:80])
+            shown = repr(key)[:80] if type(key) is str else f"a {type(key).__name__}"
+            raise NotCanonical("key", shown)
 
 
 # Entries of one kind have the same keys: a third of the time of a whole check is saved. Refusals

@@ -77,13 +77,11 @@ class _Reader:
             self._expect(",")
 
     def _key(self) -> None:
-        start = self._at
-        if not self._text.startswith('"', start):
-            raise self._unexpected("a key")
-        self._string()
-        if not _KEY.fullmatch(self._text, start, self._at):
-            self._at = start
-            raise self._refusal("key")
+        found = _KEY.match(self._text, self._at)
+        if found is None:
+            quoted = self._text.startswith('"', self._at)
+            raise self._refusal("key") if quoted else self._unexpected("a key")
+        self._at = found.end()
         self._expect(":")
 
     def _string(self) -> None:

@@ -1,0 +1,93 @@
+"""The rules between entries: genesis, the chain of each stream, and time (`ledger.md` §2).
+
+A stream's entry names the leaf of the one before it, and the first one names entry 0, so no stream
+moves to another log. `at` never goes back within a stream, and stands never more than 10 s behind
+the largest `at` above it: that bounds back-dating by whoever has the log's key.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from ledger.entry import Entry
+
+FORMAT: Final = "pli-entry/1"
+GUARD: Final = timedelta(seconds=10)
+NO_ENTRY: Final = "0" * 64
+
+
+class Tip(NamedTuple):
+    """The last entry of a stream."""
+
+    version: int
+    leaf: str
+    at: str
+
+
+class Fault(NamedTuple):
+    """A broken rule: genesis, chain or time."""
+
+    code: str
+    detail: str
+
+
+class Chains:
+    """Follows the entries of one log in order and tells which of them break a rule."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self._genesis = NO_ENTRY
+        self._tips: dict[str, Tip] = {}
+        self._latest = ""
+
+    @property
+    def streams(self) -> int:
+        """Number of streams seen."""
+        return len(self._tips)
+
+    def follow(self, position: int, entry: Entry, leaf: bytes) -> list[Fault]:
+        """Take the next entry and return the rules it breaks.
+
+        The entry counts as the last of its stream even then: one fault is reported once.
+        """
+        faults = []
+        tip = self._tips.get(entry.stream)
+        if position == 0:
+            faults += _genesis_faults(entry, self._origin)
+            self._genesis = leaf.hex()
+        elif tip is None:
+            faults += _link_faults(entry, Tip(0, self._genesis, ""))
+        else:
+            faults += _link_faults(entry, tip)
+        if entry.at >= self._latest:
+            self._latest = entry.at
+        elif _instant(self._latest) - _instant(entry.at) > GUARD:
+            faults.append(Fault("time", f"{entry.at} is far behind {self._latest}"))
+        self._tips[entry.stream] = Tip(entry.version, leaf.hex(), entry.at)
+        return faults
+
+
+def _genesis_faults(entry: Entry, origin: str) -> list[Fault]:
+    found = (entry.stream, entry.version, entry.kind, entry.prev)
+    if found != ("log", 1, "LogCreated", NO_ENTRY):
+        return [Fault("genesis", f"entry 0 is {entry.kind} {entry.version} of {entry.stream}")]
+    named = (entry.data.get("format"), entry.data.get("origin"))
+    if named != (FORMAT, origin):
+        return [Fault("genesis", f"entry 0 belongs to {named[1]!r} in format {named[0]!r}")]
+    return []
+
+
+def _link_faults(entry: Entry, tip: Tip) -> list[Fault]:
+    faults = []
+    if entry.version != tip.version + 1:
+        faults.append(Fault("chain", f"version {entry.version} follows {tip.version}"))
+    if entry.prev != tip.leaf:
+        faults.append(Fault("chain", f"it links to {entry.prev}, not to {tip.leaf}"))
+    if entry.at < tip.at:
+        faults.append(Fault("time", f"{entry.at} follows {tip.at} in its stream"))
+    return faults
+
+
+def _instant(at: str) -> datetime:
+    return datetime.fromisoformat(at)

@@ -1,0 +1,205 @@
+"""Is a log what its checkpoint says? Checks 1–4 of `ledger.md` §10 over the files of a log.
+
+1. The checkpoint under the policy; a pin larger than it, or of another origin, refuses.
+2. Every entry: profile, fields, genesis, chains, time.
+3. Every leaf and tile recomputed from entries and compared byte for byte.
+4. Recomputed root = signed root; root at the pin's size = the pin's.
+
+The first finding is named and all are counted: a report that stops at one fault says nothing about
+its extent. Nothing is kept between runs, so a run that was stopped is simply run again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from crypto import merkle
+from crypto.errors import CryptoError
+from crypto.log_errors import BundleRefused, TileMissing, TileRefused
+from crypto.notes import Checkpoint
+from crypto.policies import Policy
+from ledger.chains import Chains
+from ledger.entry import parse
+from ledger.errors import EntryRefused, LedgerError
+from ledger.exported import LogFiles, read_checkpoint, read_entries
+from ledger.proofs import read_tile_or_full
+from ledger.rising_tree import RisingTree
+from ledger.tiles import ENTRIES, TILE_WIDTH, TilePath, tile_at
+
+_KEPT: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault: the rule it breaks and, where an entry breaks it, which one."""
+
+    code: str
+    detail: str
+    position: int | None = None
+    stream: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLog:
+    """A log all of whose entries, chains and tiles are what its verified checkpoint says."""
+
+    checkpoint: Checkpoint
+    cosignatures: Mapping[str, int]
+    streams: int
+    pins: tuple[Checkpoint, ...]
+
+
+class LogUnsound(LedgerError):
+    """A log with at least one finding; `counts` has all of them by code."""
+
+    code = "log.unsound"
+
+    def __init__(self, findings: Sequence[Finding], counts: Mapping[str, int]) -> None:
+        self.first = findings[0]
+        self.findings = tuple(findings)
+        self.counts = dict(counts)
+        self.total = sum(counts.values())
+        place = "" if self.first.position is None else f" at position {self.first.position}"
+        what = f"first {self.first.code}{place}: {self.first.detail}"
+        super().__init__(f"{self.total} findings, {what}")
+
+
+def fsck(
+    files: LogFiles,
+    policy: Policy,
+    pins: Sequence[bytes] = (),
+    progress: Callable[[int], None] = lambda entries: None,
+) -> SoundLog:
+    """Return the log once it is proven sound, else raise LogUnsound."""
+    report = Findings()
+    # 1 without a believed checkpoint nothing else can be judged
+    try:
+        verified = policy.verify(read_checkpoint(files))
+        pinned = [policy.log_alone().verify(pin).checkpoint for pin in pins]
+    except CryptoError as error:
+        report.add(Finding(error.code, str(error)))
+        raise report.refusal() from error
+    checkpoint = verified.checkpoint
+    older = [pin for pin in pinned if _is_older(pin, checkpoint, report)]
+    # 2, 3, 4
+    inspection = _Inspection(files, checkpoint, older, report)
+    for n in range(-(-checkpoint.size // TILE_WIDTH)):
+        if not inspection.take_bundle(n):
+            break
+        progress(inspection.tree.size)
+    else:
+        inspection.finish()
+    if report.counts:
+        raise report.refusal()
+    return SoundLog(checkpoint, verified.cosignatures, inspection.chains.streams, tuple(pinned))
+
+
+@dataclass(slots=True)
+class Findings:
+    """Findings in order; all are counted, the first thousand are kept."""
+
+    kept: list[Finding] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, finding: Finding) -> None:
+        """Count one more."""
+        self.counts[finding.code] += 1
+        if len(self.kept) < _KEPT:
+            self.kept.append(finding)
+
+    def refusal(self) -> LogUnsound:
+        """Return what is raised when something was found."""
+        return LogUnsound(self.kept, self.counts)
+
+
+def _is_older(pin: Checkpoint, checkpoint: Checkpoint, report: Findings) -> bool:
+    if pin.origin != checkpoint.origin:
+        report.add(Finding("pin", f"the pin is of {pin.origin}, the log is {checkpoint.origin}"))
+    elif pin.size > checkpoint.size:
+        report.add(Finding("pin", f"the pin has size {pin.size}, the log {checkpoint.size}"))
+    else:
+        return True
+    return False
+
+
+class _Inspection:
+    """One pass over the bundles of a log, in order."""
+
+    def __init__(
+        self,
+        files: LogFiles,
+        checkpoint: Checkpoint,
+        pins: Sequence[Checkpoint],
+        report: Findings,
+    ) -> None:
+        self.tree = RisingTree()
+        self.chains = Chains(checkpoint.origin)
+        self._files = files
+        self._checkpoint = checkpoint
+        self._pins = pins
+        self._report = report
+
+    def take_bundle(self, n: int) -> bool:
+        """Check one bundle and its leaf tile; False where neither tells the leaves."""
+        start = n * TILE_WIDTH
+        size = self._checkpoint.size
+        stored = self._tile(tile_at(0, n, size))
+        try:
+            entries = read_entries(self._files, tile_at(ENTRIES, n, size))
+        except (TileMissing, BundleRefused) as error:
+            self._report.add(Finding(error.code, str(error), start))
+            leaves = stored
+        else:
+            leaves = [merkle.leaf_hash(entry) for entry in entries]
+            self._entries(start, entries, leaves)
+            self._compare(tile_at(0, n, size), leaves, stored)
+        if leaves is None:
+            return False
+        for pin in self._pins:
+            if start < pin.size <= start + len(leaves):
+                self._pin_root(pin, leaves[: pin.size - start])
+        for level, number, hashes in self.tree.grow(leaves):
+            path = TilePath(level, number)
+            self._compare(path, hashes, self._tile(path))
+        return True
+
+    def finish(self) -> None:
+        """Check the partial tiles above the leaves, and the root."""
+        for level, number, hashes in self.tree.partial_tiles():
+            path = TilePath(level, number, len(hashes))
+            self._compare(path, hashes, self._tile(path))
+        if self.tree.root() != self._checkpoint.root:
+            self._report.add(Finding("root", "the entries do not lead to the signed root"))
+
+    def _entries(self, start: int, entries: Sequence[bytes], leaves: Sequence[bytes]) -> None:
+        for position, (data, leaf) in enumerate(zip(entries, leaves, strict=True), start):
+            try:
+                entry = parse(data)
+            except EntryRefused as error:
+                self._report.add(Finding(error.code, str(error), position))
+                continue
+            for code, detail in self.chains.follow(position, entry, leaf):
+                self._report.add(Finding(code, detail, position, entry.stream, entry.version))
+
+    def _tile(self, path: TilePath) -> list[bytes] | None:
+        try:
+            return read_tile_or_full(path, lambda wanted: self._files.read(str(wanted)))
+        except (TileMissing, TileRefused) as error:
+            self._report.add(Finding(error.code, str(error)))
+            return None
+
+    def _compare(
+        self, path: TilePath, computed: Sequence[bytes], stored: Sequence[bytes] | None
+    ) -> None:
+        if stored is not None and stored != computed:
+            place = next(i for i, (a, b) in enumerate(zip(computed, stored, strict=True)) if a != b)
+            position = (path.n * TILE_WIDTH + place) << (8 * path.level)
+            self._report.add(Finding("tile", f"{path} is not the tile of its entries", position))
+
+    def _pin_root(self, pin: Checkpoint, leaves: Sequence[bytes]) -> None:
+        if self.tree.root(leaves) != pin.root:
+            self._report.add(Finding("pin", f"the log has another root at size {pin.size}"))
