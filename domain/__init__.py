@@ -1,0 +1,1 @@
+"""What the law allows: aggregates, events, rules as data, commands; no store, web or format."""

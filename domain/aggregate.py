@@ -58,11 +58,23 @@ class Stamp(TypedDict):
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-class Event(CanMutateAggregate[str]):
-    """A fact of one stream. ``timestamp`` is the latest of the command's clock reading."""
+class _Fact(CanMutateAggregate[str]):
+    """Makes every subclass a frozen dataclass and registers its kind, which must be new."""
 
-    TOPIC: ClassVar[str]
+    TOPIC: ClassVar[str] = ""
     class_version: ClassVar[int] = 1
+
+    def __init_subclass__(cls, *, kind: str) -> None:
+        """Give the class its kind, the name under which the ledger keeps it for ever."""
+        super().__init_subclass__()
+        dataclass(frozen=True, kw_only=True)(cls)
+        if kind:
+            cls.TOPIC = kind
+            register_topic(kind, cls)
+
+
+class Event(_Fact, kind=""):
+    """A fact of one stream. ``timestamp`` is the latest of the command's clock reading."""
 
     originator_id: str
     originator_version: int
@@ -70,14 +82,11 @@ class Event(CanMutateAggregate[str]):
     meta: Meta
 
     def __init_subclass__(cls, *, kind: str) -> None:
-        """Make the subclass a frozen dataclass and register its kind, which must be new."""
-        super().__init_subclass__()
-        cls.TOPIC = kind
-        dataclass(frozen=True, kw_only=True)(cls)
-        register_topic(kind, cls)
+        """List the kind."""
+        super().__init_subclass__(kind=kind)
         KINDS[kind] = cls
 
-    def mutate(self, aggregate: Any) -> Any:  # the library's own signature is as wide
+    def mutate(self, aggregate: Any) -> Any:  # noqa: ANN401 - the library's own signature
         """Apply this event to its aggregate, made blank if this event is its first."""
         if aggregate is None:
             prefix = self.originator_id.partition("/")[0]
@@ -86,7 +95,7 @@ class Event(CanMutateAggregate[str]):
             aggregate._created_on = self.timestamp
         return super().mutate(aggregate)
 
-    def apply(self, aggregate: Any) -> None:
+    def apply(self, aggregate: Any) -> None:  # noqa: ANN401 - the library's own signature
         """Let the aggregate fold this event into its state."""
         aggregate.fold(self)
 

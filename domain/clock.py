@@ -95,7 +95,7 @@ def step_check(
     return max(reading[0], previous[0]), max(reading[1], previous[0])
 
 
-def rule_verdicts(
+def rule_verdicts(  # noqa: PLR0913 - the six facts of envelope.md 12.3
     *,
     deadline: Instant,
     opens: Instant,
@@ -126,10 +126,10 @@ def rule_verdicts(
 
 def legal_instant(local: str, zone: str) -> datetime:
     """Return the UTC instant of a local text in whole minutes that occurs exactly once (T4)."""
+    if not LOCAL.fullmatch(local):
+        raise BadCalendarForm(local, zone)
     try:
         place = ZoneInfo(zone)
-        if not LOCAL.fullmatch(local):
-            raise ValueError(local)
         wall = datetime.fromisoformat(local)
         instants = {wall.replace(tzinfo=place, fold=fold).astimezone(UTC) for fold in (0, 1)}
     except (ValueError, OSError, OverflowError, ZoneInfoNotFoundError) as refused:
@@ -148,6 +148,7 @@ class LegalHour:
     zone: str | None = None
 
     def __post_init__(self) -> None:
+        """Refuse fractions of a second, and a local text that means another instant."""
         if self.at.utcoffset() != timedelta(0) or self.at.microsecond:
             raise BadCalendarForm(self.at.isoformat(), self.zone or "UTC")
         if (self.local is None) != (self.zone is None):

@@ -17,6 +17,7 @@ class DomainError(Exception):
     text = "refused"
 
     def __post_init__(self) -> None:
+        """Make the message from the facts."""
         super().__init__(self.text.format(**vars(self)))
 
     def facts(self) -> dict[str, object]:
@@ -179,7 +180,7 @@ class BadCalendarForm(DomainError):
 
 @refusal
 class NoSuchHour(DomainError):
-    """This local time occurs twice or never (T4)."""
+    """Such a local time occurs twice or never (T4)."""
 
     code = "calendar.no-such-hour"
     text = "{local} does not occur exactly once in {zone}"

@@ -120,8 +120,8 @@ class Tip:
 class Register(Protocol):
     """Which streams belong together, read from the ledger up to its very last save."""
 
-    def deposits(self, consultation: str) -> Sequence[Tip]:
-        """Return every deposit of a consultation, late ones too, by their first position."""
+    def deposits(self, consultation: str, bidder: str | None = None) -> Sequence[Tip]:
+        """Return every deposit of a consultation (of one bidder), late ones too, by position."""
 
     def assigned(self, digest: str) -> str | None:
         """Return the consultation to which this keyset was assigned."""
@@ -168,6 +168,58 @@ class Vault(Protocol):
 
     def keep_partials(self, deposit: str, partials: Mapping[int, bytes]) -> None:
         """Store the custodians' answers, by index, beside the envelope, durably."""
+
+
+@dataclass(frozen=True)
+class StoredEnvelope:
+    """What the stored bytes of a deposit are worth: ok, missing or differs; and its head."""
+
+    stored: str
+    head_ok: bool
+    head: bytes = b""
+
+
+@dataclass(frozen=True)
+class Unsealed:
+    """What came of opening an envelope with enough answers (envelope.md §5 and §6)."""
+
+    key_ok: bool
+    chunks_ok: bool
+    package_ok: bool
+    documents_match: bool
+    documents_count: int
+
+
+class Unsealing(Protocol):
+    """The cryptography of an opening; ``domain.unsealing`` is the real one.
+
+    ``document`` is the keyset document of envelope.md 2.5.
+    """
+
+    def examine(self, deposit: str, commitment: str, keyset: str) -> StoredEnvelope:
+        """Recompute the commitment of the stored bytes, then check the head."""
+
+    def check_partial(
+        self, document: Mapping[str, Any], head: bytes, index: int, partial: bytes
+    ) -> None:
+        """Return quietly if the answer is proven, else raise a ``CryptoError``."""
+
+    def unseal(
+        self,
+        deposit: str,
+        commitment: str,
+        document: Mapping[str, Any],
+        partials: Mapping[int, bytes],
+    ) -> Unsealed:
+        """Combine k proven answers, decrypt into the vault's plaintext, check the package."""
+
+    def seal_canary(self, consultation: str, document: Mapping[str, Any], seed: bytes) -> bytes:
+        """Return the head and body of the fixed text sealed to a canary keyset."""
+
+    def open_canary(
+        self, sealed: bytes, document: Mapping[str, Any], partials: Mapping[int, bytes]
+    ) -> None:
+        """Return quietly if the answers open the fixed text, else raise a ``CryptoError``."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +304,7 @@ class Desk:
     heads: Heads
     turns: Turns
     vault: Vault
+    unsealing: Unsealing
     custodians: Custodians
     law: Law
     platform: str
@@ -269,12 +322,12 @@ class Desk:
             raise ClockWentBack(now.latest, floor)
         return now
 
-    def meta(self, act: Act, now: Reading, tenant: str) -> Meta:
-        """Return the metadata of the events of this act."""
+    def meta(self, act: Act, now: Reading, tenant: str, org: str | None = None) -> Meta:
+        """Return the metadata of an act's events; ``org``: the tag that stands for a bidder."""
         caller = act.principal
         person = self.subjects.remember("person", caller.person, caller.person)
         return Meta(
-            actor=Actor(person, caller.org, caller.role, caller.auth),
+            actor=Actor(person, org or caller.org, caller.role, caller.auth),
             tenant=tenant,
             command=act.command_id,
             correlation=act.correlation,

@@ -5,10 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from domain.aggregate import Event, Meta
 from domain.clock import LegalHour
-from domain.events.consultation import Complements, Criterion, EnvelopeMode, Limits, Nature
-from domain.events.dossier import FileRow
+from domain.commands.loading import found_or_blank, new, own_consultation
+from domain.consultation import Consultation
+from domain.dossier import Dossier
+from domain.errors import BadForm
+from domain.events.consultation import (
+    CalendarSet,
+    Complements,
+    ConsultationDrafted,
+    CriteriaSet,
+    Criterion,
+    DepositPolicySet,
+    EnvelopeMode,
+    Limits,
+    LotDefined,
+    Nature,
+    TechnicalLimitsSet,
+)
+from domain.events.dossier import DossierVersionFrozen, FileRow
+from domain.identifiers import ID, LOT, NO_LOT, check, check_text
 from domain.ports import Act, Desk, Recorded
+
+DRAFTING = "draft consultation"
+WHOLE_BP = 10_000
+MOST_FILES = 65_536
 
 
 @dataclass(frozen=True)
@@ -86,34 +108,134 @@ class FreezeDossier:
 
 def draft_consultation(desk: Desk, act: Act, command: DraftConsultation) -> Recorded:
     """Append ConsultationDrafted."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    desk.law.roles.require(act.principal.role, DRAFTING)
+    check(ID, "consultation", command.consultation)
+    for field_name in ("reference", "object", "cpv", "place", "technique"):
+        check_text(field_name, getattr(command, field_name))
+    desk.law.procedures.of(command.procedure)
+    check_cents("estimated_cents", command.estimated_cents)
+    consultation = new(desk, Consultation, command.consultation)
+    values = {name: value for name, value in vars(command).items() if name != "consultation"}
+    meta = desk.meta(act, desk.reading(), act.principal.org)
+    consultation.append(ConsultationDrafted(**consultation.stamp(meta), **values))
+    return desk.save(act, command, [consultation])
 
 
 def define_lot(desk: Desk, act: Act, command: DefineLot) -> Recorded:
     """Append LotDefined."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    consultation, meta = _draft(desk, act, command.consultation, LotDefined)
+    check(LOT, "lot", command.lot)
+    if command.lot in consultation.lots or command.lot == NO_LOT:
+        raise BadForm("lot", f"{command.lot} exists already, or means no lots")
+    check_cents("estimated_cents", command.estimated_cents)
+    consultation.append(
+        LotDefined(
+            **consultation.stamp(meta),
+            lot=command.lot,
+            title=check_text("title", command.title),
+            estimated_cents=command.estimated_cents,
+        )
+    )
+    return desk.save(act, command, [consultation])
 
 
 def set_criteria(desk: Desk, act: Act, command: SetCriteria) -> Recorded:
-    """Append CriteriaSet."""
-    raise NotImplementedError
+    """Append CriteriaSet; the weights make 100 %."""
+    if earlier := desk.earlier(act, command):
+        return earlier
+    consultation, meta = _draft(desk, act, command.consultation, CriteriaSet)
+    weights = [criterion.weight_bp for criterion in command.criteria]
+    if sum(weights) != WHOLE_BP or min(weights) <= 0:
+        raise BadForm("criteria", "the weights must be positive and make 10000 basis points")
+    consultation.append(
+        CriteriaSet(
+            **consultation.stamp(meta),
+            criteria=list(command.criteria),
+            price_formula=check_text("price_formula", command.price_formula, 400),
+        )
+    )
+    return desk.save(act, command, [consultation])
 
 
 def set_calendar(desk: Desk, act: Act, command: SetCalendar) -> Recorded:
     """Append CalendarSet."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    consultation, meta = _draft(desk, act, command.consultation, CalendarSet)
+    if command.cool_down_s < 0 or command.validity_days < 1:
+        raise BadForm("calendar", "cool_down_s at least 0, validity_days at least 1")
+    consultation.append(
+        CalendarSet(
+            **consultation.stamp(meta),
+            questions_until_at=command.questions_until_at,
+            deadline_at=command.deadline.at,
+            deadline_local=command.deadline.local,
+            zone=command.deadline.zone,
+            opening_not_before_at=command.opening_not_before_at,
+            cool_down_s=command.cool_down_s,
+            validity_days=command.validity_days,
+        )
+    )
+    return desk.save(act, command, [consultation])
 
 
 def set_technical_limits(desk: Desk, act: Act, command: SetTechnicalLimits) -> Recorded:
     """Append TechnicalLimitsSet."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    consultation, meta = _draft(desk, act, command.consultation, TechnicalLimitsSet)
+    check_limits(command.limits)
+    consultation.append(TechnicalLimitsSet(**consultation.stamp(meta), **vars(command.limits)))
+    return desk.save(act, command, [consultation])
 
 
 def set_deposit_policy(desk: Desk, act: Act, command: SetDepositPolicy) -> Recorded:
     """Append DepositPolicySet."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    consultation, meta = _draft(desk, act, command.consultation, DepositPolicySet)
+    consultation.append(
+        DepositPolicySet(
+            **consultation.stamp(meta),
+            complements=command.complements,
+            backup_electronic=command.backup_electronic,
+            paper_exceptions=list(command.paper_exceptions),
+            mode=command.mode,
+        )
+    )
+    return desk.save(act, command, [consultation])
 
 
 def freeze_dossier(desk: Desk, act: Act, command: FreezeDossier) -> Recorded:
     """Append DossierFilesListed, in parts, and DossierVersionFrozen in ``dossier/<id>``."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    consultation, meta = _draft(desk, act, command.consultation, DossierVersionFrozen)
+    dossier = found_or_blank(desk, Dossier, command.consultation)
+    dossier.freeze(meta, command.files)
+    return desk.save(act, command, [dossier], {consultation.id: consultation.version})
+
+
+def check_limits(limits: Limits) -> Limits:
+    """Return limits which are positive and in order."""
+    numbers = (limits.max_file, limits.max_total, limits.max_files, limits.reference_rate)
+    if min(numbers) < 1 or limits.lead_time_min < 0 or limits.max_files > MOST_FILES:
+        raise BadForm("limits", f"positive, at most {MOST_FILES} documents")
+    return limits
+
+
+def check_cents(field_name: str, cents: int | None) -> None:
+    """Return quietly if an amount is absent or not negative."""
+    if cents is not None and cents < 0:
+        raise BadForm(field_name, "not negative")
+
+
+def _draft(desk: Desk, act: Act, name: str, event: type[Event]) -> tuple[Consultation, Meta]:
+    """Return the caller's own draft and the metadata of this act."""
+    consultation = own_consultation(desk, act, name, DRAFTING)
+    consultation.require(event, "DRAFTED")
+    return consultation, desk.meta(act, desk.reading(consultation), consultation.tenant)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from domain.clock import LegalHour
+from domain.commands.loading import own_consultation
+from domain.identifiers import check_text
 from domain.ports import Act, Desk, Recorded
 
 
@@ -20,4 +22,10 @@ class ExtendDeadline:
 
 def extend(desk: Desk, act: Act, command: ExtendDeadline) -> Recorded:
     """Append DeadlineExtended, or refuse: ``deadline.not-later``, ``deadline.passed``."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    consultation = own_consultation(desk, act, command.consultation)
+    check_text("reason", command.reason)
+    meta = desk.meta(act, desk.reading(consultation), consultation.tenant)
+    consultation.extend(meta, command.deadline, command.reason, command.triggered_by)
+    return desk.save(act, command, [consultation])

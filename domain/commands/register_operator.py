@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.events.parties import SizeClass
+from domain.commands.loading import found, new
+from domain.errors import BadForm, DepositNotAuthorised
+from domain.events.parties import OperatorRegistered, RepresentativeAdded, SizeClass
+from domain.identifiers import ID, check, check_siret, check_text
+from domain.operator import EconomicOperator
 from domain.ports import Act, Desk, Recorded
 
 
@@ -31,9 +35,46 @@ class AddRepresentative:
 
 def register_operator(desk: Desk, act: Act, command: RegisterOperator) -> Recorded:
     """Append OperatorRegistered in ``operator/<siret or foreign id>``."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    check_text("name", command.name, 400)
+    name = _name(command)
+    _require_own(desk, act, name)
+    company = new(desk, EconomicOperator, name)
+    meta = desk.meta(act, desk.reading(), name)
+    company.append(OperatorRegistered(**company.stamp(meta), **vars(command)))
+    return desk.save(act, command, [company])
 
 
 def add_representative(desk: Desk, act: Act, command: AddRepresentative) -> Recorded:
     """Append RepresentativeAdded."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    _require_own(desk, act, command.operator)
+    company = found(desk, EconomicOperator, command.operator)
+    check_text("person", command.person, 400)
+    meta = desk.meta(act, desk.reading(company), command.operator)
+    company.append(
+        RepresentativeAdded(
+            **company.stamp(meta),
+            person=desk.subjects.remember("person", command.person, command.person),
+            scope=check_text("scope", command.scope, 400),
+        )
+    )
+    return desk.save(act, command, [company])
+
+
+def _name(command: RegisterOperator) -> str:
+    """Return the name of the operator's stream."""
+    if command.siret is not None and command.foreign_id is None:
+        return check_siret(command.siret)
+    if command.foreign_id is not None and command.siret is None:
+        return check(ID, "foreign_id", command.foreign_id)
+    raise BadForm("siret", "exactly one of siret and foreign_id")
+
+
+def _require_own(desk: Desk, act: Act, name: str) -> None:
+    """Return quietly if the caller acts for this company, or is the platform."""
+    mark = desk.law.roles.require(act.principal.role, "register organisations")
+    if mark == "o" and act.principal.org != name:
+        raise DepositNotAuthorised(name)

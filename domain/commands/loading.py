@@ -1,0 +1,119 @@
+"""Find what a command speaks of; what is absent and what is foreign look the same (N14)."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from domain.aggregate import Aggregate, Meta
+from domain.clock import Reading
+from domain.consultation import PUBLIC, Consultation
+from domain.custody import Custody
+from domain.envelope import SealedEnvelope
+from domain.errors import AlreadyExists, DepositNotAuthorised, NotFound
+from domain.opening import OpeningSession
+from domain.operator import EconomicOperator
+from domain.ports import Act, Desk, Tip
+from domain.transmission import TransmissionSession
+
+A = TypeVar("A", bound=Aggregate)
+
+DEPOSITING = "deposit, replace, withdraw"
+RUNNING = "run the platform"
+BUYING = "publish, correct, extend, end"
+
+
+def found(desk: Desk, kind: type[A], name: str) -> A:
+    """Return the aggregate of this name, else ``object.not-found``."""
+    aggregate = desk.files.find(kind, f"{kind.PREFIX}/{name}")
+    if aggregate is None:
+        raise NotFound(kind.PREFIX, name)
+    return aggregate
+
+
+def found_or_blank(desk: Desk, kind: type[A], name: str) -> A:
+    """Return the aggregate of this name, blank if its stream is empty."""
+    stream = f"{kind.PREFIX}/{name}"
+    return desk.files.find(kind, stream) or kind.blank(stream)
+
+
+def new(desk: Desk, kind: type[A], name: str) -> A:
+    """Return a blank aggregate; a stream of this name must not exist."""
+    aggregate = found_or_blank(desk, kind, name)
+    if aggregate.version:
+        raise AlreadyExists(kind.PREFIX, name)
+    return aggregate
+
+
+def own_consultation(desk: Desk, act: Act, name: str, doing: str = BUYING) -> Consultation:
+    """Return a consultation of the caller's organisation, whose role may do this."""
+    desk.law.roles.require(act.principal.role, doing)
+    consultation = found(desk, Consultation, name)
+    if consultation.tenant != act.principal.org:
+        raise NotFound("consultation", name)
+    return consultation
+
+
+def public_consultation(desk: Desk, name: str) -> Consultation:
+    """Return a published consultation."""
+    consultation = found(desk, Consultation, name)
+    if consultation.state not in PUBLIC:
+        raise NotFound("consultation", name)
+    return consultation
+
+
+def custody_of(desk: Desk, consultation: str) -> Custody:
+    """Return the custody of a consultation, blank before its keyset is assigned."""
+    return found_or_blank(desk, Custody, consultation)
+
+
+def opening_of(desk: Desk, consultation: str, lot: str) -> OpeningSession:
+    """Return the opening session of a lot, blank before it is convened."""
+    return found_or_blank(desk, OpeningSession, f"{consultation}.{lot}")
+
+
+def operator_name(org: str) -> str:
+    """Return the name under which an organisation bids."""
+    return f"siret:{org}" if org.isdigit() and len(org) == 14 else f"id:{org}"
+
+
+def bidder_of(desk: Desk, act: Act, consultation: str) -> str:
+    """Return the caller's blinded tag; the company must be registered."""
+    operator = desk.files.find(EconomicOperator, f"operator/{act.principal.org}")
+    if operator is None or not operator.registered:
+        raise DepositNotAuthorised(act.principal.org)
+    return desk.subjects.bidder_tag(consultation, operator_name(act.principal.org))
+
+
+def session_of(desk: Desk, act: Act, name: str) -> TransmissionSession:
+    """Return a transmission of the caller, or any for the platform itself."""
+    session = found(desk, TransmissionSession, name)
+    if act.principal.role == "PA":
+        desk.law.roles.require("PA", RUNNING)
+        return session
+    desk.law.roles.require(act.principal.role, DEPOSITING)
+    started = session.start()
+    if bidder_of(desk, act, started.consultation) != started.bidder:
+        raise NotFound("transmission", name)
+    return session
+
+
+def blinded(desk: Desk, act: Act, now: Reading, tenant: str, bidder: str) -> Meta:
+    """Return metadata in which the organisation of a company is its tag, never its SIRET."""
+    org = act.principal.org if act.principal.role == "PA" else bidder
+    return desk.meta(act, now, tenant, org=org)
+
+
+def envelope_of(desk: Desk, deposit: str) -> SealedEnvelope:
+    """Return a deposit which exists: a stream of refusals alone is none."""
+    envelope = found(desk, SealedEnvelope, deposit)
+    if envelope.facts is None:
+        raise NotFound("deposit", deposit)
+    return envelope
+
+
+def envelopes_of(
+    desk: Desk, consultation: str, bidder: str | None = None
+) -> list[tuple[SealedEnvelope, Tip]]:
+    """Return deposits, late ones too, with their place in the ledger."""
+    tips = desk.register.deposits(consultation, bidder)
+    return [(found(desk, SealedEnvelope, tip.stream.partition("/")[2]), tip) for tip in tips]
