@@ -64,7 +64,10 @@ def decode_value(data: bytes, *, nfc: bool = False, limit: int | None = None) ->
         raise NotCanonical("size", f"{len(data)} bytes, {limit} allowed")
     try:
         value: Json = orjson.loads(data)
-        _check(value, 1, _string_check(data, nfc=nfc))
+        if b"\\u0000" in data or (nfc and not data.isascii() and not _is_nfc(data)):
+            _check(value, 1, _check_nfc if nfc else _check_scalar)
+        elif type(value) not in _SCALARS:
+            _check_containers(value, 1)
         if orjson.dumps(value, option=_OPTIONS) == data:
             return value
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, NotCanonical):
@@ -72,39 +75,34 @@ def decode_value(data: bytes, *, nfc: bool = False, limit: int | None = None) ->
     raise broken_rule(data, nfc=nfc)
 
 
-def _string_check(data: bytes, *, nfc: bool) -> Callable[[object], None] | None:
-    """Return what each string needs beyond the way back: for most texts nothing.
-
-    A part of a text in NFC is in NFC too (UAX #15), so one look at the whole is enough.
-    """
-    if nfc and not data.isascii() and not unicodedata.is_normalized("NFC", data.decode()):
-        return _check_nfc
-    return _check_scalar if b"\\u0000" in data else None
+def _is_nfc(data: bytes) -> bool:
+    """Tell whether each string is in NFC: a part of a text in NFC is in NFC too (UAX #15)."""
+    return unicodedata.is_normalized("NFC", data.decode())
 
 
-def _check(value: object, level: int, scalar: Callable[[object], None] | None) -> None:
+def _check_containers(value: object, level: int) -> None:
+    """Walk a value that was read: the way back shows every other fault of its scalars."""
+    for item in _members(value):
+        if type(item) not in _SCALARS:
+            if level == MAX_DEPTH:
+                raise NotCanonical("depth", f"more than {MAX_DEPTH} levels")
+            _check_containers(item, level + 1)
+
+
+def _check(value: object, level: int, scalar: Callable[[object], None]) -> None:
     """Walk a value: exact types only, so that nothing else is silently written as JSON."""
     if type(value) in _SCALARS:
-        if scalar is not None:
-            scalar(value)
+        scalar(value)
         return
     if level > MAX_DEPTH:
         raise NotCanonical("depth", f"more than {MAX_DEPTH} levels")
-    members = _members(value)
-    if scalar is None and _SCALARS.issuperset(map(type, members)):
-        return
-    for item in members:
-        if scalar is not None or type(item) not in _SCALARS:
-            _check(item, level + 1, scalar)
+    for item in _members(value):
+        _check(item, level + 1, scalar)
 
 
 def _members(value: object) -> Collection[object]:
     if type(value) is dict:
-        keys = tuple(value)
-        if len(keys) <= _REMEMBERED_KEYS:
-            _check_known_keys(keys)
-        else:
-            _check_keys(keys)
+        (_check_known_keys if len(value) <= _REMEMBERED_KEYS else _check_keys)(tuple(value))
         return value.values()
     if type(value) is list or type(value) is tuple:
         return value

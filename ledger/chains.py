@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from ledger.entry import Entry
+from ledger.links import Link
 
 FORMAT: Final = "pli-entry/1"
 GUARD: Final = timedelta(seconds=10)
@@ -46,25 +47,28 @@ class Chains:
         """Number of streams seen."""
         return len(self._tips)
 
-    def follow(self, position: int, entry: Entry, leaf: bytes) -> list[Fault]:
+    def begin(self, entry: Entry, leaf: bytes) -> list[Fault]:
+        """Take entry 0 and return the rules it breaks."""
+        self._genesis = leaf.hex()
+        self._latest = entry.at
+        self._tips[entry.stream] = Tip(entry.version, self._genesis, entry.at)
+        return _genesis_faults(entry, self._origin)
+
+    def follow(self, link: Link, leaf: bytes) -> list[Fault]:
         """Take the next entry and return the rules it breaks.
 
         The entry counts as the last of its stream even then: one fault is reported once.
         """
-        faults = []
-        tip = self._tips.get(entry.stream)
-        if position == 0:
-            faults += _genesis_faults(entry, self._origin)
-            self._genesis = leaf.hex()
-        elif tip is None:
-            faults += _link_faults(entry, Tip(0, self._genesis, ""))
-        else:
-            faults += _link_faults(entry, tip)
-        if entry.at >= self._latest:
-            self._latest = entry.at
-        elif _instant(self._latest) - _instant(entry.at) > GUARD:
-            faults.append(Fault("time", f"{entry.at} is far behind {self._latest}"))
-        self._tips[entry.stream] = Tip(entry.version, leaf.hex(), entry.at)
+        faults: list[Fault] = []
+        at, prev, stream, version = link
+        tip = self._tips.get(stream) or Tip(0, self._genesis, "")
+        if version != tip.version + 1 or prev != tip.leaf or at < tip.at:
+            faults = _link_faults(link, tip)
+        if at >= self._latest:
+            self._latest = at
+        elif _instant(self._latest) - _instant(at) > GUARD:
+            faults.append(Fault("time", f"{at} is far behind {self._latest}"))
+        self._tips[stream] = Tip(version, leaf.hex(), at)
         return faults
 
 
@@ -78,14 +82,14 @@ def _genesis_faults(entry: Entry, origin: str) -> list[Fault]:
     return []
 
 
-def _link_faults(entry: Entry, tip: Tip) -> list[Fault]:
+def _link_faults(link: Link, tip: Tip) -> list[Fault]:
     faults = []
-    if entry.version != tip.version + 1:
-        faults.append(Fault("chain", f"version {entry.version} follows {tip.version}"))
-    if entry.prev != tip.leaf:
-        faults.append(Fault("chain", f"it links to {entry.prev}, not to {tip.leaf}"))
-    if entry.at < tip.at:
-        faults.append(Fault("time", f"{entry.at} follows {tip.at} in its stream"))
+    if link.version != tip.version + 1:
+        faults.append(Fault("chain", f"version {link.version} follows {tip.version}"))
+    if link.prev != tip.leaf:
+        faults.append(Fault("chain", f"it links to {link.prev}, not to {tip.leaf}"))
+    if link.at < tip.at:
+        faults.append(Fault("time", f"{link.at} follows {tip.at} in its stream"))
     return faults
 
 

@@ -22,9 +22,10 @@ from crypto.log_errors import BundleRefused, TileMissing, TileRefused
 from crypto.notes import Checkpoint
 from crypto.policies import Policy
 from ledger.chains import Chains
-from ledger.entry import parse
+from ledger.entry import Entry, parse
 from ledger.errors import EntryRefused, LedgerError
 from ledger.exported import LogFiles, read_checkpoint, read_entries
+from ledger.links import Link, read_link
 from ledger.proofs import read_tile_or_full
 from ledger.rising_tree import RisingTree
 from ledger.tiles import ENTRIES, TILE_WIDTH, TilePath, tile_at
@@ -177,13 +178,19 @@ class _Inspection:
 
     def _entries(self, start: int, entries: Sequence[bytes], leaves: Sequence[bytes]) -> None:
         for position, (data, leaf) in enumerate(zip(entries, leaves, strict=True), start):
+            link: Link | Entry
             try:
-                entry = parse(data)
+                if position:
+                    link = read_link(data)
+                    faults = self.chains.follow(link, leaf)
+                else:
+                    link = parse(data)
+                    faults = self.chains.begin(link, leaf)
             except EntryRefused as error:
                 self._report.add(Finding(error.code, str(error), position))
                 continue
-            for code, detail in self.chains.follow(position, entry, leaf):
-                self._report.add(Finding(code, detail, position, entry.stream, entry.version))
+            for code, detail in faults:
+                self._report.add(Finding(code, detail, position, link.stream, link.version))
 
     def _tile(self, path: TilePath) -> list[bytes] | None:
         try:
