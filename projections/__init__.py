@@ -1,0 +1,1 @@
+"""Read models: everything anybody sees, computed from entries and always rebuildable."""

@@ -1,0 +1,161 @@
+"""Follows the ledger in batches: the views and their position move in one transaction.
+
+Each entry has its effect exactly once (ledger.md §12): a batch is folded in memory, then written
+together with the tracking row, which must still stand where the batch began. A hole in the
+positions is an alarm, never a skip.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection, Engine, select, update
+
+from projections import (
+    attempts,
+    custody,
+    deposits,
+    dossiers,
+    members,
+    openings,
+    publication,
+    story_line,
+)
+from projections.changes import Change, Fold, write
+from projections.errors import AnotherRunner, GapFound, NotCaughtUp
+from projections.facts import LedgerRow, Source, fact_of
+from projections.store import NAME
+from projections.tables import tracking
+
+BATCH = 1000
+POLL_S = 0.2
+LEDGER_STREAM = "log"
+"""The ledger's own stream: only its positions count here."""
+
+FOLDS: tuple[Fold, ...] = (
+    members.fold,
+    publication.fold,
+    dossiers.fold,
+    custody.fold,
+    attempts.fold,
+    deposits.fold,
+    openings.fold,
+    story_line.fold,
+)
+
+
+class Runner:
+    """One writer of one ``views.db``.
+
+    ``_moved`` guards ``_reached``, ``_woken`` and ``_stopped``: writers of the ledger wake the
+    runner, readers wait on it. Only the thread that steps writes to the views.
+    """
+
+    def __init__(
+        self, source: Source, views: Engine, *, batch: int = BATCH, folds: Sequence[Fold] = FOLDS
+    ) -> None:
+        self._source = source
+        self._views = views
+        self._batch = batch
+        self._folds = folds
+        self._moved = threading.Condition()
+        self._woken = False
+        self._stopped = False
+        self._reached = self.stored()
+
+    def stored(self) -> int:
+        """Return the position up to which the views are written, -1 for none."""
+        with self._views.connect() as connection:
+            return _position(connection)
+
+    def step(self) -> int:
+        """Fold and write the next batch; return how many entries it held.
+
+        Raises GapFound for a hole and AnotherRunner when somebody else moved these views: in both
+        cases nothing was written.
+        """
+        after = self._reached
+        rows = self._source.read(after, self._batch)
+        if not rows:
+            return 0
+        _contiguous(rows, after + 1)
+        changes = list(self._changes(rows))
+        last = rows[-1].position
+        with self._views.begin() as connection:
+            write(connection, changes)
+            _advance(connection, after, last)
+        # After this line the batch is in the views; before it, none of it is.
+        self._arrived(last)
+        return len(rows)
+
+    def catch_up(self) -> int:
+        """Step until the source has nothing more; return the position reached."""
+        while self.step():
+            pass
+        return self._reached
+
+    def wake(self) -> None:
+        """Tell a following runner that there may be new entries."""
+        with self._moved:
+            self._woken = True
+            self._moved.notify_all()
+
+    def stop(self) -> None:
+        """Let ``follow`` return after its present batch."""
+        with self._moved:
+            self._stopped = True
+            self._moved.notify_all()
+
+    def follow(self) -> None:
+        """Step whenever woken, and every 200 ms as fallback, until stopped."""
+        while not self._stopped:
+            try:
+                self.catch_up()
+            except AnotherRunner:
+                self._reached = self.stored()
+                continue
+            with self._moved:
+                self._moved.wait_for(lambda: self._woken or self._stopped, POLL_S)
+                self._woken = False
+
+    def wait(self, position: int, timeout: float = 5.0) -> None:
+        """Return once the views show this position, so that a caller reads its own writes."""
+        self.wake()
+        with self._moved:
+            if not self._moved.wait_for(lambda: self._reached >= position, timeout):
+                raise NotCaughtUp(position, self._reached)
+
+    def _changes(self, rows: Sequence[LedgerRow]) -> Iterator[Change]:
+        for row in rows:
+            if row.stream == LEDGER_STREAM:
+                continue
+            fact = fact_of(row)
+            for fold in self._folds:
+                yield from fold(fact)
+
+    def _arrived(self, position: int) -> None:
+        with self._moved:
+            self._reached = position
+            self._moved.notify_all()
+
+
+def _contiguous(rows: Sequence[LedgerRow], expected: int) -> None:
+    for due, row in enumerate(rows, expected):
+        if row.position != due:
+            raise GapFound(due, row.position)
+
+
+def _position(connection: Connection) -> int:
+    asked = select(tracking.c.position).where(tracking.c.name == NAME)
+    return int(connection.execute(asked).scalar_one())
+
+
+def _advance(connection: Connection, after: int, last: int) -> None:
+    moved = connection.execute(
+        update(tracking)
+        .where(tracking.c.name == NAME, tracking.c.position == after)
+        .values(position=last)
+    )
+    if moved.rowcount != 1:
+        raise AnotherRunner(after)
