@@ -1,0 +1,1 @@
+"""Known answers (envelope 18): each operation run by product code, one module per subject."""
