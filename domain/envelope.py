@@ -74,6 +74,7 @@ class SealedEnvelope(Aggregate):
         self.superseded_lots: frozenset[str] = frozenset()
         self.opened_lots: frozenset[str] = frozenset()
         self.refusals: tuple[OpeningRefused, ...] = ()
+        self.outcome: EnvelopeOpened | EnvelopeUnreadable | None = None
 
     @folds(DepositSealed, LateDepositRecorded)
     def _sealed(self, event: DepositSealed | LateDepositRecorded) -> None:
@@ -94,6 +95,11 @@ class SealedEnvelope(Aggregate):
     @folds(EnvelopeOpened)
     def _opened(self, event: EnvelopeOpened) -> None:
         self.opened_lots = self.opened_lots | {*event.lots}
+        self.outcome = event
+
+    @folds(EnvelopeUnreadable)
+    def _unreadable(self, event: EnvelopeUnreadable) -> None:
+        self.outcome = event
 
     @folds(OpeningRefused)
     def _refused(self, event: OpeningRefused) -> None:

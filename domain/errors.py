@@ -492,6 +492,5 @@ class QuorumMissed(DomainError):
     """Too few custodians answered; the opening can be tried again."""
 
     code = "custody.quorum-missed"
-    text = "{valid} valid answers, {needed} needed"
-    valid: int
+    text = "fewer than {needed} custodians gave a valid answer"
     needed: int

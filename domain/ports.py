@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from crypto.streams import Reader, Writer
 from domain.aggregate import Actor, Aggregate, Meta
 from domain.clock import Reading
 from domain.errors import ClockWentBack, DomainError
@@ -126,6 +127,9 @@ class Register(Protocol):
     def assigned(self, digest: str) -> str | None:
         """Return the consultation to which this keyset was assigned."""
 
+    def ceremony(self, digest: str) -> str | None:
+        """Return the name of the ceremony whose KeysetReady has this digest."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -154,16 +158,23 @@ class Turns(Protocol):
         """Hold the turn of a consultation for the length of a ``with`` block."""
 
 
+class Place(Reader, Writer, Protocol):
+    """A temporary file: written once, then read from its beginning."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go to this byte."""
+
+
 class Vault(Protocol):
     """Stored envelopes and, after the opening, their plaintext."""
 
     def reserve(self, transmission: str, size: int) -> bool:
         """Keep room for this many bytes; False: there is none."""
 
-    def sealed(self, deposit: str) -> AbstractContextManager[BinaryIO] | None:
-        """Return the stored file ``.pli``, seekable; None: bytes are missing on every copy."""
+    def sealed(self, deposit: str) -> AbstractContextManager[Reader] | None:
+        """Return the stored file ``.pli``, from its beginning; None: bytes are missing on every copy."""
 
-    def plaintext(self, deposit: str) -> AbstractContextManager[BinaryIO]:
+    def plaintext(self, deposit: str) -> AbstractContextManager[Place]:
         """Return a readable, writable place, published only when the block ends without error."""
 
     def keep_partials(self, deposit: str, partials: Mapping[int, bytes]) -> None:
@@ -196,7 +207,7 @@ class Unsealing(Protocol):
     ``document`` is the keyset document of envelope.md 2.5.
     """
 
-    def examine(self, deposit: str, commitment: str, keyset: str) -> StoredEnvelope:
+    def examine(self, deposit: str, recorded: str, keyset: str) -> StoredEnvelope:
         """Recompute the commitment of the stored bytes, then check the head."""
 
     def check_partial(
@@ -204,10 +215,13 @@ class Unsealing(Protocol):
     ) -> None:
         """Return quietly if the answer is proven, else raise a ``CryptoError``."""
 
+    def check_alive(self, document: Mapping[str, Any], index: int, nonce: str, proof: str) -> None:
+        """Return quietly if the proof of life of envelope.md 2.7 holds, else raise."""
+
     def unseal(
         self,
         deposit: str,
-        commitment: str,
+        recorded: str,
         document: Mapping[str, Any],
         partials: Mapping[int, bytes],
     ) -> Unsealed:

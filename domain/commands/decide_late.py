@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.aggregate import Meta
+from domain.commands.loading import envelope_of, envelopes_of, found
+from domain.commands.superseding import supersede_replaced
+from domain.consultation import Consultation
+from domain.envelope import SealedEnvelope
+from domain.errors import NotFound
+from domain.events.deposit import LateDepositAdmitted, LateDepositRejected
+from domain.events.transmission import Intent
+from domain.identifiers import check_text
 from domain.ports import Act, Desk, Recorded
 
 
@@ -27,9 +36,46 @@ class RejectLateDeposit:
 
 def admit_late_deposit(desk: Desk, act: Act, command: AdmitLateDeposit) -> Recorded:
     """Append LateDepositAdmitted and, for a REPLACE, what it supersedes from now on."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    envelope, consultation, meta = _late(desk, act, command.deposit)
+    for name in ("ground", "reasons", "findings"):
+        check_text(name, getattr(command, name))
+    envelope.append(
+        LateDepositAdmitted(
+            **envelope.stamp(meta),
+            ground=command.ground,
+            reasons=command.reasons,
+            findings=command.findings,
+        )
+    )
+    changed = [envelope]
+    if envelope.sealed().intent == Intent.REPLACE:
+        mine = envelopes_of(desk, consultation.name, envelope.sealed().bidder)
+        others = [pair for pair in mine if pair[0].id != envelope.id]
+        places = next(tip.positions for one, tip in mine if one.id == envelope.id)
+        changed += supersede_replaced(meta, consultation, envelope, places, others)
+    return desk.save(act, command, changed)
 
 
 def reject_late_deposit(desk: Desk, act: Act, command: RejectLateDeposit) -> Recorded:
     """Append LateDepositRejected."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    envelope, _, meta = _late(desk, act, command.deposit)
+    envelope.append(
+        LateDepositRejected(**envelope.stamp(meta), reasons=check_text("reasons", command.reasons))
+    )
+    return desk.save(act, command, [envelope])
+
+
+def _late(desk: Desk, act: Act, deposit: str) -> tuple[SealedEnvelope, Consultation, Meta]:
+    """Return a deposit of the caller's own, closed consultation, and the metadata."""
+    desk.law.roles.require(act.principal.role, "admit late, open backup copy")
+    envelope = envelope_of(desk, deposit)
+    if envelope.tenant != act.principal.org:
+        raise NotFound("deposit", deposit)
+    consultation = found(desk, Consultation, envelope.sealed().consultation)
+    consultation.require(LateDepositAdmitted, "CLOSED")
+    now = desk.reading(consultation, envelope)
+    return envelope, consultation, desk.meta(act, now, consultation.tenant)

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.aggregate import Meta
+from domain.commands.loading import (
+    blinded,
+    envelopes_of,
+    found,
+    found_or_blank,
+    session_of,
+)
+from domain.commands.superseding import LAST, supersede_replaced
 from domain.commands.transmit import EnvelopeHead
+from domain.consultation import Consultation
+from domain.envelope import SealedEnvelope, Sealing
+from domain.errors import CommitmentDiffers, EnvelopeIncomplete, EnvelopeMismatch
+from domain.events.transmission import Intent, StallCause
 from domain.ports import Act, Desk, Recorded
+from domain.transmission import TransmissionSession
 
 
 @dataclass(frozen=True)
@@ -23,4 +37,77 @@ class SealDeposit:
 
 def seal_deposit(desk: Desk, act: Act, command: SealDeposit) -> Recorded:
     """Append the end of the session and DepositSealed or LateDepositRecorded, in one save."""
-    raise NotImplementedError
+    session = session_of(desk, act, command.transmission)
+    if earlier := desk.earlier(act, command):
+        if session.failed is not None:
+            raise CommitmentDiffers(command.transmission)
+        return earlier
+    started = session.start()
+    _check_whole(session, command)
+    with desk.turns.hold(started.consultation):
+        consultation = found(desk, Consultation, started.consultation)
+        now = desk.reading(consultation, session)
+        meta = blinded(desk, act, now, session.tenant, started.bidder)
+        if command.commitment != session.announce().commitment:
+            session.fail(meta, CommitmentDiffers.code, StallCause.CLIENT, command.refused_parts)
+            desk.save(act, command, [session])
+            raise CommitmentDiffers(command.transmission)
+        session.complete(meta, command.ciphertext_root, command.bytes_total, command.refused_parts)
+        if session.rehearses():
+            return desk.save(act, command, [session])
+        changed = _seal(desk, command, meta, consultation, session)
+        expect = {consultation.id: consultation.version}
+        return desk.save(act, command, [session, *changed], expect)
+
+
+def _check_whole(session: TransmissionSession, command: SealDeposit) -> None:
+    """Return quietly if this is the announced envelope, every byte of it."""
+    announced = session.announce()
+    named = (command.head.deposit, command.head.header_hash)
+    if named != (announced.deposit, announced.header_hash):
+        raise EnvelopeMismatch("header_hash")
+    if command.bytes_total != announced.bytes:
+        raise EnvelopeIncomplete(command.transmission, "some of its bytes")
+
+
+def _seal(
+    desk: Desk,
+    command: SealDeposit,
+    meta: Meta,
+    consultation: Consultation,
+    session: TransmissionSession,
+) -> list[SealedEnvelope]:
+    """Append the deposit, on time or late, and what it supersedes."""
+    envelope = found_or_blank(desk, SealedEnvelope, command.head.deposit)
+    late = consultation.verdicts(meta.clock, session, envelope).deposit == "late"
+    facts = _facts(command, session)
+    envelope.seal(meta, facts, consultation.deadline, late=late)
+    if late or facts.intent != Intent.REPLACE:
+        return [envelope]
+    others = envelopes_of(desk, consultation.name, facts.bidder)
+    places = (LAST,) * envelope.version
+    return [envelope, *supersede_replaced(meta, consultation, envelope, places, others)]
+
+
+def _facts(command: SealDeposit, session: TransmissionSession) -> Sealing:
+    started, announced = session.start(), session.announce()
+    return Sealing(
+        transmission=session.name,
+        consultation=started.consultation,
+        lots=tuple(started.lots),
+        bidder=started.bidder,
+        kind=started.kind,
+        round=started.round,
+        intent=started.intent,
+        target=started.target,
+        header_hash=announced.header_hash,
+        commitment=announced.commitment,
+        ciphertext_root=command.ciphertext_root,
+        bytes_total=command.bytes_total,
+        capsule_hash=command.head.capsule_hash,
+        documents_root=command.head.documents_root,
+        documents_count=command.head.documents_count,
+        announced_at=announced.meta.clock.middle(),
+        started_at=started.meta.clock.middle(),
+        receipt_id=command.receipt_id,
+    )

@@ -9,7 +9,12 @@ from domain.clock import Reading
 from domain.consultation import PUBLIC, Consultation
 from domain.custody import Custody
 from domain.envelope import SealedEnvelope
-from domain.errors import AlreadyExists, DepositNotAuthorised, NotFound
+from domain.errors import (
+    AlreadyExists,
+    DepositNotAuthorised,
+    NotFound,
+    TransmissionWrongState,
+)
 from domain.opening import OpeningSession
 from domain.operator import EconomicOperator
 from domain.ports import Act, Desk, Tip
@@ -20,6 +25,7 @@ A = TypeVar("A", bound=Aggregate)
 DEPOSITING = "deposit, replace, withdraw"
 RUNNING = "run the platform"
 BUYING = "publish, correct, extend, end"
+ONGOING = frozenset({"STARTED", "RECEIVING", "STALLED"})
 
 
 def found(desk: Desk, kind: type[A], name: str) -> A:
@@ -95,6 +101,15 @@ def session_of(desk: Desk, act: Act, name: str) -> TransmissionSession:
     if bidder_of(desk, act, started.consultation) != started.bidder:
         raise NotFound("transmission", name)
     return session
+
+
+def ongoing(desk: Desk, act: Act, name: str) -> tuple[TransmissionSession, Meta]:
+    """Return a session of the caller which has not ended, and the metadata of this act."""
+    session = session_of(desk, act, name)
+    if session.state not in ONGOING:
+        raise TransmissionWrongState("a step of the transmission", session.state)
+    now = desk.reading(session)
+    return session, blinded(desk, act, now, session.tenant, session.start().bidder)
 
 
 def blinded(desk: Desk, act: Act, now: Reading, tenant: str, bidder: str) -> Meta:

@@ -4,7 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.clock import Reading
+from domain.commands.loading import envelope_of, found, opening_of, public_consultation
+from domain.commands.refusing import refuse, refused_before
+from domain.commands.unlocking import Table, open_one
+from domain.consultation import Consultation
+from domain.envelope import SealedEnvelope
+from domain.errors import (
+    BadForm,
+    DomainError,
+    NotAllowed,
+    NotFound,
+    NotInPlan,
+    OpeningNotAllowed,
+    OpeningOrder,
+    TooEarlyToOpen,
+)
+from domain.events.deposit import EnvelopeOpened, EnvelopeUnreadable
+from domain.opening import OpeningSession, Outcome
 from domain.ports import Act, Desk, Recorded
+
+NO_LOT_ASKED = "of no lot"
 
 
 @dataclass(frozen=True)
@@ -25,9 +45,107 @@ class OpenDeposit:
 
 def open_envelopes(desk: Desk, act: Act, command: OpenEnvelopes) -> Recorded:
     """Append the shares, each envelope's outcome, and OpeningCompleted; or OpeningRefused."""
-    raise NotImplementedError
+    consultation = public_consultation(desk, command.consultation)
+    if command.lot not in consultation.lot_names():
+        raise BadForm("lot", f"no lot {command.lot}")
+    session = opening_of(desk, command.consultation, command.lot)
+    if earlier := desk.earlier(act, command):
+        refused_before(act, consultation, session, command.lot)
+        return earlier
+    _require_buyer_or_stranger(act, consultation)
+    now = desk.reading(consultation, session)
+    refusal = _refusal(desk, act, command, consultation, session, now)
+    if refusal is not None:
+        meta = desk.meta(act, now, consultation.tenant)
+        raise refuse(desk, act, command, session, meta, refusal, command.deposit)
+    if session.state not in {"WITNESSED", "UNLOCKED"}:
+        raise OpeningOrder(session.name, "a plan, anchored and not yet completed")
+    table = Table.laid(desk, act, consultation, session, command.lot)
+    if command.deposit is not None:
+        recorded = open_one(table, command.deposit, act, command)
+        if recorded is None:
+            raise OpeningOrder(session.name, "an envelope of the plan that is still closed")
+        return recorded
+    return _open_all(table, command)
 
 
 def open_deposit(desk: Desk, act: Act, command: OpenDeposit) -> Recorded:
     """Append OpeningRefused in ``deposit/<id>`` and raise the refusal."""
-    raise NotImplementedError
+    envelope = envelope_of(desk, command.deposit)
+    facts = envelope.sealed()
+    consultation = found(desk, Consultation, facts.consultation)
+    if desk.earlier(act, command):
+        refused_before(act, consultation, envelope, NO_LOT_ASKED)
+    _require_buyer_or_stranger(act, consultation)
+    now = desk.reading(consultation, envelope)
+    refusal = _by_hour_or_role(desk, act, consultation, now) or NotInPlan(
+        command.deposit, NO_LOT_ASKED
+    )
+    meta = desk.meta(act, now, consultation.tenant)
+    raise refuse(desk, act, command, envelope, meta, refusal, command.deposit)
+
+
+def _require_buyer_or_stranger(act: Act, consultation: Consultation) -> None:
+    """Hide a consultation's opening from the officers of other buyers (N14)."""
+    if act.principal.role == "BU" and act.principal.org != consultation.tenant:
+        raise NotFound("consultation", consultation.name)
+
+
+def _by_hour_or_role(
+    desk: Desk, act: Act, consultation: Consultation, now: Reading
+) -> DomainError | None:
+    """Return why this caller may not open now: too early for anyone, then the role."""
+    if not consultation.verdicts(now).opening:
+        return TooEarlyToOpen(consultation.opens_at(), now.earliest)
+    try:
+        desk.law.roles.require(act.principal.role, "open envelopes")
+    except NotAllowed:
+        return OpeningNotAllowed(act.principal.role)
+    return None
+
+
+def _refusal(  # noqa: PLR0913, PLR0917 - everything that one opening is judged by
+    desk: Desk,
+    act: Act,
+    command: OpenEnvelopes,
+    consultation: Consultation,
+    session: OpeningSession,
+    now: Reading,
+) -> DomainError | None:
+    """Return the refusal that is recorded, None if the opening may go on."""
+    refusal = _by_hour_or_role(desk, act, consultation, now)
+    if refusal is None and command.deposit is not None:
+        planned = session.plans[-1].open if session.plans else []
+        if command.deposit not in planned:
+            return NotInPlan(command.deposit, command.lot)
+    return refusal
+
+
+def _open_all(table: Table, command: OpenEnvelopes) -> Recorded:
+    """Open what the plan names, one save each, then append the minutes."""
+    recorded: Recorded | None = None
+    plan = table.session.plan()
+    for deposit in plan.open:
+        recorded = open_one(table, deposit, table.act.part(deposit), command) or recorded
+    if plan.open and table.session.state == "WITNESSED":
+        if recorded is None:
+            raise OpeningOrder(table.session.name, "a quorum of custodians")
+        return recorded
+    meta = table.meta()
+    table.session.complete(meta, [_outcome(table, one) for one in plan.open])
+    return table.desk.save(table.act, command, [table.session])
+
+
+def _outcome(table: Table, deposit: str) -> Outcome:
+    """Return what became of one envelope, for the minutes."""
+    outcome = found(table.desk, SealedEnvelope, deposit).outcome
+    if outcome is None:
+        raise OpeningOrder(table.session.name, "the outcome of every envelope")
+    return Outcome(deposit, outcome.TOPIC, detail_of(outcome))
+
+
+def detail_of(outcome: EnvelopeOpened | EnvelopeUnreadable) -> str:
+    """Return the form of an opened envelope, or fault and cause of an unreadable one."""
+    if isinstance(outcome, EnvelopeOpened):
+        return outcome.form
+    return f"{outcome.fault} {outcome.cause}"

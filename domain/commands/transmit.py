@@ -1,71 +1,55 @@
-"""Open, follow and end a transmission: every limit answers before the first byte (§4.6)."""
+"""Follow and end a transmission; announcing it stands in ``announce`` (domain.md §4.6)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
+from domain.announce import AnnounceEnvelope, EnvelopeHead, StartTransmission
+from domain.clock import Reading
+from domain.commands.announce import announce_envelope, start_transmission
+from domain.commands.loading import blinded, envelopes_of, found, ongoing, session_of
+from domain.consultation import Consultation
+from domain.errors import BadForm, MessageNotTrue
 from domain.events.transmission import (
-    DepositKind,
-    Intent,
-    Purpose,
+    ChunksStored,
+    DrawerMismatchWarned,
+    MessageShown,
     Readability,
+    ReadabilityChecked,
     StallCause,
+    TransmissionExpired,
+    TransmissionResumed,
+    TransmissionStalled,
+    TransmissionStarted,
 )
+from domain.identifiers import check_text
 from domain.ports import Act, Desk, Recorded
+from domain.transmission import TransmissionSession
 
-
-@dataclass(frozen=True)
-class StartTransmission:
-    """Announce sizes, kind, lots and intent; the caller's organisation is the bidder."""
-
-    transmission: str
-    consultation: str
-    kind: DepositKind
-    lots: tuple[str, ...]
-    declared_bytes: int
-    declared_files: int
-    client: str
-    terms_version: str
-    round: int = 1
-    intent: Intent = Intent.INITIAL
-    target: str | None = None
-    purpose: Purpose = Purpose.REAL
-    entry_consultation: str | None = None
-    dossier_version_seen: int | None = None
-    sibling_downloaded: str | None = None
-
-
-@dataclass(frozen=True)
-class EnvelopeHead:
-    """What the checked head of a ``.pli`` says (head check of envelope.md §5, done before)."""
-
-    deposit: str
-    header_hash: str
-    capsule_hash: str
-    documents_root: str
-    documents_count: int
-    bidder: str
-    consultation: str
-    dossier: str
-    intent: str
-    keyset: str
-    kind: str
-    lots: tuple[str, ...]
-    not_before: datetime
-    round: int
-    target: str | None = None
-
-
-@dataclass(frozen=True)
-class AnnounceEnvelope:
-    """Say which bytes will come: head and commitment; ``bytes`` is the whole file."""
-
-    transmission: str
-    head: EnvelopeHead
-    commitment: str
-    bytes: int
-    chunks: int
+__all__ = [
+    "AnnounceEnvelope",
+    "CheckReadability",
+    "EnvelopeHead",
+    "ExpireTransmission",
+    "FailTransmission",
+    "ResumeTransmission",
+    "ShowMessage",
+    "StallTransmission",
+    "StartTransmission",
+    "StoreChunks",
+    "WarnDrawer",
+    "announce_envelope",
+    "check_readability",
+    "expire_transmission",
+    "fail_transmission",
+    "resume_transmission",
+    "show_message",
+    "stall_transmission",
+    "start_transmission",
+    "store_chunks",
+    "warn_drawer",
+]
 
 
 @dataclass(frozen=True)
@@ -141,51 +125,143 @@ class ExpireTransmission:
     refused_parts: int = 0
 
 
-def start_transmission(desk: Desk, act: Act, command: StartTransmission) -> Recorded:
-    """Append TransmissionStarted; on a refusal also FeasibilityRefused or TransmissionFailed."""
-    raise NotImplementedError
-
-
-def announce_envelope(desk: Desk, act: Act, command: AnnounceEnvelope) -> Recorded:
-    """Append EnvelopeAnnounced; the label must be what was started."""
-    raise NotImplementedError
-
-
 def store_chunks(desk: Desk, act: Act, command: StoreChunks) -> Recorded:
     """Append ChunksStored."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    session, meta = ongoing(desk, act, command.transmission)
+    announced = session.announce()
+    if not 0 <= command.first <= command.last < announced.chunks:
+        raise BadForm("last", f"chunks lie between 0 and {announced.chunks - 1}")
+    if not session.bytes_total <= command.bytes_total <= announced.bytes:
+        raise BadForm("bytes_total", f"between {session.bytes_total} and {announced.bytes}")
+    session.append(
+        ChunksStored(
+            **session.stamp(meta),
+            first=command.first,
+            last=command.last,
+            bytes_total=command.bytes_total,
+        )
+    )
+    return desk.save(act, command, [session])
 
 
 def stall_transmission(desk: Desk, act: Act, command: StallTransmission) -> Recorded:
     """Append TransmissionStalled."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    session, meta = ongoing(desk, act, command.transmission)
+    session.append(
+        TransmissionStalled(
+            **session.stamp(meta), last_chunk=command.last_chunk, cause=command.cause
+        )
+    )
+    return desk.save(act, command, [session])
 
 
 def resume_transmission(desk: Desk, act: Act, command: ResumeTransmission) -> Recorded:
     """Append TransmissionResumed."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    session, meta = ongoing(desk, act, command.transmission)
+    session.append(TransmissionResumed(**session.stamp(meta), from_chunk=command.from_chunk))
+    return desk.save(act, command, [session])
 
 
 def show_message(desk: Desk, act: Act, command: ShowMessage) -> Recorded:
     """Append MessageShown."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    message = desk.law.messages.of(command.message)
+    session = session_of(desk, act, command.transmission)
+    started = session.start()
+    consultation = found(desk, Consultation, started.consultation)
+    now = desk.reading(consultation, session)
+    if not _true_now(desk, session, consultation, now, message.code):
+        raise MessageNotTrue(message.code)
+    meta = blinded(desk, act, now, session.tenant, started.bidder)
+    session.append(
+        MessageShown(
+            **session.stamp(meta),
+            code=message.code,
+            text=check_text("text", command.text),
+            reason_id=check_text("reason_id", command.reason_id, 200),
+        )
+    )
+    return desk.save(act, command, [session])
 
 
 def warn_drawer(desk: Desk, act: Act, command: WarnDrawer) -> Recorded:
     """Append DrawerMismatchWarned."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    session, meta = ongoing(desk, act, command.transmission)
+    session.append(
+        DrawerMismatchWarned(
+            **session.stamp(meta), downloaded=command.downloaded, acknowledged=command.acknowledged
+        )
+    )
+    return desk.save(act, command, [session])
 
 
 def check_readability(desk: Desk, act: Act, command: CheckReadability) -> Recorded:
     """Append ReadabilityChecked."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    session, meta = ongoing(desk, act, command.transmission)
+    session.append(
+        ReadabilityChecked(
+            **session.stamp(meta), worst=command.worst, acknowledged=command.acknowledged
+        )
+    )
+    return desk.save(act, command, [session])
 
 
 def fail_transmission(desk: Desk, act: Act, command: FailTransmission) -> Recorded:
     """Append TransmissionFailed."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    session, meta = ongoing(desk, act, command.transmission)
+    session.fail(meta, check_text("code", command.code, 64), command.cause, command.refused_parts)
+    return desk.save(act, command, [session])
 
 
 def expire_transmission(desk: Desk, act: Act, command: ExpireTransmission) -> Recorded:
     """Append TransmissionExpired."""
-    raise NotImplementedError
+    if earlier := desk.earlier(act, command):
+        return earlier
+    session, meta = ongoing(desk, act, command.transmission)
+    session.append(TransmissionExpired(**session.stamp(meta), refused_parts=command.refused_parts))
+    return desk.save(act, command, [session])
+
+
+def _true_now(
+    desk: Desk,
+    session: TransmissionSession,
+    consultation: Consultation,
+    now: Reading,
+    code: str,
+) -> bool:
+    """Say whether what the message asserts is in the record now (§4.6)."""
+    started = session.start()
+    limit = session.refused.limit if session.refused is not None else ""
+    claims: dict[str, Callable[[], bool]] = {
+        "deposit.already-sent": lambda: _already_sent(desk, started),
+        "deposit.closed": lambda: consultation.verdicts(now, session).deposit == "late",
+        "deposit.too-large": lambda: limit == "max_total",
+        "deposit.too-many-files": lambda: limit == "max_files",
+        "upload.interrupted": lambda: bool(session.stalls),
+        "platform.unavailable": session.server_fault,
+    }
+    claim = claims.get(code)
+    return claim is not None and claim()
+
+
+def _already_sent(desk: Desk, started: TransmissionStarted) -> bool:
+    """Say whether an earlier deposit of that bidder, kind and some of the lots is on time."""
+    return any(
+        not envelope.was_late()
+        and envelope.sealed().kind == started.kind
+        and {*envelope.sealed().lots} & {*started.lots}
+        for envelope, _ in envelopes_of(desk, started.consultation, started.bidder)
+    )

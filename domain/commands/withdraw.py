@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.commands.loading import DEPOSITING, bidder_of, blinded, envelope_of, found
+from domain.consultation import Consultation
+from domain.errors import DepositFrozen, NotFound
+from domain.events.deposit import DepositWithdrawn
 from domain.ports import Act, Desk, Recorded
 
 
@@ -17,4 +21,18 @@ class WithdrawDeposit:
 
 def withdraw(desk: Desk, act: Act, command: WithdrawDeposit) -> Recorded:
     """Append DepositWithdrawn, or refuse with ``deposit.frozen``."""
-    raise NotImplementedError
+    desk.law.roles.require(act.principal.role, DEPOSITING)
+    if earlier := desk.earlier(act, command):
+        return earlier
+    facts = envelope_of(desk, command.deposit).sealed()
+    if bidder_of(desk, act, facts.consultation) != facts.bidder:
+        raise NotFound("deposit", command.deposit)
+    with desk.turns.hold(facts.consultation):
+        envelope = envelope_of(desk, command.deposit)
+        consultation = found(desk, Consultation, facts.consultation)
+        now = desk.reading(consultation, envelope)
+        if not consultation.verdicts(now, envelope).withdrawal:
+            raise DepositFrozen(command.deposit, consultation.deadline)
+        meta = blinded(desk, act, now, envelope.tenant, facts.bidder)
+        envelope.append(DepositWithdrawn(**envelope.stamp(meta), reason=command.reason))
+        return desk.save(act, command, [envelope], {consultation.id: consultation.version})

@@ -1,0 +1,209 @@
+"""Open one envelope: ask the custodians, check every answer, record what came of it (§4.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crypto.digests import sha256
+from crypto.errors import CryptoError
+from domain.aggregate import Meta
+from domain.commands.loading import custody_of, found
+from domain.consultation import Consultation
+from domain.custody import Custody, KeyCeremony
+from domain.envelope import SealedEnvelope
+from domain.errors import NotFound, OpeningOrder, QuorumMissed
+from domain.events.custody import CustodianRefused, KeyCeremonyCompleted, OpeningShareReleased
+from domain.events.deposit import EnvelopeOpened, EnvelopeUnreadable, Fault, Form
+from domain.events.opening import CustodyQuorumMissed, CustodyQuorumReached
+from domain.opening import OpeningSession
+from domain.ports import (
+    Act,
+    CustodianRefusal,
+    CustodianSilent,
+    Desk,
+    Recorded,
+    StoredEnvelope,
+    Unsealed,
+)
+from domain.verdict import Findings, OpeningVerdict, opening_verdict
+
+NOTHING = Unsealed(
+    key_ok=False, chunks_ok=False, package_ok=False, documents_match=False, documents_count=0
+)
+
+
+def document_of(desk: Desk, digest: str) -> Mapping[str, Any]:
+    """Return the keyset document of this digest, from the ceremony that made it."""
+    name = desk.register.ceremony(digest)
+    if name is None:
+        raise NotFound("keyset", digest)
+    return found(desk, KeyCeremony, name).document
+
+
+@dataclass
+class Table:
+    """What lies on the table while the envelopes of one lot are opened."""
+
+    desk: Desk
+    act: Act
+    consultation: Consultation
+    session: OpeningSession
+    lot: str
+    custody: Custody
+    keyset: KeyCeremonyCompleted
+    document: Mapping[str, Any]
+
+    @classmethod
+    def laid(
+        cls, desk: Desk, act: Act, consultation: Consultation, session: OpeningSession, lot: str
+    ) -> Table:
+        """Return the table with the keyset of the consultation."""
+        custody = custody_of(desk, consultation.name)
+        if custody.keyset is None:
+            raise OpeningOrder(session.name, "a keyset")
+        document = document_of(desk, custody.keyset.digest)
+        return cls(desk, act, consultation, session, lot, custody, custody.keyset, document)
+
+    def meta(self) -> Meta:
+        """Return metadata with a fresh reading: a long opening has many."""
+        now = self.desk.reading(self.consultation, self.session, self.custody)
+        return self.desk.meta(self.act, now, self.consultation.tenant)
+
+
+def open_one(table: Table, deposit: str, act: Act, command: object) -> Recorded | None:
+    """Open one planned envelope, save its outcome under this act; None: it has one already.
+
+    1 examine the stored bytes; 2 gather k proven answers, keep them; 3 decrypt; 4 record.
+    """
+    envelope = found(table.desk, SealedEnvelope, deposit)
+    handled = table.lot in envelope.opened_lots or envelope.state == "UNREADABLE"
+    if earlier := table.desk.earlier(act, command):
+        if handled:
+            return earlier
+        raise QuorumMissed(table.keyset.k)
+    if handled:
+        return None
+    facts = envelope.sealed()
+    fingerprint = table.consultation.key_fingerprint
+    examined = table.desk.unsealing.examine(deposit, facts.commitment, fingerprint)
+    meta = table.meta()
+    answers = _answers(table, meta, deposit, examined)
+    enough = len(answers) >= table.keyset.k
+    unsealed = NOTHING
+    if enough:
+        table.desk.vault.keep_partials(deposit, answers)
+        unsealed = table.desk.unsealing.unseal(deposit, facts.commitment, table.document, answers)
+    verdict = opening_verdict(_findings(table, examined, answers, unsealed))
+    if verdict.event == CustodyQuorumMissed.TOPIC:
+        return _missed(table, meta, act, command)
+    names = [table.keyset.custodians[index - 1] for index in sorted(answers)]
+    if enough and table.session.state == "WITNESSED":
+        table.session.append(CustodyQuorumReached(**table.session.stamp(meta), custodians=names))
+    _record(table, meta, envelope, verdict, unsealed, names)
+    return table.desk.save(act, command, [table.custody, table.session, envelope])
+
+
+def _answers(table: Table, meta: Meta, deposit: str, examined: StoredEnvelope) -> dict[int, bytes]:
+    """Ask custodian after custodian until k answers are proven; record each refusal."""
+    answers: dict[int, bytes] = {}
+    if examined.stored != "ok" or not examined.head_ok:
+        return answers
+    plan_no = table.session.plan().plan_no
+    for index, custodian in enumerate(table.keyset.custodians, 1):
+        if len(answers) == table.keyset.k:
+            break
+        try:
+            partial = table.desk.custodians.partial(
+                table.consultation.name, table.lot, deposit, plan_no, examined.head, custodian
+            )
+            table.desk.unsealing.check_partial(table.document, examined.head, index, partial)
+        except CustodianRefusal as refusal:
+            _refused(table, meta, deposit, refusal)
+        except (CustodianSilent, CryptoError):
+            continue
+        else:
+            answers[index] = partial
+            _released(table, meta, deposit, custodian, partial)
+    return answers
+
+
+def _refused(table: Table, meta: Meta, deposit: str, refusal: CustodianRefusal) -> None:
+    table.custody.append(
+        CustodianRefused(
+            **table.custody.stamp(meta),
+            custodian=refusal.custodian,
+            deposit=deposit,
+            code=refusal.reason,
+            sig=refusal.sig,
+        )
+    )
+
+
+def _released(table: Table, meta: Meta, deposit: str, custodian: str, partial: bytes) -> None:
+    if (deposit, table.lot, custodian) in table.custody.released:
+        return
+    table.custody.append(
+        OpeningShareReleased(
+            **table.custody.stamp(meta),
+            deposit=deposit,
+            lot=table.lot,
+            custodian=custodian,
+            plan_no=table.session.plan().plan_no,
+            partial_hash=sha256(partial).hex(),
+        )
+    )
+
+
+def _findings(
+    table: Table, examined: StoredEnvelope, answers: Mapping[int, bytes], unsealed: Unsealed
+) -> Findings:
+    return Findings(
+        stored=examined.stored,
+        head_ok=examined.head_ok,
+        partials=len(answers),
+        k=table.keyset.k,
+        n=table.keyset.n,
+        lost=len(table.custody.lost),
+        key_ok=unsealed.key_ok,
+        chunks_ok=unsealed.chunks_ok,
+        package_ok=unsealed.package_ok,
+    )
+
+
+def _missed(table: Table, meta: Meta, act: Act, command: object) -> Recorded:
+    """Record that too few answered, then refuse: it can be tried again by another act."""
+    table.session.append(CustodyQuorumMissed(**table.session.stamp(meta)))
+    table.desk.save(act, command, [table.custody, table.session])
+    raise QuorumMissed(table.keyset.k)
+
+
+def _record(  # noqa: PLR0913, PLR0917 - the facts of one opened envelope
+    table: Table,
+    meta: Meta,
+    envelope: SealedEnvelope,
+    verdict: OpeningVerdict,
+    unsealed: Unsealed,
+    names: list[str],
+) -> None:
+    """Append what came of the envelope."""
+    if verdict.event == EnvelopeUnreadable.TOPIC:
+        fault, cause = verdict.fault or Fault.STORAGE, verdict.cause or ""
+        envelope.append(EnvelopeUnreadable(**envelope.stamp(meta), fault=fault, cause=cause))
+        return
+    bidder = envelope.sealed().bidder
+    envelope.append(
+        EnvelopeOpened(
+            **envelope.stamp(meta),
+            plan_no=table.session.plan().plan_no,
+            lots=[table.lot],
+            custodians=names,
+            operator=table.desk.subjects.operator_of(table.consultation.name, bidder),
+            form=verdict.form or Form.RAW,
+            commitment_matches=True,
+            documents_match=unsealed.documents_match,
+            documents_count=unsealed.documents_count,
+            external_references=0,
+        )
+    )
