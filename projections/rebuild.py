@@ -45,7 +45,7 @@ def dump(connection: Connection) -> bytes:
     for name in sorted(metadata.tables):
         table = metadata.tables[name]
         for row in connection.execute(select(table).order_by(*table.primary_key)).mappings():
-            present = {column: value for column, value in row.items() if value is not None}
+            present = {str(column): value for column, value in row.items() if value is not None}
             lines.append(orjson.dumps({"row": present, "table": name}, option=orjson.OPT_SORT_KEYS))
     return b"".join(line + b"\n" for line in lines)
 

@@ -113,7 +113,7 @@ class Runner:
             try:
                 self.catch_up()
             except AnotherRunner:
-                self._reached = self.stored()
+                self._arrived(self.stored())
                 continue
             with self._moved:
                 self._moved.wait_for(lambda: self._woken or self._stopped, POLL_S)
