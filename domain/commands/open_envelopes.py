@@ -147,5 +147,5 @@ def _outcome(table: Table, deposit: str) -> Outcome:
 def detail_of(outcome: EnvelopeOpened | EnvelopeUnreadable) -> str:
     """Return the form of an opened envelope, or fault and cause of an unreadable one."""
     if isinstance(outcome, EnvelopeOpened):
-        return outcome.form
+        return outcome.form.value
     return f"{outcome.fault} {outcome.cause}"
