@@ -1,0 +1,141 @@
+"""Where one custodian sits: keys, memory, clock, and the two acts that every answer consists of.
+
+`look` gets a view of the ledger and proves it against the pin; `record` makes the pin and the
+signed answer durable in one transaction. An answer that was not recorded never leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from api.adapters.custodian_identity import Identity, Secrets, read_identity, read_secrets
+from api.adapters.custodian_state import CustodianState
+from api.adapters.keys import Chest, Credential, Random
+from crypto import statements
+from crypto.canonical import Json
+from crypto.policies import Policy, log_policy
+from domain.clock import Reading, instant_text
+from domain.errors import ClockDistrusted
+from replay.custody_view import Known, Pin, VerifiedView, check_view
+
+Show = Callable[[Sequence[str], int], Mapping[str, Json]]
+"""Fetches a view of these streams, with the proof from a size that is already known."""
+
+NO_TIME = "unknown"
+
+
+class Clock(Protocol):
+    """The custodian's own clock."""
+
+    def now(self) -> Reading:
+        """Return an interval, or raise ClockDistrusted."""
+
+
+class CustodianError(Exception):
+    """Root of what a custodian cannot do."""
+
+    code = "custodian"
+
+
+class NotAsked(CustodianError):
+    """What was asked does not fit the ceremony, keyset or ledger that this custodian knows."""
+
+    code = "custodian.not-asked"
+
+
+class Refused(CustodianError):
+    """A signed refusal; `reason` is the code of `envelope.md` §10."""
+
+    code = "custodian.refused"
+
+    def __init__(self, custodian: str, reason: str, sig: str) -> None:
+        super().__init__(f"custodian {custodian} refuses: {reason}")
+        self.custodian, self.reason, self.sig = custodian, reason, sig
+
+
+class Complaint(CustodianError):
+    """A signed complaint: a message of the ceremony fails."""
+
+    code = "ceremony.complaint"
+
+    def __init__(self, index: int, against: int, reason: str, sig: str) -> None:
+        super().__init__(f"custodian {index} complains against {against}: {reason}")
+        self.index, self.against, self.reason, self.sig = index, against, reason, sig
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A verified view and the pin that it was checked against."""
+
+    before: Pin
+    view: VerifiedView
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One custodian's place; its owner holds its lock while it is used."""
+
+    folder: Path
+    identity: Identity
+    secrets: Secrets = field(repr=False)
+    chest: Chest
+    state: CustodianState
+    clock: Clock
+    random: Random
+    show: Show
+    policy: Policy
+
+    @classmethod
+    def take(
+        cls, folder: Path, credential: Credential, clock: Clock, random: Random, show: Show
+    ) -> Seat:
+        """Open the folder of a custodian; another passphrase or credential raises ChestLocked."""
+        identity = read_identity(folder)
+        chest = Chest(folder, credential, random)
+        return cls(
+            folder=folder,
+            identity=identity,
+            secrets=read_secrets(chest, identity),
+            chest=chest,
+            state=CustodianState(folder / "state.db"),
+            clock=clock,
+            random=random,
+            show=show,
+            policy=Policy.parse(log_policy(identity.log)),
+        )
+
+    def look(self, *streams: str) -> Seen:
+        """Return a view of these streams, proven against the pin, or raise ViewRefused."""
+        pin = self.state.pin()
+        known = Known(self.policy, self.identity.log.name, pin, self.state.tips(streams))
+        return Seen(pin, check_view(self.show(streams, pin.size), known))
+
+    def reading(self) -> Reading | None:
+        """Return the custodian's own time, None if its clock gives no interval."""
+        try:
+            return self.clock.now()
+        except ClockDistrusted:
+            return None
+
+    def sign(self, body: Mapping[str, Json]) -> bytes:
+        """Return the signature under an answer or refusal."""
+        return statements.sign(self.secrets.sign, statements.answer(body))
+
+    @contextmanager
+    def record(
+        self, body: Mapping[str, Json], signature: bytes, seen: Seen | None = None
+    ) -> Iterator[None]:
+        """Make pin, answer and what the block writes durable together, or nothing of them."""
+        now = self.reading()
+        with self.state.answer(body, signature, _at(now)):
+            if seen is not None:
+                self.state.swap(seen.before, seen.view)
+            yield
+
+
+def _at(now: Reading | None) -> str:
+    return NO_TIME if now is None else instant_text(now.middle())

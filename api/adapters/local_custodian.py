@@ -1,0 +1,332 @@
+"""One custodian in this process: its own folder, keys, clock, memory and decision.
+
+Level A0: it protects from theft of the database, not from the operator. Everything else is as for a
+custodian elsewhere: it believes no one, is shown views of the ledger that prove themselves, judges
+by its own clock, and every answer and refusal is signed and stands in its own log, durably, before
+it leaves (`envelope.md` §10).
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from api.adapters import custodian_ceremony
+from api.adapters.custodian_ceremony import share_bound, share_name
+from api.adapters.custodian_identity import RECOVERY_PLACES, Identity
+from api.adapters.custodian_seat import Clock, NotAsked, Refused, Seat, Seen, Show
+from api.adapters.custodian_state import HeldShare
+from api.adapters.keys import Credential, Random, destroy_file
+from crypto.canonical import Json
+from crypto.ceremony import Ceremony
+from crypto.errors import CapsuleRefused, CryptoError
+from crypto.group import random_scalar
+from crypto.keyset import Keyset, alive_nonce, prove_alive, recover
+from crypto.pli1_header import PREFIX, Header, header_length
+from crypto.threshold import Lock, check_capsule, make_partial
+from ledger.witness import Answer, Witness
+from replay.custodian import (
+    AnswerRefused,
+    Facts,
+    OtherHeader,
+    Question,
+    Shown,
+    UnknownKeyset,
+    assigned_keyset,
+    decide,
+    shown,
+)
+from replay.custody_view import ViewRefused
+
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+UNPROVEN = Shown("", False, NEVER, False, False, False, 0, False)
+"""What an unproven view tells: nothing, and the earliest opening is never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request for a partial; the head is everything before chunk 0."""
+
+    consultation: str
+    lot: str
+    deposit: str
+    plan_no: int
+    head: bytes
+
+
+class LocalCustodian:
+    """A custodian of level A0; one call at a time."""
+
+    def __init__(
+        self, folder: Path, credential: Credential, clock: Clock, random: Random, show: Show
+    ) -> None:
+        # everything behind _seat is guarded by _lock
+        self._seat = Seat.take(folder, credential, clock, random, show)
+        self._lock = threading.RLock()
+
+    @property
+    def identity(self) -> Identity:
+        """Return its public identity."""
+        return self._seat.identity
+
+    def close(self) -> None:
+        """Let go of its files."""
+        with self._lock:
+            self._seat.state.close()
+
+    def answers(self) -> list[bytes]:
+        """Return its own log of answers and refusals."""
+        with self._lock:
+            return self._seat.state.answers()
+
+    def round1(self, ceremony: str) -> dict[str, Json]:
+        """Return its commitment in a ceremony."""
+        with self._lock:
+            return custodian_ceremony.round1(self._seat, ceremony)
+
+    def round2(self, ceremony: str) -> dict[str, Json]:
+        """Return its sealed values in a ceremony."""
+        with self._lock:
+            return custodian_ceremony.round2(self._seat, ceremony)
+
+    def confirm(self, ceremony: str) -> dict[str, Json]:
+        """Return its acknowledgement of the keyset; Complaint names whose message fails."""
+        with self._lock:
+            return custodian_ceremony.confirm(self._seat, ceremony)
+
+    def alive(self, digest: str, consultation: str | None = None) -> tuple[bytes, bytes]:
+        """Return nonce and proof that it still holds its share; this opens nothing.
+
+        `consultation` is a hint to whose custody the keyset was given: the ledger proves it.
+        """
+        with self._lock:
+            return self._alive(digest, consultation)
+
+    def retire(self, digest: str, consultation: str) -> bytes:
+        """Erase the share that the ledger says is retired; return the signed statement.
+
+        What is signed is the body {custodian, digest} of `envelope.md` §10.
+        """
+        with self._lock:
+            return self._retire(digest, consultation)
+
+    def partial(self, asked: Asked) -> bytes:
+        """Return the 96 bytes for one planned envelope, or raise Refused with its own signature."""
+        with self._lock:
+            return self._partial(asked)
+
+    def witness(self, body: bytes) -> Answer:
+        """Answer an add-checkpoint request; its memory is durable before the cosignature leaves."""
+        with self._lock:
+            return self._witness(body)
+
+    def cosigned(self) -> bytes | None:
+        """Return the last note of the platform's log that it cosigned."""
+        with self._lock:
+            return self._seat.state.witnessed(self.identity.log.name)
+
+    def restore(self, digest: str, copy: bytes, offline: bytes) -> None:
+        """Put a share back from a recovery copy, opened with the offline key, or raise."""
+        with self._lock:
+            held = self._live(digest)
+            share = recover(_keyset(held), held.place, copy, offline)
+            bound = share_bound(bytes.fromhex(digest), held.place)
+            self._seat.chest.put(share_name(digest), bound, share)
+
+    # --- life and death of a share
+
+    def _alive(self, digest: str, consultation: str | None) -> tuple[bytes, bytes]:
+        seat = self._seat
+        held = self._live(digest)
+        seen = seat.look(*([f"custody/{consultation}"] if consultation else []))
+        if consultation:
+            held = _bound(held, seen, consultation)
+        nonce = alive_nonce(seen.view.note, held.place)
+        share = seat.chest.get(share_name(digest), share_bound(bytes.fromhex(digest), held.place))
+        proof = prove_alive(_keyset(held), held.place, nonce, share, self._scalar())
+        body: dict[str, Json] = {
+            "custodian": self.identity.custodian,
+            "digest": digest,
+            "nonce": nonce.hex(),
+            "proof": proof.hex(),
+        }
+        with seat.record(body, seat.sign(body), seen):
+            seat.state.keep_share(held)
+        return nonce, proof
+
+    def _retire(self, digest: str, consultation: str) -> bytes:
+        seat = self._seat
+        held = seat.state.share(digest)
+        if held is None:
+            raise NotAsked(f"no share of keyset {digest} is held here")
+        seen = seat.look(f"custody/{consultation}")
+        retired = seen.view.stream(f"custody/{consultation}").data_of("KeysetRetired")
+        if held.consultation not in {"", consultation} or digest not in {
+            data["digest"] for data in retired
+        }:
+            raise NotAsked(f"the ledger does not retire keyset {digest}")
+        seat.chest.destroy(share_name(digest))
+        for place in RECOVERY_PLACES:
+            path = seat.folder / place / f"{digest}.plr1"
+            if path.exists():
+                destroy_file(path, seat.random)
+        body: dict[str, Json] = {"custodian": self.identity.custodian, "digest": digest}
+        signature = seat.sign(body)
+        # the statement comes after the fact: a crash before leaves a share to destroy again
+        with seat.record(body, signature, seen):
+            seat.state.keep_share(replace(held, destroyed=True))
+        return signature
+
+    def _live(self, digest: str) -> HeldShare:
+        held = self._seat.state.share(digest)
+        if held is None or held.destroyed:
+            raise NotAsked(f"no live share of keyset {digest} is held here")
+        return held
+
+    def _scalar(self) -> bytes:
+        return random_scalar(self._seat.random.bytes(64))
+
+    # --- one answer
+
+    def _partial(self, asked: Asked) -> bytes:
+        # 1 the head says which envelope and which keyset this is about
+        try:
+            header = _header(asked)
+        except AnswerRefused as refusal:
+            raise self._refuse(asked, refusal.code, None) from refusal
+        held = self._seat.state.share(header.label.keyset)
+        if held is None:
+            raise self._refuse(asked, UnknownKeyset.code, None)
+        # 2 the ledger, as far as it proves itself; a test needs none
+        canary = _purpose(held) == "canary"
+        seen, told = (None, UNPROVEN) if canary else self._told(header, asked)
+        # 3 the decision
+        try:
+            decide(self._facts(header, held, told))
+        except AnswerRefused as refusal:
+            raise self._refuse(asked, refusal.code, seen) from refusal
+        bound = held if canary else replace(held, consultation=asked.consultation)
+        return self._answer(asked, header, bound, seen)
+
+    def _told(self, header: Header, asked: Asked) -> tuple[Seen | None, Shown]:
+        question = Question(header.label, header.hash.hex(), asked.lot, asked.plan_no)
+        try:
+            seen = self._seat.look(*question.streams)
+        except ViewRefused:
+            return None, UNPROVEN
+        try:
+            return seen, shown(seen.view, question)
+        except ViewRefused:
+            return seen, UNPROVEN
+
+    def _facts(self, header: Header, held: HeldShare, told: Shown) -> Facts[datetime]:
+        now = self._seat.reading()
+        label = header.label
+        given = told is UNPROVEN or told.assigned == held.digest
+        return Facts(
+            # a keyset serves one consultation, once and for ever
+            keyset_known=given and held.consultation in {"", label.consultation},
+            destroyed=held.destroyed,
+            purpose=_purpose(held),
+            kind=label.kind,
+            clock=None if now is None else (now.earliest, now.latest),
+            view_ok=told is not UNPROVEN,
+            cancelled=told.cancelled,
+            opens=told.opens,
+            not_before=datetime.fromisoformat(label.not_before),
+            listed=told.listed,
+            planned=told.planned,
+            anchored=told.anchored,
+            present=told.present,
+            header_matches=told.header_matches,
+            capsule_ok=_capsule_holds(header, held),
+        )
+
+    def _answer(self, asked: Asked, header: Header, held: HeldShare, seen: Seen | None) -> bytes:
+        seat = self._seat
+        bound = share_bound(bytes.fromhex(held.digest), held.place)
+        share = seat.chest.get(share_name(held.digest), bound)
+        lock = Lock(_keyset(held), header.label.encoded, header.capsule)
+        partial = make_partial(lock, held.place, share, self._scalar())
+        body: dict[str, Json] = {
+            "custodian": self.identity.custodian,
+            "deposit": asked.deposit,
+            "index": held.place,
+            "partial": partial.hex(),
+            "plan_no": asked.plan_no,
+        }
+        with seat.record(body, seat.sign(body), seen):
+            seat.state.keep_share(held)
+        # after this line pin and answer are durable: only now may the answer leave
+        return partial
+
+    def _refuse(self, asked: Asked, code: str, seen: Seen | None) -> Refused:
+        seat = self._seat
+        body: dict[str, Json] = {
+            "code": code,
+            "custodian": self.identity.custodian,
+            "deposit": asked.deposit,
+        }
+        signature = seat.sign(body)
+        with seat.record(body, signature, seen):
+            pass
+        return Refused(self.identity.custodian, code, signature.hex())
+
+    # --- witness
+
+    def _witness(self, body: bytes) -> Answer:
+        seat = self._seat
+        now = seat.reading()
+        if now is None:
+            return Answer(503, b"the clock gives no interval\n")
+        log = self.identity.log
+        witness = Witness(self.identity.cosign.name, seat.secrets.cosign, {log.name: (log,)})
+        time = int(now.middle().timestamp())
+        answer = witness.answer(body, seat.state.witnessed, time)
+        if answer.evidence is not None:
+            seat.state.keep_evidence(answer.evidence)
+        if answer.remember is not None:
+            seat.state.remember(answer.remember)
+        return answer
+
+
+def _header(asked: Asked) -> Header:
+    """Return the header of the head that was asked about, or raise OtherHeader."""
+    try:
+        if len(asked.head) != PREFIX + header_length(asked.head[:PREFIX]):
+            raise OtherHeader
+        header = Header.parse(asked.head[PREFIX:])
+    except CryptoError as error:
+        raise OtherHeader from error
+    if (header.label.consultation, header.label.deposit) != (asked.consultation, asked.deposit):
+        raise OtherHeader
+    return header
+
+
+def _keyset(held: HeldShare) -> Keyset:
+    ceremony = Ceremony.parse(held.ceremony)
+    return Keyset(ceremony, held.y, held.points, bytes.fromhex(held.digest), {})
+
+
+def _purpose(held: HeldShare) -> str:
+    return Ceremony.parse(held.ceremony).purpose
+
+
+def _capsule_holds(header: Header, held: HeldShare) -> bool:
+    try:
+        check_capsule(bytes.fromhex(held.digest), header.label.encoded, header.capsule)
+    except CapsuleRefused:
+        return False
+    return True
+
+
+def _bound(held: HeldShare, seen: Seen, consultation: str) -> HeldShare:
+    """Bind a share to the consultation whose custody stream assigns its keyset; once."""
+    given = assigned_keyset(seen.view.stream(f"custody/{consultation}"))
+    if given != held.digest:
+        return held
+    if held.consultation not in {"", consultation}:
+        raise NotAsked(f"keyset {held.digest} was assigned to {held.consultation} before")
+    return replace(held, consultation=consultation)
