@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from domain.events.deposit import Fault, Form
 
+STORED = {"missing": "bytes-missing", "differs": "bytes-differ"}
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -35,7 +37,7 @@ class OpeningVerdict:
 def opening_verdict(found: Findings) -> OpeningVerdict:
     """Return the first verdict of the table that applies."""
     if found.stored != "ok":
-        return _unreadable(Fault.STORAGE, f"bytes-{found.stored}")
+        return _unreadable(Fault.STORAGE, STORED[found.stored])
     if not found.head_ok:
         return _unreadable(Fault.STORAGE, "head")
     if found.partials < found.k:

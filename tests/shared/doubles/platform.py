@@ -10,6 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from doubles.clock import NOON, FixedClock
+from doubles.custody import NAMES, TokenCustodians, TokenUnsealing
+from doubles.memory import (
+    CountingRng,
+    MemoryFiles,
+    MemoryHeads,
+    MemoryRegister,
+    MemorySubjects,
+    MemoryTurns,
+    MemoryVault,
+)
+
 from domain.aggregate import Aggregate, Meta
 from domain.clock import LegalHour
 from domain.commands import (
@@ -26,7 +38,12 @@ from domain.consultation import Consultation
 from domain.custody import Custody, KeyCeremony
 from domain.envelope import SealedEnvelope
 from domain.events.consultation import Complements, Criterion, Limits, Nature, Padding
-from domain.events.custody import CanaryDecrypted, CeremonyStarted, KeyCeremonyCompleted, KeysetReady
+from domain.events.custody import (
+    CanaryDecrypted,
+    CeremonyStarted,
+    KeyCeremonyCompleted,
+    KeysetReady,
+)
 from domain.events.custody import Placement as Placed
 from domain.events.dossier import FileRow
 from domain.events.parties import SizeClass
@@ -35,17 +52,6 @@ from domain.law import FILES, Law
 from domain.opening import OpeningSession
 from domain.ports import Act, Desk, Principal, Recorded
 from domain.transmission import TransmissionSession
-from doubles.clock import NOON, FixedClock
-from doubles.custody import NAMES, TokenCustodians, TokenUnsealing
-from doubles.memory import (
-    CountingRng,
-    MemoryFiles,
-    MemoryHeads,
-    MemoryRegister,
-    MemorySubjects,
-    MemoryTurns,
-    MemoryVault,
-)
 
 RULES = Path(__file__).resolve().parents[3] / "domain" / "rules"
 BUYER = "21590512200015"
@@ -315,9 +321,7 @@ class Platform:
 
     def close(self, name: str = "C1") -> Consultation:
         self.clock.at = max(self.clock.at, self.load(Consultation, name).deadline + MS)
-        self.done(
-            reach_deadline.reach_deadline, self.act("PA"), reach_deadline.ReachDeadline(name)
-        )
+        self.done(reach_deadline.reach_deadline, self.act("PA"), reach_deadline.ReachDeadline(name))
         return self.load(Consultation, name)
 
     def convene(self, name: str = "C1", lot: str = "0") -> None:
