@@ -19,7 +19,9 @@ LOT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}")
 ORIGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 LARGEST: Final = 2**53 - 1
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})*")
-_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_TIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
+)
 
 
 def members(value: Json, keys: Collection[str]) -> Mapping[str, Json]:
