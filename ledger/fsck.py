@@ -11,10 +11,10 @@ its extent. Nothing is kept between runs, so a run that was stopped is simply ru
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from crypto import merkle
 from crypto.errors import CryptoError
@@ -85,18 +85,39 @@ def fsck(
         report.add(Finding(error.code, str(error)))
         raise report.refusal() from error
     checkpoint = verified.checkpoint
-    older = [pin for pin in pinned if _is_older(pin, checkpoint, report)]
+    marks = [Mark(pin, "pin", "the pin") for pin in pinned]
     # 2, 3, 4
-    inspection = _Inspection(files, checkpoint, older, report)
-    for n in range(-(-checkpoint.size // TILE_WIDTH)):
+    streams = inspect(files, checkpoint, marks, report, progress)
+    if report.counts:
+        raise report.refusal()
+    return SoundLog(checkpoint, verified.cosignatures, streams, tuple(pinned))
+
+
+class Mark(NamedTuple):
+    """A signed state that the log must have passed through; `code` is of a finding against it."""
+
+    checkpoint: Checkpoint
+    code: str
+    name: str
+
+
+def inspect(
+    files: LogFiles,
+    head: Checkpoint,
+    marks: Sequence[Mark],
+    report: Findings,
+    progress: Callable[[int], None],
+) -> int:
+    """Do checks 2–4 up to a head, and compare the marks; return the number of streams."""
+    older = [mark for mark in marks if _is_older(mark, head, report)]
+    inspection = _Inspection(files, head, older, report)
+    for n in range(-(-head.size // TILE_WIDTH)):
         if not inspection.take_bundle(n):
             break
         progress(inspection.tree.size)
     else:
         inspection.finish()
-    if report.counts:
-        raise report.refusal()
-    return SoundLog(checkpoint, verified.cosignatures, inspection.chains.streams, tuple(pinned))
+    return inspection.chains.streams
 
 
 @dataclass(slots=True)
@@ -117,11 +138,12 @@ class Findings:
         return LogUnsound(self.kept, self.counts)
 
 
-def _is_older(pin: Checkpoint, checkpoint: Checkpoint, report: Findings) -> bool:
-    if pin.origin != checkpoint.origin:
-        report.add(Finding("pin", f"the pin is of {pin.origin}, the log is {checkpoint.origin}"))
-    elif pin.size > checkpoint.size:
-        report.add(Finding("pin", f"the pin has size {pin.size}, the log {checkpoint.size}"))
+def _is_older(mark: Mark, head: Checkpoint, report: Findings) -> bool:
+    (origin, size), name = (mark.checkpoint.origin, mark.checkpoint.size), mark.name
+    if origin != head.origin:
+        report.add(Finding(mark.code, f"{name} is of {origin}, the log is {head.origin}"))
+    elif size > head.size:
+        report.add(Finding(mark.code, f"{name} has size {size}, the log {head.size}"))
     else:
         return True
     return False
@@ -134,14 +156,16 @@ class _Inspection:
         self,
         files: LogFiles,
         checkpoint: Checkpoint,
-        pins: Sequence[Checkpoint],
+        marks: Sequence[Mark],
         report: Findings,
     ) -> None:
         self.tree = RisingTree()
         self.chains = Chains(checkpoint.origin)
         self._files = files
         self._checkpoint = checkpoint
-        self._pins = pins
+        self._marks = defaultdict[int, list[Mark]](list)
+        for mark in marks:
+            self._marks[(mark.checkpoint.size - 1) // TILE_WIDTH].append(mark)
         self._report = report
 
     def take_bundle(self, n: int) -> bool:
@@ -160,9 +184,8 @@ class _Inspection:
             self._compare(tile_at(0, n, size), leaves, stored)
         if leaves is None:
             return False
-        for pin in self._pins:
-            if start < pin.size <= start + len(leaves):
-                self._pin_root(pin, leaves[: pin.size - start])
+        for mark in self._marks[n]:
+            self._mark_root(mark, leaves[: mark.checkpoint.size - start])
         for level, number, hashes in self.tree.grow(leaves):
             path = TilePath(level, number)
             self._compare(path, hashes, self._tile(path))
@@ -207,6 +230,7 @@ class _Inspection:
             position = (path.n * TILE_WIDTH + place) << (8 * path.level)
             self._report.add(Finding("tile", f"{path} is not the tile of its entries", position))
 
-    def _pin_root(self, pin: Checkpoint, leaves: Sequence[bytes]) -> None:
-        if self.tree.root(leaves) != pin.root:
-            self._report.add(Finding("pin", f"the log has another root at size {pin.size}"))
+    def _mark_root(self, mark: Mark, leaves: Sequence[bytes]) -> None:
+        if self.tree.root(leaves) != mark.checkpoint.root:
+            detail = f"the log has another root at size {mark.checkpoint.size} than {mark.name}"
+            self._report.add(Finding(mark.code, detail))

@@ -4,80 +4,28 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from doubles.small_logs import ORIGIN, POLICY, Memory, at, entry, log, signed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto import merkle
 from crypto.canonical import Json, encode
 from crypto.notes import LOG, Checkpoint, VerifierKey, note, sign
-from crypto.policies import Policy, log_policy
+from crypto.policies import Policy
 from ledger.entry import Entry, parse
 from ledger.errors import EntryRefused
 from ledger.exported import LogFolder
 from ledger.fsck import LogUnsound, fsck
 from ledger.links import Link, read_link
 from ledger.rising_tree import RisingTree
-from ledger.tiles import ENTRIES, read_bundle, tiles_of, write_bundle, write_tile
+from ledger.tiles import read_bundle
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "ledger"
 CANONICAL = json.loads((VECTORS / "canonical.json").read_text())["cases"]
-SEED = bytes(32)
-ORIGIN = "log.example/1"
-POLICY = Policy.parse(log_policy(VerifierKey.of_seed(ORIGIN, LOG, SEED)))
-START = datetime(2026, 3, 2, 7, tzinfo=UTC)
-
-
-class Memory:
-    """A log in memory, made from entries as they are."""
-
-    def __init__(self, entries: list[bytes], *, origin: str = ORIGIN) -> None:
-        leaves = [merkle.leaf_hash(entry) for entry in entries]
-        rows = [leaves]
-        while len(rows[-1]) >= 256:
-            row = rows[-1]
-            rows.append([merkle.root(row[i : i + 256]) for i in range(0, len(row) - 255, 256)])
-        head = Checkpoint(origin, len(entries), merkle.root(leaves))
-        self.files = {"checkpoint": note(head, [sign(head, ORIGIN, SEED)])}
-        for path in tiles_of(len(entries)):
-            below = slice(path.n * 256, path.n * 256 + path.width)
-            entries_here = path.level == ENTRIES
-            self.files[str(path)] = (
-                write_bundle(entries[below])
-                if entries_here
-                else write_tile(rows[path.level][below])
-            )
-
-    def read(self, path: str) -> bytes | None:
-        return self.files.get(path)
-
-
-def at(seconds: int) -> str:
-    return f"{START + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S.%fZ}"
-
-
-def entry(stream: str, version: int, prev: str, seconds: int, **data: Json) -> bytes:
-    fields: dict[str, Json] = {"data": data, "kind": "ProbeSucceeded", "prev": prev}
-    fields |= {"at": at(seconds), "salt": "00" * 16, "stream": stream, "v": 1, "version": version}
-    if stream == "log" and version == 1:
-        fields["kind"] = "LogCreated"
-    return encode(fields)
-
-
-def log(count: int, streams: int = 3) -> list[bytes]:
-    """Return a sound log: entry 0, then the streams in turn."""
-    entries = [entry("log", 1, "0" * 64, 0, format="pli-entry/1", origin=ORIGIN)]
-    tips = dict.fromkeys(range(streams), (0, merkle.leaf_hash(entries[0]).hex()))
-    for position in range(1, count):
-        version, leaf = tips[position % streams]
-        made = entry(f"probe/{position % streams}", version + 1, leaf, position)
-        entries.append(made)
-        tips[position % streams] = (version + 1, merkle.leaf_hash(made).hex())
-    return entries
 
 
 def unsound(entries: list[bytes], pins: tuple[bytes, ...] = ()) -> LogUnsound:
@@ -105,9 +53,7 @@ def test_the_known_logs_are_sound() -> None:
 @pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 512, 700])
 def test_sound_logs_of_every_shape(count: int) -> None:
     entries = log(count) if count else []
-    pins = [
-        Memory(entries[:size]).files["checkpoint"] for size in {0, 1, 256, count} if size <= count
-    ]
+    pins = [signed(entries[:size]) for size in {0, 1, 256, count} if size <= count]
     assert fsck(Memory(entries), POLICY, pins).checkpoint.size == count
 
 
@@ -214,7 +160,7 @@ def test_missing_and_broken_files() -> None:
 
 def test_full_files_stand_in_for_partial_ones() -> None:
     files = Memory(log(600))
-    files.files["checkpoint"] = Memory(log(300)).files["checkpoint"]
+    files.files["checkpoint"] = signed(log(300))
     files.files["tile/1/000.p/1"] = files.files.pop("tile/1/000.p/2")[:32]
     assert fsck(files, POLICY).checkpoint.size == 300
 
@@ -240,9 +186,9 @@ def test_where_neither_bundle_nor_tile_is_left_the_rest_cannot_be_judged() -> No
 def test_pins() -> None:
     entries = log(600)
     other = [*log(300)[:-1], entry("other/1", 1, merkle.leaf_hash(entries[0]).hex(), 299)]
-    fork = Memory(other).files["checkpoint"]
-    larger = Memory(log(601)).files["checkpoint"]
-    foreign = Memory([], origin="other.example/1").files["checkpoint"]
+    fork = signed(other)
+    larger = signed(log(601))
+    foreign = signed([], "other.example/1")
     assert unsound(entries, (fork,)).counts == {"pin": 1}
     assert unsound(entries, (larger, fork)).counts == {"pin": 2}
     assert unsound(entries, (foreign,)).first.code == "signature"
