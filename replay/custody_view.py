@@ -131,9 +131,10 @@ def _check(view: Mapping[str, Json], known: Known) -> VerifiedView:
     genesis, streams = known.pin.genesis, {}
     for one in shown:
         stream = _stream(one, checkpoint)
-        genesis = genesis or stream.entries[0].prev
         name = stream.entries[0].stream
-        _check_start(stream, genesis)
+        genesis = genesis or _start(stream)
+        if _start(stream) != genesis:
+            raise ViewRefused(f"stream {name} starts from another entry 0")
         _check_seen(name, stream, known.tips.get(name))
         if name in streams:
             raise ViewRefused(f"stream {name} is shown twice")
@@ -172,12 +173,10 @@ def _check_chain(entries: Sequence[Entry], leaves: Sequence[str]) -> None:
             raise ViewRefused(f"{name}: version {entry.version} goes back in time")
 
 
-def _check_start(stream: Stream, genesis: str) -> None:
-    """Every stream links to entry 0: none comes from another log. `log` starts with it."""
+def _start(stream: Stream) -> str:
+    """Return the leaf of entry 0 as this stream names it: none comes from another log."""
     first = stream.entries[0]
-    expected = stream.leaves[0] if first.stream == LOG_STREAM else first.prev
-    if expected != genesis:
-        raise ViewRefused(f"stream {first.stream} starts from another entry 0")
+    return stream.leaves[0] if first.stream == LOG_STREAM else first.prev
 
 
 def _check_seen(name: str, stream: Stream, seen: Tip | None) -> None:
