@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
-import orjson
-
 from crypto import merkle
-from crypto.canonical import Json, decode
+from crypto.canonical import Json, decode, encode
 from crypto.log_errors import NotCanonical
 from ledger.errors import EntryRefused
 
@@ -127,6 +125,76 @@ def splice(state: bytes, kind: str, prev: str, salt: str, stream: str, version: 
     )
 
 
-def state(at: str, data: Data, v: int) -> bytes:
-    """Return the part of an entry which its writer decides, canonical."""
-    return orjson.dumps({"at": at, "data": data, "v": v}, option=orjson.OPT_SORT_KEYS)
+class CheckedState(bytes):
+    """Canonical ``{"at","data","v"}`` that was checked when it was written."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a writer decides of an entry; the sequencer adds prev and salt."""
+
+    stream: str
+    version: int
+    kind: str
+    state: bytes
+
+    @property
+    def at(self) -> str:
+        """The recording time that the writer asks for."""
+        return self.state[_AT_PLACE].decode()
+
+
+_AT_PLACE: Final = slice(7, 34)
+_SPLICED_BYTES: Final = len(splice(b',"v":}', "", "0" * 64, "0" * 32, "", 0)) - len(',"v":}') - 1
+
+
+def check_draft(draft: Draft) -> None:
+    """Refuse what could not become an entry, before it waits for its turn."""
+    _check_text("stream", draft.stream, _STREAM)
+    _check_text("kind", draft.kind, _KIND)
+    _check_integer("version", draft.version, MAX_VERSION)
+    if (draft.kind in LOG_KINDS) != (draft.stream == LOG_STREAM):
+        raise EntryRefused("kind", f"{draft.kind} does not belong into {draft.stream}")
+    if not isinstance(draft.state, CheckedState):
+        _check_state(draft.state)
+    digits = len(str(draft.version))
+    total = len(draft.state) + _SPLICED_BYTES + len(draft.kind) + len(draft.stream) + digits
+    if total > MAX_BYTES:
+        raise EntryRefused("size", f"{total} bytes, {MAX_BYTES} allowed")
+
+
+def checked_state(at: str, data: Data, v: int) -> CheckedState:
+    """Return the canonical state of an entry, or raise EntryRefused with the broken rule."""
+    try:
+        encoded = encode({"at": at, "data": data, "v": v}, nfc=True, limit=MAX_BYTES)
+    except NotCanonical as refused:
+        raise EntryRefused(refused.rule, str(refused)) from refused
+    _check_instant(at)
+    _check_integer("v", v, MAX_SCHEMA)
+    return CheckedState(encoded)
+
+
+def dated(state_bytes: bytes, at: str) -> bytes:
+    """Return the state with a later recording time."""
+    return state_bytes[: _AT_PLACE.start] + at.encode() + state_bytes[_AT_PLACE.stop :]
+
+
+def instant_text(at: datetime) -> str:
+    """Return an aware instant in the form of ``at``."""
+    text = at.astimezone(UTC).isoformat(timespec="microseconds")
+    return f"{text.removesuffix('+00:00')}Z"
+
+
+def _check_state(given: bytes) -> None:
+    try:
+        fields = decode(given, nfc=True, limit=MAX_BYTES)
+    except NotCanonical as refused:
+        raise EntryRefused(refused.rule, str(refused)) from refused
+    if tuple(fields) != ("at", "data", "v"):
+        raise EntryRefused("fields", f"the keys are {', '.join(fields)}"[:200])
+    _check_instant(fields["at"])
+    if type(fields["data"]) is not dict:
+        raise EntryRefused("data", "it is no object")
+    _check_integer("v", fields["v"], MAX_SCHEMA)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from eventsourcing.persistence import IntegrityError
+
 
 class LedgerError(Exception):
     """Root of every refusal raised by ``ledger``; ``code`` is stable and machine-readable."""
@@ -16,3 +18,301 @@ class EntryRefused(LedgerError):
         super().__init__(f"{rule}: {detail}")
         self.code = rule
         self.detail = detail
+
+
+class LedgerLocked(LedgerError):
+    """Another process holds the right to write here."""
+
+    code = "ledger.locked"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"another process writes in this home (it holds {path})")
+        self.path = path
+
+
+class LedgerHalted(LedgerError):
+    """A write or read of the store failed: nothing is read or written any more (N2)."""
+
+    code = "ledger.halted"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the ledger stopped, start it again: {reason}")
+        self.reason = reason
+
+
+class LedgerClosed(LedgerError):
+    """The ledger was closed by its owner."""
+
+    code = "ledger.closed"
+
+    def __init__(self) -> None:
+        super().__init__("the ledger is closed")
+
+
+class StorageFull(LedgerError):
+    """The disk is full: nothing of this save was written; later saves may succeed."""
+
+    code = "ledger.storage-full"
+
+    def __init__(self) -> None:
+        super().__init__("the disk is full, nothing was recorded")
+
+
+class OutcomeUnknown(LedgerError):
+    """The commit neither succeeded nor failed for certain: ask again with the same command."""
+
+    code = "ledger.outcome-unknown"
+
+    def __init__(self, command: str) -> None:
+        super().__init__(f"it is not known whether {command!r} was recorded: repeat it")
+        self.command = command
+
+
+class CommandReused(LedgerError):
+    """A command key that came before with another content."""
+
+    code = "command.reused"
+
+    def __init__(self, command: str) -> None:
+        super().__init__(f"command {command!r} came before with another content")
+        self.command = command
+
+
+class CommandMissing(LedgerError):
+    """A save without a command key, or with one that cannot be a key."""
+
+    code = "ledger.command-missing"
+
+    def __init__(self, command: str) -> None:
+        super().__init__(f"a save names its command in 1 to 200 characters, not {command[:40]!r}")
+        self.command = command
+
+
+class NothingToSave(LedgerError):
+    """A save without any event."""
+
+    code = "ledger.nothing-to-save"
+
+    def __init__(self, command: str) -> None:
+        super().__init__(f"command {command!r} brought no event")
+        self.command = command
+
+
+class StreamMoved(LedgerError, IntegrityError):
+    """A stream is no longer where the command saw it: load it again and decide again."""
+
+    code = "ledger.stream-moved"
+
+    def __init__(self, stream: str, expected: int, found: int) -> None:
+        super().__init__(f"stream {stream} stands at version {found}, {expected} was expected")
+        self.stream = stream
+        self.expected = expected
+        self.found = found
+
+
+class TimeRefused(LedgerError):
+    """An entry too far behind the log or ahead of the clock (ledger.md §2, time)."""
+
+    code = "ledger.time"
+
+    def __init__(self, at: str, bound: str) -> None:
+        super().__init__(f"an entry of {at} is refused, the bound is {bound}")
+        self.at = at
+        self.bound = bound
+
+
+class HighWaterMoved(LedgerError):
+    """The mark is no longer the expected one: somebody else signed."""
+
+    code = "ledger.mark-moved"
+
+    def __init__(self) -> None:
+        super().__init__("the high-water mark was moved by another writer")
+
+
+class NotPublished(LedgerError):
+    """Nothing beyond the last published checkpoint is shown."""
+
+    code = "ledger.not-published"
+
+    def __init__(self) -> None:
+        super().__init__("no published checkpoint covers this yet")
+
+
+class NoSuchEntry(LedgerError):
+    """A position or a stream that the log does not have."""
+
+    code = "ledger.no-such-entry"
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(f"the log has no entry {wanted}")
+        self.wanted = wanted
+
+
+class PathsDisagree(LedgerError):
+    """Two independent computations of the tree differ: nothing is signed (N5)."""
+
+    code = "ledger.paths-disagree"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the second path differs: {what}")
+        self.what = what
+
+
+class StartRefused(LedgerError):
+    """Root of the reasons for which a ledger does not open; the text says what to do."""
+
+    code = "ledger.start"
+
+
+class LedgerAbsent(StartRefused):
+    """No ledger was ever created here."""
+
+    code = "ledger.absent"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} holds no ledger: create it with 'pli ledger init'")
+        self.path = path
+
+
+class LedgerExists(StartRefused):
+    """A ledger was created here before."""
+
+    code = "ledger.exists"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} holds a ledger already: nothing was created")
+        self.path = path
+
+
+class StoreDamaged(StartRefused):
+    """Head, rows and tiles of the store do not belong together."""
+
+    code = "ledger.damaged"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the store is damaged, restore a backup and run fsck: {what}")
+        self.what = what
+
+
+class OlderBackup(StartRefused):
+    """The store ends before the mark: it is an older copy."""
+
+    code = "ledger.older-backup"
+
+    def __init__(self, size: int, mark: int) -> None:
+        super().__init__(
+            f"older backup: entries {size}..{mark - 1} are missing; restore them, "
+            "or go on as a successor log with a new origin"
+        )
+        self.size = size
+        self.mark = mark
+
+
+class AnotherHistory(StartRefused):
+    """The store has another root than the one that was signed at this size."""
+
+    code = "ledger.another-history"
+
+    def __init__(self, size: int, source: str) -> None:
+        super().__init__(f"another history: at size {size} the root is not the one of {source}")
+        self.size = size
+        self.source = source
+
+
+class MarkMissing(StartRefused):
+    """The high-water mark is gone although the log has grown."""
+
+    code = "ledger.mark-missing"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"the high-water mark is missing beside a log of {size} entries: "
+            "restore it with 'pli ledger adopt --checkpoint FILE --reason TEXT'"
+        )
+        self.size = size
+
+
+class MarkUnexpected(StartRefused):
+    """A mark stands beside an empty store, or beside a log whose mark is to be adopted."""
+
+    code = "ledger.mark-unexpected"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"a high-water mark stands beside a store of {size} entries")
+        self.size = size
+
+
+class ForeignKey(StartRefused):
+    """The signer's key is not the one of this log, or the mark is not signed by it."""
+
+    code = "ledger.foreign-key"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"not the key of this log: {what}")
+        self.what = what
+
+
+class WitnessAhead(StartRefused):
+    """A witness has cosigned more of this log than the store holds."""
+
+    code = "ledger.witness-ahead"
+
+    def __init__(self, witness: str, size: int, told: int) -> None:
+        super().__init__(
+            f"witness {witness} has cosigned size {told}, the store has {size}: older backup"
+        )
+        self.witness = witness
+        self.size = size
+        self.told = told
+
+
+class EventTypeRefused(LedgerError, TypeError):
+    """A field of an event has a type that no entry can hold."""
+
+    code = "ledger.event-type"
+
+    def __init__(self, where: str, what: object) -> None:
+        super().__init__(f"{where}: {what!r} cannot stand in an entry")
+        self.where = where
+        self.what = what
+
+
+class FeatureRefused(LedgerError):
+    """A setting of the library that this ledger cannot honour."""
+
+    code = "ledger.feature"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: entries are neither encrypted, compressed nor tracked")
+        self.what = what
+
+
+class BlobMissing(LedgerError):
+    """A blob that the vault does not hold."""
+
+    code = "vault.missing"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the vault holds no {name}")
+        self.name = name
+
+
+class BlobDiffers(LedgerError):
+    """Bytes that are not those of their name, or not those stored before."""
+
+    code = "vault.differs"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} holds other bytes")
+        self.name = name
+
+
+class NameRefused(LedgerError):
+    """A name that cannot be a name in the vault."""
+
+    code = "vault.name"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name[:80]!r} is no name in the vault")
+        self.name = name

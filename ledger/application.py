@@ -1,0 +1,285 @@
+"""Ledger: the object which the upper layers hold, the Files port of the domain and more.
+
+A save returns when its events are durable; nothing is acknowledged before (N1). Opening is the
+recovery path: a store that does not continue what was signed is refused (N6).
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import InfrastructureFactory
+from eventsourcing.utils import Environment
+
+from crypto.canonical import Json
+from crypto.policies import Policy, log_policy
+from ledger.checkpointer import PAUSE_SECONDS, Checkpointer
+from ledger.entry import Row
+from ledger.errors import CommandReused, FeatureRefused, NoSuchEntry
+from ledger.factory import LedgerFactory
+from ledger.opened_store import OpenedStore
+from ledger.ports import Clock, Halt, HighWater, Ports, Rng, Signer, Witness, never_halt
+from ledger.proofs import consistency, inclusion
+from ledger.publisher import Publisher
+from ledger.readers import StoredLog
+from ledger.receipt import make_receipt
+from ledger.recorder import LedgerRecorder
+from ledger.recovery import check_mark, check_witnesses, read_genesis, verified_tiles
+from ledger.second_path import SecondPath
+from ledger.sequencer import Recorded
+from ledger.sqlite import Connection, connect
+
+
+class Aggregate(Protocol):
+    """What a save needs of an aggregate."""
+
+    def collect_events(self) -> Sequence[DomainEventProtocol[Any]]:
+        """Hand over the pending events."""
+
+
+A = TypeVar("A")
+
+
+class LedgerApplication(Application[str]):
+    """The library's application over this ledger: its mapper, its recorder, its repository."""
+
+    def __init__(self, recorder: LedgerRecorder) -> None:
+        self._given = recorder
+        super().__init__({"PERSISTENCE_MODULE": "ledger.factory"})
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory:
+        """Let the library choose the factory by its environment, then attach the recorder."""
+        factory = super().construct_factory(env)
+        if not isinstance(factory, LedgerFactory):
+            raise FeatureRefused(f"the factory {type(factory).__name__} is chosen")
+        factory.recorder = self._given
+        return factory
+
+
+class Ledger:
+    """One log, open for writing; every thread may use it."""
+
+    def __init__(  # noqa: PLR0913 - its ports
+        self,
+        folder: Path,
+        *,
+        clock: Clock,
+        rng: Rng,
+        signer: Signer,
+        high_water: HighWater,
+        witnesses: Sequence[Witness] = (),
+        connect: Callable[[str], Connection] = connect,
+        halt: Halt = never_halt,
+        policy: str | None = None,
+        pause: float = PAUSE_SECONDS,
+    ) -> None:
+        ports = Ports(clock, rng, signer, high_water, connect, witnesses, halt)
+        self.policies = {
+            "policy.txt": policy or log_policy(signer.key),
+            "policy-log.txt": log_policy(signer.key),
+        }
+        self._policy = Policy.parse(self.policies["policy.txt"])
+        self._high_water = high_water
+        self._store = OpenedStore(folder, ports)
+        try:
+            self._open(ports, pause)
+        except BaseException:
+            self._store.close()
+            raise
+        self._checkpointer.start()
+        self._checkpointer.wake()
+
+    def _open(self, ports: Ports, pause: float) -> None:
+        store, key = self._store, ports.signer.key
+        levels = store.sequencer.levels
+        mark = check_mark(levels, key, ports.high_water.load())
+        with store.readers.snapshot() as reads:
+            self.genesis = read_genesis(reads, key)
+            published = reads.last_checkpoint()
+        self.silent_witnesses = check_witnesses(levels, key, ports.witnesses)
+        self._checkpointer = Checkpointer(
+            sequencer=store.sequencer,
+            snapshot=store.readers.snapshot,
+            second_path=SecondPath(verified_tiles(levels, mark)),
+            signer=ports.signer,
+            high_water=ports.high_water,
+            fail_stop=store.fail_stop,
+            pause=pause,
+        )
+        self._publisher = Publisher(
+            checkpointer=self._checkpointer,
+            sequencer=store.sequencer,
+            store=store.writer,
+            witnesses=ports.witnesses,
+            pad=self.genesis.pad,
+            published=0 if published is None else published[0],
+        )
+        self._recorder = LedgerRecorder(store.sequencer, store.readers.snapshot)
+        self.application = LedgerApplication(self._recorder)
+        self._grown = threading.Condition()
+        store.sequencer.moved = self._moved
+
+    @property
+    def origin(self) -> str:
+        """The name of the log, which its checkpoints carry."""
+        return self.genesis.origin
+
+    # -- the Files port ----------------------------------------------------------------------
+
+    def find(self, kind: type[A], stream: str) -> A | None:
+        """Return the aggregate rebuilt from its stream, None if the stream is empty."""
+        try:
+            found: object = self.application.repository.get(stream, projector_func=_fold)
+        except AggregateNotFoundError:
+            return None
+        if not isinstance(found, kind):
+            raise NoSuchEntry(f"of a {kind.__name__} in {stream}")
+        return found
+
+    def known(self, command: str, digest: bytes) -> Recorded | None:
+        """Return where this command was recorded; with another digest, raise CommandReused."""
+        with self._store.readers.snapshot() as reads:
+            found = reads.command(command)
+        if found is None:
+            return None
+        if found.digest != digest:
+            raise CommandReused(command)
+        return Recorded(found.first, found.count, repeated=True)
+
+    def save(
+        self,
+        command: str,
+        digest: bytes,
+        changed: Sequence[Aggregate],
+        expect: Mapping[str, int] | None = None,
+    ) -> Recorded:
+        """Write all pending events at once, durably; ``expect``: streams that must not move.
+
+        Raises StreamMoved (load and decide again), CommandReused, EntryRefused, TimeRefused for
+        this save alone; StorageFull, OutcomeUnknown (repeat it), LedgerHalted with its batch.
+        """
+        to_stored = self.application.mapper.to_stored_event
+        events = [event for each in changed for event in each.collect_events()]
+        return self._recorder.record(
+            list(map(to_stored, events)), command=command, digest=digest, expect=expect
+        )
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def read(self, after: int, limit: int) -> list[Row]:
+        """Return the rows of positions > after, in order, stream ``log`` too."""
+        return self._store.reader.read(after, limit)
+
+    def row(self, position: int) -> Row:
+        """Return the row of one position, or raise NoSuchEntry."""
+        return self._store.reader.row(position)
+
+    def stream(self, name: str, until: int | None = None) -> list[Row]:
+        """Return the entries of a stream by version, up to and including a position."""
+        return self._store.reader.stream(name, until)
+
+    def head(self) -> int:
+        """Return the number of durable entries."""
+        self._store.fail_stop.check()
+        return self._store.sequencer.levels.size
+
+    def wait_beyond(self, size: int, timeout: float) -> int:
+        """Return the size once it is larger than this one, or after the timeout."""
+        with self._grown:
+            self._grown.wait_for(lambda: self._store.sequencer.levels.size > size, timeout)
+        return self.head()
+
+    # -- checkpoints and proofs --------------------------------------------------------------
+
+    def covering(self, position: int) -> bytes:
+        """Return the newest internal note, once it covers a position."""
+        return self._checkpointer.covering(position).note
+
+    def publish(self, closing: bool = False) -> bytes:
+        """Pad, sign, store and have cosigned; return the note with the cosignatures that came.
+
+        A closing head must reach the quorum of the policy: else QuorumNotMet, and it stays
+        published with what came.
+        """
+        _, note = self._publisher.publish()
+        if closing:
+            self._policy.verify(note)
+        return note
+
+    def published(self) -> bytes | None:
+        """Return the newest published note with its cosignatures."""
+        return self._store.reader.published()
+
+    def published_covering(self, position: int) -> bytes | None:
+        """Return the first published note that covers a position, with its cosignatures."""
+        return self._store.reader.published_covering(position)
+
+    def receipt(self, position: int, published: bool = False) -> bytes:
+        """Return the C2SP tlog-proof of an entry, the entry itself in ``extra``.
+
+        First form: under an internal checkpoint, which is awaited. Published form: under the first
+        published one that covers it, else NotPublished.
+        """
+        if published:
+            return self._store.reader.published_receipt(position)
+        note = self.covering(position)
+        return make_receipt(self.row(position), note, self._store.sequencer.levels.hash_at)
+
+    def files(self) -> StoredLog:
+        """Return what is served of the log: nothing beyond the last published checkpoint."""
+        return self._store.reader.files()
+
+    def view(self, streams: Sequence[str], since: int) -> dict[str, Json]:
+        """Return whole streams under one checkpoint, provably later than size ``since``.
+
+        The object of ``envelope.md`` §10, for custodians.
+        """
+        rows = {name: self.stream(name) for name in streams}
+        for name, found in rows.items():
+            if not found:
+                raise NoSuchEntry(f"in stream {name}")
+        newest = max((found[-1].position for found in rows.values()), default=0)
+        signed = self._checkpointer.covering(max(newest, since - 1))
+        size, hash_at = signed.checkpoint.size, self._store.sequencer.levels.hash_at
+        return {
+            "checkpoint": signed.note.decode(),
+            "consistency": [each.hex() for each in consistency(since, size, hash_at)],
+            "streams": [
+                {
+                    "entries": [base64.b64encode(row.entry).decode() for row in found],
+                    "inclusion": [
+                        each.hex() for each in inclusion(found[-1].position, size, hash_at)
+                    ],
+                    "position": found[-1].position,
+                }
+                for found in rows.values()
+            ],
+        }
+
+    def close(self) -> None:
+        """Sign what is committed, then give files and lock back; a second call does nothing."""
+        self._checkpointer.close()
+        self.application.close()
+        self._store.close()
+
+    def _moved(self, size: int) -> None:
+        self._checkpointer.wake()
+        self._recorder.notify()
+        with self._grown:
+            self._grown.notify_all()
+
+
+def _fold(
+    aggregate: Any,  # noqa: ANN401 - any aggregate of the library
+    events: Iterable[Any],
+) -> Any:  # noqa: ANN401
+    """Apply events in turn; the library's own projector asks each for its protocol again."""
+    for event in events:
+        aggregate = event.mutate(aggregate)
+    return aggregate

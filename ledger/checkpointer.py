@@ -1,0 +1,170 @@
+"""Signs the head, apart from the commits: only after two paths agree, only above the mark.
+
+Numbers in the code are those of ledger.md §5. Internal notes live in the mark (the last one), and
+leave in a depositor's own receipt and in views for custodians only; `publisher` makes public ones.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from crypto import merkle, notes
+from crypto.errors import CryptoError
+from crypto.merkle import HASH_BYTES, CompactRange
+from crypto.notes import Checkpoint, VerifierKey
+from crypto.policies import Policy, log_policy
+from ledger.errors import ForeignKey, HighWaterMoved, LedgerError, NoSuchEntry, PathsDisagree
+from ledger.fail_stop import FailStop
+from ledger.ports import HighWater, Signer
+from ledger.proofs import consistency
+from ledger.second_path import SecondPath
+from ledger.sequencer import Sequencer
+from ledger.sqlite import Reads
+
+ATTEMPTS = 5
+PAUSE_SECONDS = 0.1
+WAKE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A note of ours and what it says."""
+
+    checkpoint: Checkpoint
+    note: bytes
+
+
+def read_mark(key: VerifierKey, note: bytes) -> Signed:
+    """Return a note once it is proven to be signed by the log's key, else raise ForeignKey."""
+    try:
+        verified = Policy.parse(log_policy(key)).verify(note)
+    except CryptoError as error:
+        raise ForeignKey(f"the mark: {error}") from error
+    return Signed(verified.checkpoint, note)
+
+
+class Checkpointer:
+    """Signs what is committed, at most ten times a second, and publishes when asked."""
+
+    def __init__(  # noqa: PLR0913 - its ports
+        self,
+        *,
+        sequencer: Sequencer,
+        snapshot: Callable[[], AbstractContextManager[Reads]],
+        second_path: SecondPath,
+        signer: Signer,
+        high_water: HighWater,
+        fail_stop: FailStop,
+        pause: float = PAUSE_SECONDS,
+    ) -> None:
+        self._sequencer = sequencer
+        self._snapshot = snapshot
+        self._second_path = second_path  # under _signing
+        self._signer = signer
+        self._high_water = high_water
+        self._fail_stop = fail_stop
+        self._pause = pause
+        self._signing = threading.RLock()
+        self._changed = threading.Condition()
+        self._signed: Signed | None = None  # written under _signing, announced by _changed
+        self._moved = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="checkpointer", daemon=True)
+
+    # -- in the background -------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Sign from now on whenever the head moved."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tell that the head moved."""
+        self._moved.set()
+
+    def close(self) -> None:
+        """Sign what was committed, then end."""
+        self._closing.set()
+        self._moved.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def covering(self, position: int) -> Signed:
+        """Return an internal note that covers a position, waiting for it."""
+        if position >= self._sequencer.levels.size:
+            raise NoSuchEntry(f"at position {position}")
+        with self._changed:
+            while self._signed is None or self._signed.checkpoint.size <= position:
+                self._fail_stop.check()
+                self._moved.set()
+                self._changed.wait(WAKE_SECONDS)
+            return self._signed
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            self._moved.wait()
+            self._moved.clear()
+            try:
+                self.sign_head()
+            except LedgerError:  # the ledger has stopped; those who wait are told
+                break
+            self._closing.wait(self._pause)
+        with self._changed:
+            self._changed.notify_all()
+
+    # -- signing -----------------------------------------------------------------------------
+
+    def sign_head(self) -> Signed:
+        """Sign the head as it is stored now, or return the note that covers it already."""
+        with self._signing, self._snapshot() as reads:
+            head = reads.head()
+            return self._sign(reads, head.size, head.edge)
+
+    def sign_padded(self, multiple: int, beyond: int) -> Signed:
+        """Pad the log and sign it at exactly the padded size, before anything larger is signed."""
+        with self._signing:
+            filled = self._sequencer.fill(multiple, beyond)
+            with self._snapshot() as reads:
+                return self._sign(reads, filled.size, filled.edge)
+
+    def _sign(self, reads: Reads, size: int, edge: bytes) -> Signed:
+        for _ in range(ATTEMPTS):
+            try:
+                signed = self._sign_once(reads, size, edge)
+            except HighWaterMoved:
+                continue
+            except (PathsDisagree, CryptoError, OSError) as error:
+                raise self._fail_stop.trip(f"nothing is signed: {error}") from error
+            with self._changed:
+                self._signed = signed
+                self._changed.notify_all()
+            return signed
+        raise self._fail_stop.trip("another process signs this log")
+
+    def _sign_once(self, reads: Reads, size: int, edge: bytes) -> Signed:
+        # 1 the running state
+        pieces = [edge[at : at + HASH_BYTES] for at in range(0, len(edge), HASH_BYTES)]
+        root = CompactRange.from_hashes(size, pieces).root()
+        # 2 the stored entries
+        if self._second_path.root(reads, size) != root:
+            raise PathsDisagree(f"the root of size {size}")
+        # 3 the mark
+        checkpoint = Checkpoint(self._signer.key.name, size, root)
+        mark = self._high_water.load()
+        if mark is not None:
+            before = read_mark(self._signer.key, mark)
+            proof = self._prove(before.checkpoint.size, size)
+            merkle.check_consistency(
+                before.checkpoint.size, size, before.checkpoint.root, root, proof
+            )
+            if before.checkpoint.size == size:
+                return before
+        # 4 sign  5 remember, before anybody sees it
+        note = notes.note(checkpoint, [self._signer.sign(checkpoint)])
+        self._high_water.swap(mark, note)
+        return Signed(checkpoint, note)
+
+    def _prove(self, old: int, size: int) -> list[bytes]:
+        return consistency(old, size, self._sequencer.levels.hash_at)

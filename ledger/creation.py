@@ -1,0 +1,88 @@
+"""How a log begins (`pli ledger init`), and how a lost mark is restored (`pli ledger adopt`).
+
+A log is created by `create` only, never because a table is empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from crypto.canonical import Json
+from ledger.chains import FORMAT
+from ledger.checkpointer import Checkpointer, read_mark
+from ledger.entry import LOG_STREAM, Data, Draft, checked_state, instant_text
+from ledger.errors import LedgerExists, MarkMissing, MarkUnexpected
+from ledger.opened_store import OpenedStore
+from ledger.ports import Ports
+from ledger.recovery import check_ancestor, read_genesis
+from ledger.second_path import SecondPath
+
+PAD = 256
+BEAT_S = 3_600
+
+
+def create(
+    folder: Path, ports: Ports, *, pad: int = PAD, beat_s: int = BEAT_S, simulated: bool = False
+) -> None:
+    """Write entry 0 and sign size 1; what was begun and interrupted is finished."""
+    with OpenedStore(folder, ports, create=True) as store:
+        size = store.sequencer.levels.size
+        mark = ports.high_water.load()
+        if mark is not None:
+            raise LedgerExists(str(folder)) if size else MarkUnexpected(size)
+        if size > 1:
+            raise MarkMissing(size)
+        key = ports.signer.key
+        if size == 0:
+            data: dict[str, Json] = {
+                "beat_s": beat_s,
+                "clock": "simulated" if simulated else "real",
+                "format": FORMAT,
+                "keys": [str(key)],
+                "origin": key.name,
+                "pad": pad,
+            }
+            _append(store, ports, 1, "LogCreated", data)
+        with store.readers.snapshot() as reads:
+            read_genesis(reads, key)
+        _checkpointer(store, ports).sign_head()
+
+
+def adopt(folder: Path, ports: Ports, *, note: bytes, reason: str) -> None:
+    """Restore a lost mark from a checkpoint that the log signed and the store still contains."""
+    with OpenedStore(folder, ports) as store:
+        levels = store.sequencer.levels
+        if ports.high_water.load() is not None:
+            raise MarkUnexpected(levels.size)
+        with store.readers.snapshot() as reads:
+            read_genesis(reads, ports.signer.key)
+            version = reads.stream(LOG_STREAM, backwards=True, limit=1)[0].version
+        signed = read_mark(ports.signer.key, note)
+        check_ancestor(levels, signed, "the checkpoint to adopt")
+        ports.high_water.swap(None, note)
+        checkpoint = signed.checkpoint
+        data: dict[str, Json] = {
+            "reason": reason,
+            "root": checkpoint.root.hex(),
+            "size": checkpoint.size,
+        }
+        _append(store, ports, version + 1, "LogAdopted", data)
+
+
+def _append(store: OpenedStore, ports: Ports, version: int, kind: str, data: Data) -> None:
+    state = checked_state(instant_text(ports.clock.now().latest), data, 1)
+    command = f"{LOG_STREAM}/{kind}/{version}"
+    draft = Draft(LOG_STREAM, version, kind, state)
+    store.append(command, hashlib.sha256(state).digest(), draft)
+
+
+def _checkpointer(store: OpenedStore, ports: Ports) -> Checkpointer:
+    return Checkpointer(
+        sequencer=store.sequencer,
+        snapshot=store.readers.snapshot,
+        second_path=SecondPath(),
+        signer=ports.signer,
+        high_water=ports.high_water,
+        fail_stop=store.fail_stop,
+    )

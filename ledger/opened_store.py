@@ -1,0 +1,82 @@
+"""A store that is open for writing: the lock held for life, one writer, readers, the tree.
+
+Closing goes in the order readers, writer, lock: the last connection empties the WAL, and nobody
+else may open one before.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from types import TracebackType
+
+from ledger.entry import Draft
+from ledger.errors import LedgerAbsent, LedgerLocked
+from ledger.fail_stop import FailStop
+from ledger.ports import Ports
+from ledger.readers import STORE, LogReader, Readers
+from ledger.recovery import load_levels
+from ledger.sequencer import Save, Sequencer
+from ledger.sqlite import Judge, SqliteWriter
+
+LOCK = "ledger.lock"
+
+
+class OpenedStore:
+    """The parts of a ledger that stand on one database file."""
+
+    def __init__(self, folder: Path, ports: Ports, *, create: bool = False) -> None:
+        path = folder / STORE
+        if not create and not path.is_file():
+            raise LedgerAbsent(str(path))
+        self.fail_stop = FailStop(ports.halt)
+        self._lock = (folder / LOCK).open("ab")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise LedgerLocked(str(folder / LOCK)) from error
+        judge = Judge(self.fail_stop)
+        with judge("open the store"):
+            connection = ports.connect(str(path))
+        self.writer = SqliteWriter(connection, judge)
+        self.readers = Readers(str(path), ports.connect, judge)
+        self.reader = LogReader(self.readers)
+        try:
+            self.sequencer = self._ready(path, ports, create=create)
+        except BaseException:
+            self.close()
+            raise
+
+    def _ready(self, path: Path, ports: Ports, *, create: bool) -> Sequencer:
+        if not self.writer.exists():
+            if not create:
+                raise LedgerAbsent(str(path))
+            self.writer.create()
+        with self.readers.snapshot() as reads:
+            levels = load_levels(reads)
+        return Sequencer(self.writer, levels, ports.clock, ports.rng, self.fail_stop)
+
+    def append(self, command: str, digest: bytes, draft: Draft) -> None:
+        """Record one entry of the ledger's own."""
+        self.sequencer.submit(Save(command, digest, [draft]))
+
+    def close(self) -> None:
+        """Close readers, then the writer, then give the lock back."""
+        self.fail_stop.close()
+        self.readers.close()
+        self.writer.close()
+        self._lock.close()
+
+    def __enter__(self) -> OpenedStore:
+        """Use the store for the length of a block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()

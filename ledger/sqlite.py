@@ -1,0 +1,344 @@
+"""The store on SQLite: one writing connection, readers that only read, every failure judged.
+
+WAL and synchronous=FULL: what COMMIT returned is on the disk. One connection of one process writes
+and checkpoints the WAL (the lock is in ``ledger.lock``); readers are ``query_only``, never
+checkpoint, and close first. This discipline makes SQLite before 3.51.3 safe (WAL-reset bug).
+
+The connection comes from outside (``connect``), and only ``execute``, ``executemany``,
+``in_transaction`` and ``close`` of it are used, so that a faulty disk can stand under the store.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol, cast
+
+from ledger import tables
+from ledger.chains import Tip
+from ledger.entry import Row
+from ledger.errors import LedgerError, StorageFull
+from ledger.fail_stop import FailStop
+
+SQLITE_FULL: Final = 13
+WAL_LIMIT: Final = 64 * 1024 * 1024
+BUSY_SECONDS: Final = 5.0
+FOREVER: Final = 2**62
+
+Value = str | int | bytes
+Params = Sequence[Value] | Mapping[str, Value]
+
+
+class Cursor(Protocol):
+    """What is used of a cursor."""
+
+    def fetchall(self) -> list[Any]:
+        """Return the remaining rows."""
+
+
+class Connection(Protocol):
+    """What is used of a connection."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+
+    def execute(self, sql: str, parameters: Params = ..., /) -> Cursor:
+        """Run one statement."""
+
+    def executemany(self, sql: str, rows: Iterable[Params], /) -> Cursor:
+        """Run one statement for each row."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class Head(NamedTuple):
+    """The right end of the log as stored: size, edge (left to right), largest `at`."""
+
+    size: int
+    edge: bytes
+    max_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that was recorded: digest of its content, first position, number of entries."""
+
+    digest: bytes
+    first: int
+    count: int
+
+
+def connect(path: str) -> Connection:
+    """Return a connection of the standard library; ``file:`` addresses are URIs."""
+    opened = sqlite3.connect(
+        path,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=path.startswith("file:"),
+        cached_statements=256,
+    )
+    return cast("Connection", opened)
+
+
+def primary_code(error: Exception) -> int | None:
+    """Return SQLite's primary result code, None where the error is none of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", getattr(error, "extendedresult", None))
+    return None if code is None else int(code) & 0xFF
+
+
+class Judge:
+    """Turns the errors of a connection into those of the ledger; all but a full disk stop it."""
+
+    def __init__(self, fail_stop: FailStop) -> None:
+        self.fail_stop = fail_stop
+
+    @contextmanager
+    def __call__(self, doing: str) -> Iterator[None]:
+        """Run a block of statements."""
+        self.fail_stop.check()
+        try:
+            yield
+        except LedgerError:
+            raise
+        except Exception as error:
+            code = primary_code(error)
+            if code is None and not isinstance(error, sqlite3.Error):
+                raise
+            if code == SQLITE_FULL:
+                raise StorageFull from error
+            raise self.fail_stop.trip(f"{doing}: {error}") from error
+
+
+class Reads:
+    """The reads of a store over one connection; several of them see one state in a snapshot."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def head(self) -> Head:
+        """Return the right end of the log."""
+        return Head(*self.connection.execute(tables.SELECT_HEAD).fetchall()[0])
+
+    def counted(self) -> tuple[int, int]:
+        """Return the number of rows, and one more than the largest position."""
+        count, largest = self.connection.execute(tables.SELECT_COUNT).fetchall()[0]
+        return count, 0 if largest is None else largest + 1
+
+    def rows(self, start: int, end: int, limit: int = FOREVER) -> list[Row]:
+        """Return the rows of positions [start, end), in order."""
+        params = {"start": start, "end": end, "limit": limit}
+        return [Row(*row) for row in self.connection.execute(tables.SELECT_ROWS, params).fetchall()]
+
+    def leaves(self, start: int, end: int) -> list[bytes]:
+        """Return the stored leaves of positions [start, end)."""
+        params = {"start": start, "end": end}
+        found = self.connection.execute(tables.SELECT_LEAVES, params).fetchall()
+        return [row[0] for row in found]
+
+    def tiles(self, level: int, start: int, end: int) -> dict[int, bytes]:
+        """Return the full tiles [start, end) of a level that are stored."""
+        params = {"level": level, "start": start, "end": end}
+        return dict(self.connection.execute(tables.SELECT_TILES, params).fetchall())
+
+    def stream(  # noqa: PLR0913 - the bounds of one read
+        self,
+        stream: str,
+        *,
+        after: int = 0,
+        last: int = FOREVER,
+        end: int = FOREVER,
+        backwards: bool = False,
+        limit: int = FOREVER,
+    ) -> list[Row]:
+        """Return the entries of a stream by version, below a position."""
+        sql = tables.SELECT_STREAM_BACKWARDS if backwards else tables.SELECT_STREAM
+        params: Params = {
+            "stream": stream,
+            "after": after,
+            "last": last,
+            "end": end,
+            "limit": limit,
+        }
+        return [Row(*row) for row in self.connection.execute(sql, params).fetchall()]
+
+    def command(self, key: str) -> Command | None:
+        """Return the record of a command."""
+        found = self.connection.execute(tables.SELECT_COMMAND, {"key": key}).fetchall()
+        return Command(*found[0]) if found else None
+
+    def checkpoint(self, least: int) -> tuple[int, bytes] | None:
+        """Return the first published checkpoint of at least this size, with its cosignatures."""
+        return self._note(tables.SELECT_CHECKPOINT, {"least": least, "limit": 1})
+
+    def last_checkpoint(self) -> tuple[int, bytes] | None:
+        """Return the newest published checkpoint, with its cosignatures."""
+        return self._note(tables.SELECT_LAST_CHECKPOINT, {"limit": 1})
+
+    def _note(self, sql: str, params: Params) -> tuple[int, bytes] | None:
+        found = self.connection.execute(sql, params).fetchall()
+        if not found:
+            return None
+        size, note = found[0]
+        lines = self.connection.execute(tables.SELECT_COSIGNATURES, {"size": size}).fetchall()
+        return size, note + b"".join(f"{line}\n".encode() for (line,) in lines)
+
+
+class SqliteReader:
+    """Connections that only read; each is used by one thread at a time."""
+
+    def __init__(self, connection: Connection, judge: Judge) -> None:
+        self._judge = judge
+        self.reads = Reads(connection)
+        with judge("open a reader"):
+            for pragma in ("query_only=1", "wal_autocheckpoint=0", "cell_size_check=1"):
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reads]:
+        """Let several reads see one state."""
+        with self._judge("read"):
+            self.reads.connection.execute("BEGIN")
+            try:
+                yield self.reads
+            finally:
+                self.reads.connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close; the writer closes after all readers."""
+        self.reads.connection.close()
+
+
+class SqliteWriter(Reads):
+    """The one connection that writes and checkpoints the WAL; owned by whoever leads a batch."""
+
+    def __init__(self, connection: Connection, judge: Judge) -> None:
+        super().__init__(connection)
+        self._judge = judge
+        with judge("open the store"):
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                f"journal_size_limit={WAL_LIMIT}",
+                "recursive_triggers=1",  # or INSERT OR REPLACE would delete unseen
+                "cell_size_check=1",
+            ):
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    def exists(self) -> bool:
+        """Tell whether the schema is there: a store that was begun, if only just."""
+        with self._judge("look for the schema"):
+            sql = "SELECT 1 FROM sqlite_schema WHERE name = 'head'"
+            return bool(self.connection.execute(sql).fetchall())
+
+    def create(self) -> None:
+        """Create the empty schema, all or nothing."""
+        with self._judge("create the store"):
+            self.connection.execute("BEGIN IMMEDIATE")
+            for statement in tables.sqlite_schema():
+                self.connection.execute(statement)
+            self.connection.execute("COMMIT")
+
+    def head(self) -> Head:
+        """Return the right end of the log as this connection sees it."""
+        with self._judge("read the head"):
+            return super().head()
+
+    def leaves(self, start: int, end: int) -> list[bytes]:
+        """Return the stored leaves of positions [start, end)."""
+        with self._judge("read leaves"):
+            return super().leaves(start, end)
+
+    def begin(self) -> Head:
+        """Begin a transaction that may write, and return the head."""
+        with self._judge("begin"):
+            self.connection.execute("BEGIN IMMEDIATE")
+        return self.head()
+
+    def known(self, keys: Sequence[str]) -> dict[str, Command]:
+        """Return the commands among these that were recorded."""
+        sql = "SELECT commands.key, digest, first, count FROM commands WHERE commands.key = ?"
+        params: Params = keys
+        if len(keys) > 1:
+            sql = (
+                "SELECT commands.key, digest, first, count FROM json_each(?) AS wanted"
+                " JOIN commands ON commands.key = wanted.value"
+            )
+            params = (json.dumps(keys),)
+        with self._judge("look for commands"):
+            found = self.connection.execute(sql, params).fetchall()
+        return {key: Command(*rest) for key, *rest in found}
+
+    def tips(self, streams: Sequence[str]) -> dict[str, Tip]:
+        """Return the last entry of each of these streams that exists."""
+        sql = (
+            "SELECT e.stream, e.version, e.leaf, substr(e.entry, 8, 27) FROM json_each(?) AS wanted"
+            " JOIN events AS e ON e.stream = wanted.value"
+            " WHERE e.version = (SELECT max(version) FROM events WHERE stream = wanted.value)"
+        )
+        with self._judge("look for streams"):
+            found = self.connection.execute(sql, (json.dumps(streams),)).fetchall()
+        return {
+            stream: Tip(version, leaf.hex(), at.decode()) for stream, version, leaf, at in found
+        }
+
+    def write(
+        self,
+        rows: Sequence[Row],
+        tiles: Sequence[tuple[int, int, bytes]],
+        commands: Sequence[tuple[str, bytes, int, int]],
+        old: Head,
+        new: Head,
+    ) -> None:
+        """Write one batch inside the open transaction."""
+        with self._judge("append"):
+            run = self.connection.executemany
+            run("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
+            if tiles:
+                run("INSERT INTO tiles VALUES (?, ?, ?)", tiles)
+            run("INSERT INTO commands VALUES (?, ?, ?, ?)", commands)
+            moved = self.connection.execute(
+                "UPDATE head SET size = ?, edge = ?, max_at = ? WHERE id = 1 AND size = ?"
+                " RETURNING size",
+                (*new, old.size),
+            ).fetchall()
+            if moved != [(new.size,)]:
+                raise self._judge.fail_stop.trip(f"the head left size {old.size} during a batch")
+
+    def commit(self) -> None:
+        """Make the transaction durable; when this returns, it is."""
+        with self._judge("commit"):
+            self.connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Give up the open transaction, if the failure has not ended it already."""
+        with self._judge("roll back"):
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+
+    def publish(self, size: int, note: bytes) -> None:
+        """Store a published checkpoint durably."""
+        self._insert("INSERT INTO checkpoints VALUES (?, ?)", (size, note))
+
+    def cosigned(self, size: int, witness: str, line: str) -> None:
+        """Store a cosignature of a published checkpoint durably."""
+        self._insert("INSERT OR IGNORE INTO cosignatures VALUES (?, ?, ?)", (size, witness, line))
+
+    def _insert(self, sql: str, params: Params) -> None:
+        try:
+            with self._judge("publish"):
+                self.connection.execute("BEGIN IMMEDIATE")
+                self.connection.execute(sql, params)
+                self.connection.execute("COMMIT")
+        except StorageFull:
+            self.rollback()
+            raise
+
+    def close(self) -> None:
+        """Close; as the last connection it empties the WAL."""
+        self.connection.close()
