@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from api.adapters.custodian_identity import Identity, Secrets, read_identity, read_secrets
-from api.adapters.custodian_state import CustodianState
+from api.adapters.custodian_state import STATE, CustodianState
 from api.adapters.keys import Chest, Credential, Random
 from crypto import statements
 from crypto.canonical import Json
@@ -101,7 +101,7 @@ class Seat:
             identity=identity,
             secrets=read_secrets(chest, identity),
             chest=chest,
-            state=CustodianState(folder / "state.db"),
+            state=CustodianState(folder / STATE),
             clock=clock,
             random=random,
             show=show,

@@ -19,6 +19,7 @@ from crypto.digests import sha256
 from ledger.witness import Remember
 from replay.custody_view import Pin, Tip, VerifiedView
 
+STATE = "state.db"
 NOTHING = "0" * 64
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pin(

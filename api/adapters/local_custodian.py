@@ -17,7 +17,7 @@ from api.adapters import custodian_ceremony
 from api.adapters.custodian_ceremony import share_bound, share_name
 from api.adapters.custodian_identity import RECOVERY_PLACES, Identity
 from api.adapters.custodian_seat import Clock, NotAsked, Refused, Seat, Seen, Show
-from api.adapters.custodian_state import HeldShare
+from api.adapters.custodian_state import STATE, CustodianState, HeldShare
 from api.adapters.keys import Credential, Random, destroy_file
 from crypto.canonical import Json
 from crypto.ceremony import Ceremony
@@ -65,6 +65,10 @@ class LocalCustodian:
         # everything behind _seat is guarded by _lock
         self._seat = Seat.take(folder, credential, clock, random, show)
         self._lock = threading.RLock()
+        # a connection and a lock of its own, for _witness: a checkpoint is cosigned while an
+        # answer waits for a view, which may wait for that checkpoint
+        self._cosigned = CustodianState(folder / STATE)
+        self._witness_lock = threading.Lock()
 
     @property
     def identity(self) -> Identity:
@@ -73,8 +77,9 @@ class LocalCustodian:
 
     def close(self) -> None:
         """Let go of its files."""
-        with self._lock:
+        with self._lock, self._witness_lock:
             self._seat.state.close()
+            self._cosigned.close()
 
     def answers(self) -> list[bytes]:
         """Return its own log of answers and refusals."""
@@ -119,13 +124,13 @@ class LocalCustodian:
 
     def witness(self, body: bytes) -> Answer:
         """Answer an add-checkpoint request; its memory is durable before the cosignature leaves."""
-        with self._lock:
+        with self._witness_lock:
             return self._witness(body)
 
     def cosigned(self) -> bytes | None:
         """Return the last note of the platform's log that it cosigned."""
-        with self._lock:
-            return self._seat.state.witnessed(self.identity.log.name)
+        with self._witness_lock:
+            return self._cosigned.witnessed(self.identity.log.name)
 
     def restore(self, digest: str, copy: bytes, offline: bytes) -> None:
         """Put a share back from a recovery copy, opened with the offline key, or raise."""
@@ -284,11 +289,11 @@ class LocalCustodian:
         log = self.identity.log
         witness = Witness(self.identity.cosign.name, seat.secrets.cosign, {log.name: (log,)})
         time = int(now.middle().timestamp())
-        answer = witness.answer(body, seat.state.witnessed, time)
+        answer = witness.answer(body, self._cosigned.witnessed, time)
         if answer.evidence is not None:
-            seat.state.keep_evidence(answer.evidence)
+            self._cosigned.keep_evidence(answer.evidence)
         if answer.remember is not None:
-            seat.state.remember(answer.remember)
+            self._cosigned.remember(answer.remember)
         return answer
 
 
