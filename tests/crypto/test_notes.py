@@ -169,6 +169,8 @@ def test_a_key_never_verifies_in_the_place_of_another_kind() -> None:
         check_signature(vkey("witness a"), text(checkpoint), bytes(64))
     with pytest.raises(SignatureRefused, match="not the key of a witness"):
         check_cosignature(vkey("log key"), text(checkpoint), bytes(72))
+    with pytest.raises(SignatureRefused, match="65 bytes are no signature"):
+        check_signature(vkey("log key"), text(checkpoint), bytes(65))
     weak = VerifierKey(ORIGIN, LOG, b"\x01" + bytes(31))
     with pytest.raises(SignatureRefused, match="does not verify"):
         check_signature(weak, text(checkpoint), b"\x01" + bytes(63))
