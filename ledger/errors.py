@@ -316,3 +316,13 @@ class NameRefused(LedgerError):
     def __init__(self, name: str) -> None:
         super().__init__(f"{name[:80]!r} is no name in the vault")
         self.name = name
+
+
+class ExportRefused(LedgerError):
+    """A folder for an export that holds something already."""
+
+    code = "ledger.export-exists"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"{folder} is not empty: an export is written into a new folder")
+        self.folder = folder

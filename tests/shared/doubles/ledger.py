@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from doubles.clock import FixedClock
+from doubles.rng import SeededRng
+
 from crypto import notes
 from crypto.notes import COSIGNATURE, LOG, Checkpoint, VerifierKey
 from crypto.policies import Policy, log_policy, witness_policy
-from doubles.clock import FixedClock
-from doubles.rng import SeededRng
 from ledger.application import Ledger
 from ledger.creation import create
 from ledger.errors import HighWaterMoved, LedgerHalted

@@ -1,0 +1,131 @@
+"""Blobs in a folder, named by their SHA-256: durable before anybody is told (N1).
+
+Temporary file → fsync → rename → fsync of the folder. A name is created once and never written
+again; equal bytes share it. A failed fsync stops the process and is never repeated (N2).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from ledger.errors import BlobDiffers, BlobMissing, NameRefused, StorageFull
+from ledger.fail_stop import FailStop
+from ledger.ports import Halt, never_halt
+
+_NAME: Final = re.compile(r"[0-9a-f]{64}")
+_PART: Final = 1024 * 1024
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Vault:
+    """One folder of blobs, written by one process; every thread may use it."""
+
+    def __init__(
+        self, folder: Path, *, halt: Halt = never_halt, sync: Callable[[int], None] = os.fsync
+    ) -> None:
+        self._folder = folder
+        self._new = folder / "new"
+        self._sync = sync
+        self._fail_stop = FailStop(halt)
+        self._numbers = itertools.count()
+        self._new.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in self._new.iterdir():  # of a process that was killed: nobody was told of it
+            left.unlink()
+
+    def put(self, data: bytes | Iterable[bytes]) -> str:
+        """Store bytes durably and return their name; the memory used is that of one part."""
+        place = self._new / str(next(self._numbers))
+        digest = hashlib.sha256()
+        with self._guarded(place):
+            with place.open("xb") as file:
+                for part in (data,) if isinstance(data, bytes) else data:
+                    file.write(part)
+                    digest.update(part)
+                file.flush()
+                self._sync(file.fileno())
+            self._name(digest.hexdigest(), place)
+        return digest.hexdigest()
+
+    def adopt(self, name: str, path: Path) -> None:
+        """Take over a file of the same volume that is durable and whose hash this is."""
+        self.path(name)
+        with self._guarded(path):
+            self._name(name, path)
+
+    def path(self, name: str) -> Path:
+        """Return where a blob lies, whether it is there or not."""
+        if not _NAME.fullmatch(name):
+            raise NameRefused(name)
+        return self._folder / name[:2] / name
+
+    def open(self, name: str) -> BinaryIO:
+        """Return a blob for reading, or raise BlobMissing."""
+        self._fail_stop.check()
+        try:
+            return self.path(name).open("rb")
+        except FileNotFoundError as error:
+            raise BlobMissing(name) from error
+
+    def get(self, name: str) -> bytes:
+        """Return the bytes of a blob once they have its hash, or raise BlobDiffers."""
+        with self.open(name) as file:
+            data = file.read()
+        if hashlib.sha256(data).hexdigest() != name:
+            raise BlobDiffers(name)
+        return data
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all blobs, in order."""
+        for folder in sorted(self._folder.iterdir()):
+            if folder != self._new:
+                yield from sorted(blob.name for blob in folder.iterdir())
+
+    def scrub(self) -> Iterator[tuple[str, str]]:
+        """Read every blob again; yield its name and the hash of what was found under it."""
+        for name in self.names():
+            digest = hashlib.sha256()
+            with self.open(name) as file:
+                while part := file.read(_PART):
+                    digest.update(part)
+            yield name, digest.hexdigest()
+
+    def _name(self, name: str, source: Path) -> None:
+        """Give durable bytes their name; after the last line the name is durable too."""
+        target = self.path(name)
+        if target.exists():
+            source.unlink()
+            return
+        if not target.parent.is_dir():
+            target.parent.mkdir(exist_ok=True, mode=0o700)
+            self._sync_folder(self._folder)
+        source.rename(target)
+        self._sync_folder(target.parent)
+
+    def _sync_folder(self, folder: Path) -> None:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._sync(handle)
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def _guarded(self, temporary: Path) -> Iterator[None]:
+        self._fail_stop.check()
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _FULL:
+                temporary.unlink(missing_ok=True)
+                raise StorageFull from error
+            raise self._fail_stop.trip(f"vault: {error}") from error
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
