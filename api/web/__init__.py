@@ -1,0 +1,1 @@
+"""The pages: server-rendered, French first, whole without a script."""

@@ -1,0 +1,96 @@
+"""Pages by reader. ``router`` is what the application mounts; ``site`` is the same, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from api.web.assets import FOLDER, PREFIX, built_assets
+from api.web.pages import (
+    accessibility,
+    consultation,
+    home,
+    ledger,
+    opening,
+    problems,
+    receipts,
+)
+from api.web.pages.problems import failed, not_found
+from api.web.ports import Problem
+from api.web.receipt_report import CheckReceipt
+from api.web.rendering import Renderer
+from projections.views import Views
+
+__all__ = ["failed", "not_found", "router", "site", "static"]
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+class HashedFiles(StaticFiles):
+    """Built files: their names carry their hash, so they never change."""
+
+    def file_response(self, *args: object, **options: object) -> Response:
+        """Answer with a file that any cache may keep for ever."""
+        answer = super().file_response(*args, **options)  # type: ignore[arg-type]
+        answer.headers["Cache-Control"] = IMMUTABLE
+        return answer
+
+
+def router(
+    views: Views,
+    render: Renderer,
+    *,
+    check_receipt: CheckReceipt,
+    problem_texts: Mapping[str, Problem],
+) -> APIRouter:
+    """Return every page; reads only ``views`` and what the renderer knows of the ledger."""
+    made = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
+    made.include_router(home.pages(views, render))
+    made.include_router(consultation.pages(views, render))
+    made.include_router(opening.pages(views, render))
+    made.include_router(receipts.pages(render, check_receipt))
+    made.include_router(ledger.pages(views, render))
+    made.include_router(problems.pages(render, problem_texts))
+    made.include_router(accessibility.pages(render))
+    return made
+
+
+def static() -> HashedFiles:
+    """Return the application that serves the built files."""
+    return HashedFiles(packages=[("api.web", FOLDER)])
+
+
+def site(
+    views: Views,
+    render: Renderer,
+    *,
+    check_receipt: CheckReceipt,
+    problem_texts: Mapping[str, Problem],
+) -> FastAPI:
+    """Return the pages as one application, with its own 404 and 500, to be mounted at ``/``.
+
+    Pages come without style where Pli was built without its front end.
+    """
+    made = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    made.include_router(
+        router(views, render, check_receipt=check_receipt, problem_texts=problem_texts)
+    )
+    if built_assets():
+        made.mount(PREFIX, static(), name="static")
+
+    async def absent(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code != 404:
+            return failed(render, request, error.status_code)
+        return not_found(render, request)
+
+    async def broken(request: Request, _error: Exception) -> Response:
+        return failed(render, request, 500)
+
+    made.add_exception_handler(HTTPException, absent)
+    made.add_exception_handler(Exception, broken)
+    return made
