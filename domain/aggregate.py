@@ -8,7 +8,6 @@ aggregate is a safe copy.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -201,6 +200,7 @@ class Aggregate(BaseAggregate[str]):
 
     def copied(self: A) -> A:
         """Return a copy without pending events; both can go on apart."""
-        twin = copy.copy(self)
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
         twin._pending_events = []
         return twin

@@ -153,6 +153,10 @@ class Custody(Aggregate):
         """Say whether the canary was opened at most 24 hours ago."""
         return self.canary_at is not None and latest - self.canary_at <= CANARY_HOURS
 
+    def needed(self) -> int:
+        """Return how many custodians open; the keyset is assigned by then."""
+        return 0 if self.keyset is None else self.keyset.k
+
     def in_danger(self) -> bool:
         """Say whether more than n - k custodians give no sign of life: alarm, postpone D."""
         if self.keyset is None:

@@ -61,6 +61,7 @@ class OpeningSession(Aggregate):
         self.anchors: tuple[CheckpointAnchored, ...] = ()
         self.minutes: tuple[str, ...] = ()
         self.refusals: tuple[OpeningRefused, ...] = ()
+        self.missed: frozenset[str] = frozenset()
 
     @folds(OpeningConvened)
     def _convened(self, event: OpeningConvened) -> None:
@@ -85,6 +86,10 @@ class OpeningSession(Aggregate):
     @folds(OpeningRefused)
     def _refused(self, event: OpeningRefused) -> None:
         self.refusals = (*self.refusals, event)
+
+    @folds(CustodyQuorumMissed)
+    def _missed(self, event: CustodyQuorumMissed) -> None:
+        self.missed = self.missed | {event.meta.command}
 
     def reaches(self, event: object) -> bool:
         """Let only an empty plan complete without a quorum."""

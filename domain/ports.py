@@ -172,7 +172,7 @@ class Vault(Protocol):
         """Keep room for this many bytes; False: there is none."""
 
     def sealed(self, deposit: str) -> AbstractContextManager[Reader] | None:
-        """Return the stored file ``.pli``, from its beginning; None: bytes are missing on every copy."""
+        """Return the stored file, from its beginning; None: missing on every copy."""
 
     def plaintext(self, deposit: str) -> AbstractContextManager[Place]:
         """Return a readable, writable place, published only when the block ends without error."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from domain.aggregate import Meta
-from domain.commands.loading import envelope_of, envelopes_of, found
+from domain.commands.loading import envelope_of, envelopes_of, found, opening_of
 from domain.commands.superseding import supersede_replaced
 from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope
-from domain.errors import NotFound
+from domain.errors import NotFound, OpeningOrder
 from domain.events.deposit import LateDepositAdmitted, LateDepositRejected
 from domain.events.transmission import Intent
 from domain.identifiers import check_text
@@ -51,6 +51,7 @@ def admit_late_deposit(desk: Desk, act: Act, command: AdmitLateDeposit) -> Recor
     )
     changed = [envelope]
     if envelope.sealed().intent == Intent.REPLACE:
+        _require_no_plan_under_way(desk, consultation, envelope)
         mine = envelopes_of(desk, consultation.name, envelope.sealed().bidder)
         others = [pair for pair in mine if pair[0].id != envelope.id]
         places = next(tip.positions for one, tip in mine if one.id == envelope.id)
@@ -79,3 +80,13 @@ def _late(desk: Desk, act: Act, deposit: str) -> tuple[SealedEnvelope, Consultat
     consultation.require(LateDepositAdmitted, "CLOSED")
     now = desk.reading(consultation, envelope)
     return envelope, consultation, desk.meta(act, now, consultation.tenant)
+
+
+def _require_no_plan_under_way(
+    desk: Desk, consultation: Consultation, envelope: SealedEnvelope
+) -> None:
+    """Return quietly if no fixed plan waits: a replacement would close what it says to open."""
+    for lot in envelope.sealed().lots:
+        session = opening_of(desk, consultation.name, lot)
+        if session.plans and session.state != "COMPLETED":
+            raise OpeningOrder(session.name, "the end of the plan in force")

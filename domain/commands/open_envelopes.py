@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from domain.clock import Reading
-from domain.commands.loading import envelope_of, found, opening_of, public_consultation
+from domain.commands.loading import (
+    custody_of,
+    envelope_of,
+    found,
+    opening_of,
+    public_consultation,
+)
 from domain.commands.refusing import refuse, refused_before
 from domain.commands.unlocking import Table, open_one
 from domain.consultation import Consultation
@@ -18,6 +24,7 @@ from domain.errors import (
     NotInPlan,
     OpeningNotAllowed,
     OpeningOrder,
+    QuorumMissed,
     TooEarlyToOpen,
 )
 from domain.events.deposit import EnvelopeOpened, EnvelopeUnreadable
@@ -51,6 +58,8 @@ def open_envelopes(desk: Desk, act: Act, command: OpenEnvelopes) -> Recorded:
     session = opening_of(desk, command.consultation, command.lot)
     if earlier := desk.earlier(act, command):
         refused_before(act, consultation, session, command.lot)
+        if command.deposit is not None and act.command_id in session.missed:
+            raise QuorumMissed(custody_of(desk, command.consultation).needed())
         return earlier
     _require_buyer_or_stranger(act, consultation)
     now = desk.reading(consultation, session)

@@ -43,6 +43,17 @@ class MemoryFiles:
         self.before_commit: Callable[[], None] = lambda: None
         self.after_commit: Callable[[], None] = lambda: None
 
+    def fork(self) -> MemoryFiles:
+        """Return a ledger with the same past and a future of its own."""
+        twin = MemoryFiles()
+        twin.rows = list(self.rows)
+        twin.positions = {stream: list(places) for stream, places in self.positions.items()}
+        twin.live = dict(self.live)
+        twin.commands = dict(self.commands)
+        twin.deposits = {name: list(places) for name, places in self.deposits.items()}
+        twin.keysets, twin.assignments = dict(self.keysets), dict(self.assignments)
+        return twin
+
     def find(self, kind: type[A], stream: str) -> A | None:
         found = self.live.get(stream)
         if found is None:

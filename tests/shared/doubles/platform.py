@@ -82,9 +82,9 @@ def hex_of(name: str, size: int = 64) -> str:
 class Platform:
     """The desk, a clock that can be moved, and the acts of a procedure in one line each."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: MemoryFiles | None = None) -> None:
         self.clock = FixedClock()
-        self.files = MemoryFiles()
+        self.files = files or MemoryFiles()
         self.subjects = MemorySubjects()
         self.register = MemoryRegister(self.files)
         self.heads = MemoryHeads(self.files)

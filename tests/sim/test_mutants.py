@@ -1,0 +1,50 @@
+"""Every planted bug of ``tests/mutants.py`` is found by the simulator, the healthy rules pass."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from doubles.oracle import Violation
+from doubles.simulator import simulate
+from doubles.sizes import sized
+
+SEEDS = sized(push=0, full=20_000, night=20_000)
+FILE = Path(__file__).resolve().parents[1] / "mutants.py"
+
+
+def planted_bugs() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("mutants", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["mutants"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+MUTANTS = planted_bugs().MUTANTS
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(MUTANTS) >= 12
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.skipif(not SEEDS, reason="mutants run in make prove and make night")
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_simulator_kills(mutant: Any) -> None:
+    with mutant.planted():
+        for seed in range(SEEDS):
+            try:
+                simulate(seed)
+            except Violation:
+                print(f"{mutant.name}: killed by seed {seed}")
+                break
+        else:
+            pytest.fail(f"{mutant.name} survived {SEEDS} seeds")
+    simulate(seed)
