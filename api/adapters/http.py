@@ -1,0 +1,125 @@
+"""The one outgoing HTTP client: no redirect, no proxy from the environment, bounded in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Any
+
+import httpx2
+
+from api.depositor.errors import ServerRefused, StrangeAnswer, Unreachable
+
+TIMEOUTS = httpx2.Timeout(60.0, connect=10.0)
+CONNECTIONS = httpx2.Limits(max_connections=8, max_keepalive_connections=8)
+ATTEMPTS = 6
+FIRST_WAIT_S = 0.25
+BUSY = frozenset({408, 429, 502, 503})
+Answer = dict[str, Any]
+
+
+class PlatformClient:
+    """Calls of one platform's interface; what may pass is tried again, with growing pauses.
+
+    Every call of this protocol can be repeated: it carries its own idempotency key, or its bytes
+    are their own. `transport` may be an application in this process.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str | None = None,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        attempts: int = ATTEMPTS,
+    ) -> None:
+        headers = {"accept": "application/json", "user-agent": client_name()}
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        self._attempts = attempts
+        self._http = httpx2.AsyncClient(
+            base_url=base_url,
+            headers=headers,
+            timeout=TIMEOUTS,
+            limits=CONNECTIONS,
+            follow_redirects=False,
+            trust_env=False,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> PlatformClient:
+        """Open the connections."""
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self._http.__aexit__(kind, error, trace)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Return the JSON object of a good answer, else raise what the platform says."""
+        wait = FIRST_WAIT_S
+        failure: Exception | None = None
+        for attempt in range(self._attempts):
+            if attempt:
+                await asyncio.sleep(wait)
+                wait *= 2
+            try:
+                answer = await self._http.request(
+                    method, path, json=json, content=content, headers=headers
+                )
+            except httpx2.TransportError as error:
+                failure = error
+                continue
+            if answer.status_code not in BUSY:
+                return _read(answer)
+            failure = _refusal(answer)
+        raise Unreachable(f"{method} {path}: {failure!r}") from failure
+
+
+def client_name() -> str:
+    """Return how this client calls itself; it is recorded with the transmission."""
+    try:
+        return f"pli-cli/{version('pli')}"
+    except PackageNotFoundError:
+        return "pli-cli/0"
+
+
+def _read(answer: httpx2.Response) -> Answer:
+    if answer.status_code >= 400:
+        raise _refusal(answer)
+    try:
+        body = answer.json()
+    except ValueError as error:
+        raise StrangeAnswer(f"{answer.status_code} without JSON") from error
+    if not answer.is_success or not isinstance(body, dict):
+        raise StrangeAnswer(f"{answer.status_code}: {str(body)[:200]}")
+    return body
+
+
+def _refusal(answer: httpx2.Response) -> ServerRefused:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = {}
+    shown: Answer = body if isinstance(body, dict) else {}
+    code = shown.get("code")
+    title = str(shown.get("detail") or shown.get("title") or f"HTTP {answer.status_code}")
+    return ServerRefused(
+        answer.status_code, code if isinstance(code, str) else StrangeAnswer.code, title, shown
+    )
