@@ -127,6 +127,12 @@ class ChunkOutside(ApiError):
     code = "chunk.range"
 
 
+class ChunkSize(ApiError):
+    """A chunk has another length than its place demands."""
+
+    code = "chunk.size"
+
+
 class HeadDiffers(ApiError):
     """Another head was accepted before for this transmission."""
 

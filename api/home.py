@@ -28,16 +28,6 @@ class HomeAbsent(HomeError):
         self.folder = str(folder)
 
 
-class HomeExists(HomeError):
-    """The folder holds a platform already; nothing was touched."""
-
-    code = "home.exists"
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(str(folder))
-        self.folder = str(folder)
-
-
 @dataclass(frozen=True)
 class Home:
     """The files of a platform by name; nothing is created by naming it."""
@@ -85,9 +75,14 @@ class Home:
         return self.folder / "highwater"
 
     @property
-    def spool(self) -> Path:
-        """Heads and chunk leaves of running transmissions, needed only until they end."""
-        return self.folder / "spool"
+    def uploads(self) -> Path:
+        """Which chunk of which transmission is which blob."""
+        return self.folder / "uploads.db"
+
+    @property
+    def envelopes(self) -> Path:
+        """What lies beside the blobs: opened plaintext, answers of custodians."""
+        return self.folder / "envelopes"
 
     def existing(self) -> Home:
         """Return this home if it holds a platform, else raise HomeAbsent."""
@@ -96,10 +91,8 @@ class Home:
         return self
 
     def create(self) -> Home:
-        """Make the folders of a new platform; refuse a folder that holds one."""
-        if self.ledger.exists():
-            raise HomeExists(self.folder)
-        folders = (self.blobs, self.keys, self.custodians, self.highwater, self.spool)
+        """Make the folders of a platform; those that are there stay as they are."""
+        folders = (self.blobs, self.keys, self.custodians, self.highwater, self.envelopes)
         for folder in (self.folder, *folders):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self

@@ -23,8 +23,6 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8400, ge=1, le=65535)
     lang: Literal["fr", "en"] = "fr"
-    beat_s: int = Field(default=3600, ge=1)
-    """Seconds between two published checkpoints (``ledger.md`` §2)."""
     clock_bound_ms: int = Field(default=250, ge=0)
     """How far the host clock may be off when the kernel does not say (``envelope.md`` 12.1)."""
     stall_s: int = Field(default=60, ge=1)

@@ -28,7 +28,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("Dit si ce poste peut faire tourner Pli", "Say whether this machine can run Pli"),
 }
 # codes which speak of the machine, not of the request: exit 3
-ENVIRONMENT = ("home.absent", "platform.", "storage.", "ledger.", "network.", "clock.")
+ENVIRONMENT = (
+    "home.absent",
+    "platform.",
+    "ledger.",
+    "network.",
+    "clock.",
+    "keys.",
+    "vault.",
+    "self-test",
+)
+REFUSED = frozenset({"ledger.exists"})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -92,7 +102,7 @@ def report(error: Exception, lang: str) -> int:
 
 def exit_status(code: str) -> int:
     """Return 3 for what the machine lacks, 1 for what was refused."""
-    return 3 if code.startswith(ENVIRONMENT) else 1
+    return 3 if code.startswith(ENVIRONMENT) and code not in REFUSED else 1
 
 
 def _run_verb(name: str, rest: list[str]) -> int:

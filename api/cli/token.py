@@ -27,18 +27,17 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a token for a role in an organisation and print it once."""
-    from api.adapters.clock import SystemClock
+    from api.adapters.clock import host_time
     from api.adapters.rng import SystemRng
-    from api.auth import check_role
     from api.home import Home as Place
-    from domain.identifiers import Siret
+    from api.law import check_role
+    from domain.identifiers import check_siret
 
     check_role(role)
-    siret = str(Siret(org))
+    siret = check_siret(org)
     place = Place(home).existing()
     accounts = place.accounts()
-    now = SystemClock().now()
-    token, account = accounts.create(siret, role, days, now, SystemRng().bytes)
+    token, account = accounts.create(siret, role, days, host_time(), SystemRng().bytes)
     accounts.close()
     shown = {
         "token": token,

@@ -85,7 +85,8 @@ def test_an_undeclared_length_over_the_limit_is_cut() -> None:
 def test_chunks_and_dossier_files_have_their_own_limits() -> None:
     chunk = Recorder()
     size = 1_048_576 + 16
-    assert run(guarded(chunk), "/api/v1/transmissions/t/chunks/0", [b"x" * size])[0]["status"] == 200
+    sent = run(guarded(chunk), "/api/v1/transmissions/t/chunks/0", [b"x" * size])
+    assert sent[0]["status"] == 200
     dossier = Recorder()
     path = "/api/v1/consultations/c/dossier/files/rc.pdf"
     assert run(guarded(dossier), path, [b"x" * 3_000_000])[0]["status"] == 200

@@ -1,0 +1,60 @@
+"""The projections' runner in a thread of its own, woken as soon as the ledger has grown."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from ledger.application import Ledger
+    from projections.runner import Runner
+
+WAIT_S = 0.5
+
+
+class ViewsFollower:
+    """Keeps the views behind the ledger by as little as it can."""
+
+    def __init__(self, ledger: Ledger, runner: Runner, engine: Engine) -> None:
+        self._ledger = ledger
+        self._runner = runner
+        self._engine = engine
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._follow, name="views", daemon=True),
+            threading.Thread(target=self._wake, name="views-wake", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin to follow."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End after the present batch, and give the views back."""
+        self._stopping.set()
+        self._runner.stop()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+        self._engine.dispose()
+
+    def _follow(self) -> None:
+        try:
+            self._runner.follow()
+        except Exception as error:
+            # views can always be built again: the ledger and the deposits go on
+            code = getattr(error, "code", type(error).__name__)
+            sys.stderr.write(f"pli : views [{code}]\n")
+            raise
+
+    def _wake(self) -> None:
+        size = self._ledger.head()
+        while not self._stopping.is_set():
+            grown = self._ledger.wait_beyond(size, WAIT_S)
+            if grown > size:
+                self._runner.wake()
+                size = grown

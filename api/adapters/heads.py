@@ -1,0 +1,41 @@
+"""Checkpoints behind the port Heads: what stands under the register and behind each plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crypto.log_errors import QuorumNotMet
+from crypto.notes import parse_checkpoint, parse_note
+from crypto.policies import Policy
+from domain.ports import Head
+
+if TYPE_CHECKING:
+    from ledger.application import Ledger
+
+
+class LedgerHeads:
+    """Heads of one ledger; a published one counts only under the full policy of its witnesses."""
+
+    def __init__(self, ledger: Ledger, policy: Policy) -> None:
+        self._ledger = ledger
+        self._policy = policy
+
+    def covering(self, position: int) -> Head:
+        """Return an internal checkpoint that covers this position, waiting for it."""
+        found = parse_checkpoint(parse_note(self._ledger.covering(position)).text)
+        return Head(found.size, found.root.hex())
+
+    def published_covering(self, stream: str, version: int) -> Head | None:
+        """Return the first published, witnessed checkpoint covering an entry, None if none yet."""
+        rows = self._ledger.stream(stream)
+        if len(rows) < version:
+            return None
+        note = self._ledger.published_covering(rows[version - 1].position)
+        if note is None:
+            return None
+        try:
+            verified = self._policy.verify(note)
+        except QuorumNotMet:
+            return None
+        found = verified.checkpoint
+        return Head(found.size, found.root.hex(), tuple(sorted(verified.cosignatures)))

@@ -1,0 +1,190 @@
+"""Which streams belong together, read from the ledger up to its very last save.
+
+Derived and in memory: it follows the ledger by position before each answer, so it never says less
+than the ledger holds. Behind the port Register; nothing of it is shown to anybody.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from domain.ports import Tip
+
+if TYPE_CHECKING:
+    from ledger.application import Ledger
+    from ledger.entry import Row
+
+BATCH = 1_000
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A public consultation whose register is open: D in force, suspended or not."""
+
+    deadline: datetime
+    suspended: bool = False
+
+
+@dataclass
+class _Deposit:
+    """One deposit's stream as far as it was read."""
+
+    bidder: str
+    positions: list[int] = field(default_factory=list)
+    leaf: str = ""
+
+
+class LedgerIndex:
+    """Deposits by consultation, keysets by digest, consultations by what they wait for."""
+
+    def __init__(self, ledger: Ledger, platform: str) -> None:
+        self._ledger = ledger
+        self._platform = platform
+        # everything below is guarded by _lock; _after is the last position that was read
+        self._lock = threading.RLock()
+        self._after = -1
+        self._deposits: dict[str, dict[str, _Deposit]] = {}
+        self._home_of: dict[str, str] = {}
+        self._early: dict[str, _Deposit] = {}
+        self._assigned: dict[str, str] = {}
+        self._published: set[str] = set()
+        self._awaited: dict[str, Awaited] = {}
+        self._custody_alive: set[str] = set()
+        self._ceremonies: dict[str, str] = {}
+        self._closed_at = -1
+        self._granted: dict[str, str] = {}
+        self._reads: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {
+            "AccessGranted": self._access,
+            "KeysetReady": self._ready,
+            "KeyCeremonyCompleted": self._keyset,
+            "KeysetRetired": self._retired,
+            "ConsultationPublished": self._public,
+            "DeadlineExtended": self._moved,
+            "ConsultationSuspended": self._suspended,
+            "ConsultationResumed": self._resumed,
+            "RegisterClosed": self._closed,
+            "DeclaredWithoutFollowUp": self._closed,
+        }
+
+    def deposits(self, consultation: str, bidder: str | None = None) -> Sequence[Tip]:
+        """Return every deposit of a consultation, late ones too, by their first position."""
+        with self._lock:
+            self._follow()
+            found = self._deposits.get(consultation, {})
+            rows = [(s, d) for s, d in found.items() if bidder in {None, d.bidder}]
+            rows.sort(key=lambda row: row[1].positions[0])
+            return [Tip(stream, tuple(d.positions), d.leaf) for stream, d in rows]
+
+    def assigned(self, digest: str) -> str | None:
+        """Return the consultation to which this keyset was assigned."""
+        with self._lock:
+            self._follow()
+            return self._assigned.get(digest)
+
+    def ceremony(self, digest: str) -> str | None:
+        """Return the ceremony which made this keyset."""
+        with self._lock:
+            self._follow()
+            return self._ceremonies.get(digest)
+
+    def closed_at(self) -> int:
+        """Return the position of the last closed register, -1 for none."""
+        with self._lock:
+            self._follow()
+            return self._closed_at
+
+    def published(self) -> list[str]:
+        """Return the public consultations by name."""
+        with self._lock:
+            self._follow()
+            return sorted(self._published)
+
+    def awaited(self) -> dict[str, Awaited]:
+        """Return the consultations whose deadline is still to be reached."""
+        with self._lock:
+            self._follow()
+            return dict(self._awaited)
+
+    def access_granted(self, org: str) -> bool:
+        """Say whether an organisation may read entries of the whole platform, and until today."""
+        with self._lock:
+            self._follow()
+            return org in self._granted
+
+    def in_custody(self) -> list[str]:
+        """Return the consultations whose keyset is assigned and not retired."""
+        with self._lock:
+            self._follow()
+            return sorted(self._custody_alive)
+
+    def _follow(self) -> None:
+        while rows := self._ledger.read(self._after, BATCH):
+            for row in rows:
+                self._take(row)
+            self._after = rows[-1].position
+
+    def _take(self, row: Row) -> None:
+        if row.stream.startswith("deposit/"):
+            self._deposit(row)
+            return
+        if row.kind == "RegisterClosed":
+            self._closed_at = row.position
+        reader = self._reads.get(row.kind)
+        if reader is not None:
+            reader(row.stream.partition("/")[2], orjson.loads(row.entry)["data"])
+
+    def _deposit(self, row: Row) -> None:
+        """Note one entry of a deposit; refusals recorded before its seal are kept for then."""
+        if row.kind in {"DepositSealed", "LateDepositRecorded"}:
+            data = orjson.loads(row.entry)["data"]
+            early = self._early.pop(row.stream, None)
+            held = _Deposit(data["bidder"], early.positions if early else [])
+            self._deposits.setdefault(data["consultation"], {})[row.stream] = held
+            self._home_of[row.stream] = data["consultation"]
+        home = self._home_of.get(row.stream)
+        if home is None:
+            held = self._early.setdefault(row.stream, _Deposit(""))
+        else:
+            held = self._deposits[home][row.stream]
+        held.positions.append(row.position)
+        held.leaf = row.leaf.hex()
+
+    def _access(self, name: str, data: Mapping[str, Any]) -> None:
+        if name == self._platform and data["scope"] == "platform":
+            self._granted[data["to"]] = data["until_on"]
+
+    def _ready(self, name: str, data: Mapping[str, Any]) -> None:
+        self._ceremonies[data["digest"]] = name
+
+    def _keyset(self, name: str, data: Mapping[str, Any]) -> None:
+        self._assigned[data["digest"]] = name
+        self._custody_alive.add(name)
+
+    def _retired(self, name: str, data: Mapping[str, Any]) -> None:
+        self._custody_alive.discard(name)
+
+    def _public(self, name: str, data: Mapping[str, Any]) -> None:
+        self._published.add(name)
+        self._awaited[name] = Awaited(_instant(data["deadline_at"]))
+
+    def _moved(self, name: str, data: Mapping[str, Any]) -> None:
+        self._awaited[name] = replace(self._awaited[name], deadline=_instant(data["new_at"]))
+
+    def _suspended(self, name: str, data: Mapping[str, Any]) -> None:
+        self._awaited[name] = replace(self._awaited[name], suspended=True)
+
+    def _resumed(self, name: str, data: Mapping[str, Any]) -> None:
+        self._awaited[name] = Awaited(_instant(data["new_deadline_at"]))
+
+    def _closed(self, name: str, data: Mapping[str, Any]) -> None:
+        self._awaited.pop(name, None)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)

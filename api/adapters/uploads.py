@@ -1,0 +1,206 @@
+"""What each running transmission has sent: its head, and which chunk is which blob, durably.
+
+A row is written only after its blob is durable, so a row never lies. Rows of ended transmissions
+stay as long as their bytes: a stored envelope is found through them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS uploads(
+  transmission TEXT PRIMARY KEY, consultation TEXT NOT NULL, owner TEXT NOT NULL,
+  deposit TEXT UNIQUE, commitment TEXT, head TEXT, head_size INTEGER,
+  body INTEGER, chunks INTEGER, refused INTEGER NOT NULL DEFAULT 0,
+  ended INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS parts(
+  transmission TEXT NOT NULL, chunk INTEGER NOT NULL, leaf TEXT NOT NULL, blob TEXT NOT NULL,
+  size INTEGER NOT NULL, PRIMARY KEY(transmission, chunk)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One transmission as far as its bytes are concerned."""
+
+    transmission: str
+    consultation: str
+    owner: str
+    deposit: str | None
+    commitment: str | None
+    head: str | None
+    head_size: int
+    body: int
+    chunks: int
+    refused: int
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One durable chunk: its index, leaf hash, blob name and size."""
+
+    index: int
+    leaf: str
+    blob: str
+    size: int
+
+
+class Progress(NamedTuple):
+    """How far the chunks of an upload have come."""
+
+    chunks: int
+    size: int
+    highest: int
+
+
+class Uploads:
+    """The index of uploads of one home; one short transaction per call."""
+
+    def __init__(self, path: Path) -> None:
+        # check_same_thread is off because _lock, and nothing else, guards the connection
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        self._lock = threading.Lock()
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(SCHEMA)
+
+    def start(self, transmission: str, consultation: str, owner: str) -> None:
+        """Remember whose transmission this is; a repetition changes nothing."""
+        self._write(
+            "INSERT OR IGNORE INTO uploads(transmission, consultation, owner) VALUES (?, ?, ?)",
+            (transmission, consultation, owner),
+        )
+
+    def head(
+        self,
+        transmission: str,
+        *,
+        deposit: str,
+        commitment: str,
+        blob: str,
+        sizes: tuple[int, int, int],
+    ) -> None:
+        """Remember the accepted head; sizes: of the head, of the body, number of chunks."""
+        self._write(
+            "UPDATE uploads SET deposit = ?, commitment = ?, head = ?, head_size = ?, body = ?, "
+            "chunks = ? WHERE transmission = ? AND head IS NULL",
+            (deposit, commitment, blob, *sizes, transmission),
+        )
+
+    def add(self, transmission: str, part: Part) -> None:
+        """Remember a durable chunk."""
+        self._write(
+            "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?)",
+            (transmission, part.index, part.leaf, part.blob, part.size),
+        )
+
+    def refuse(self, transmission: str) -> None:
+        """Count one refused head or chunk."""
+        self._write(
+            "UPDATE uploads SET refused = refused + 1 WHERE transmission = ?", (transmission,)
+        )
+
+    def end(self, transmission: str) -> None:
+        """Remember that nothing more is accepted."""
+        self._write("UPDATE uploads SET ended = 1 WHERE transmission = ?", (transmission,))
+
+    def find(self, transmission: str) -> Upload | None:
+        """Return one upload."""
+        return self._one("transmission = ?", transmission)
+
+    def of_deposit(self, deposit: str) -> Upload | None:
+        """Return the upload that brought this deposit."""
+        return self._one("deposit = ?", deposit)
+
+    def of_owner(self, owner: str) -> list[Upload]:
+        """Return the uploads of one organisation that have a head."""
+        rows = self._read(
+            f"{SELECT} WHERE owner = ? AND head IS NOT NULL ORDER BY transmission", (owner,)
+        )
+        return [_upload(row) for row in rows]
+
+    def running(self) -> list[Upload]:
+        """Return the uploads that have not ended, in no order that means anything."""
+        return [_upload(row) for row in self._read(f"{SELECT} WHERE ended = 0", ())]
+
+    def parts(self, transmission: str) -> list[Part]:
+        """Return the durable chunks by index."""
+        rows = self._read(
+            "SELECT chunk, leaf, blob, size FROM parts WHERE transmission = ? ORDER BY chunk",
+            (transmission,),
+        )
+        return [Part(int(str(r[0])), str(r[1]), str(r[2]), int(str(r[3]))) for r in rows]
+
+    def progress(self, transmission: str) -> Progress:
+        """Return how many chunks are durable, how many bytes, and the highest index."""
+        rows = self._read(
+            "SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(MAX(chunk), -1) FROM parts "
+            "WHERE transmission = ?",
+            (transmission,),
+        )
+        return Progress(*(int(value) for value in rows[0]))
+
+    def part(self, transmission: str, index: int) -> Part | None:
+        """Return one durable chunk."""
+        rows = self._read(
+            "SELECT chunk, leaf, blob, size FROM parts WHERE transmission = ? AND chunk = ?",
+            (transmission, index),
+        )
+        return next((Part(int(r[0]), str(r[1]), str(r[2]), int(r[3])) for r in rows), None)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._db.close()
+
+    def _one(self, where: str, value: str) -> Upload | None:
+        rows = self._read(f"{SELECT} WHERE {where}", (value,))
+        return _upload(rows[0]) if rows else None
+
+    def _read(self, query: str, values: tuple[object, ...]) -> list[tuple[int | str, ...]]:
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        with self._lock:
+            self._db.execute(statement, values)
+
+
+SELECT = (
+    "SELECT transmission, consultation, owner, deposit, commitment, head, head_size, body, chunks, "
+    "refused, ended FROM uploads"
+)
+
+
+def missing(parts: Sequence[Part], chunks: int) -> list[tuple[int, int]]:
+    """Return the ranges of chunks that are not here yet, both ends included."""
+    gaps: list[tuple[int, int]] = []
+    expected = 0
+    for index in [*sorted(part.index for part in parts), chunks]:
+        if index > expected:
+            gaps.append((expected, index - 1))
+        expected = index + 1
+    return gaps
+
+
+def _upload(row: tuple[int | str | None, ...]) -> Upload:
+    t, consultation, owner, deposit, commitment, head, head_size, body, chunks, refused, ended = row
+    return Upload(
+        transmission=str(t),
+        consultation=str(consultation),
+        owner=str(owner),
+        deposit=None if deposit is None else str(deposit),
+        commitment=None if commitment is None else str(commitment),
+        head=None if head is None else str(head),
+        head_size=int(head_size or 0),
+        body=int(body or 0),
+        chunks=int(chunks or 0),
+        refused=int(refused or 0),
+        ended=bool(ended),
+    )

@@ -1,0 +1,174 @@
+"""The web application over one platform: routes, pages, guards, and one way to refuse.
+
+It builds nothing: ``api/wiring.py`` hands it a finished platform, tests hand it one in a folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from api import errors
+from api.guards import BodyGuard, Receive, ResponseHeaders, Scope, Send, refusal_of
+from api.openapi import document
+from api.platform import Platform
+from api.routes import all_routers
+from crypto.errors import CryptoError
+from domain.errors import DomainError
+from ledger.errors import LedgerError
+
+
+class StrictRequest(Request):
+    """A request whose JSON is refused, never repaired: no doubled key, no NaN."""
+
+    async def json(self) -> Any:  # noqa: ANN401 - JSON is any value here
+        """Return the body, parsed once."""
+        if not hasattr(self, "_json"):
+            self._json = json.loads(
+                await self.body(), object_pairs_hook=_unique, parse_constant=_no_constant
+            )
+        return self._json
+
+
+class StrictRoute(APIRoute):
+    """A route that reads its body through ``StrictRequest``."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        """Return the handler, given strict requests."""
+        inner = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            strict = StrictRequest(request.scope, request.receive)
+            response: Response = await inner(strict)
+            return response
+
+        return handler
+
+
+def create_app(platform: Platform) -> FastAPI:
+    """Return the application: every route of the platform, guarded."""
+    settings = platform.settings
+    app = FastAPI(
+        title="Pli",
+        version="0.1.0",
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.platform = platform
+    app.router.route_class = StrictRoute
+    for router in all_routers():
+        app.include_router(router)
+    _pages(app, platform)
+    _handlers(app)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    app.add_middleware(
+        BodyGuard,
+        window_s=settings.slow_window_s,
+        rate=settings.slow_rate,
+        dossier_limit=settings.max_dossier_bytes,
+        language=settings.lang,
+    )
+    app.add_middleware(ResponseHeaders, secure=settings.secure)
+    return app
+
+
+def refusal(request: Request, error: BaseException) -> Response:
+    """Return the problem document of an error, in the language of the request."""
+    platform: Platform = request.app.state.platform
+    language = errors.language_of(request.headers.get("accept-language"), platform.settings.lang)
+    status, body = errors.problem(error, language)
+    return Response(
+        content=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+        status_code=status,
+        media_type=errors.MEDIA_TYPE,
+        headers=dict(errors.headers_of(status)),
+    )
+
+
+def _pages(app: FastAPI, platform: Platform) -> None:
+    """Let the pages answer what no route of the interface knows."""
+    from api.pages import build
+
+    pages = build(platform)
+
+    async def default(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(("/api/", "/tile")):
+            raise errors.Absent
+        await pages(scope, receive, send)
+
+    app.router.default = default
+
+
+def _handlers(app: FastAPI) -> None:
+    for tree in (DomainError, CryptoError, errors.ApiError):
+        app.add_exception_handler(tree, refusal)
+    app.add_exception_handler(LedgerError, _ledger_error)
+    app.add_exception_handler(RequestValidationError, _bad_form)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _ledger_error(request: Request, error: Exception) -> Response:
+    platform: Platform = request.app.state.platform
+    platform.note_ledger_error(error)
+    return refusal(request, error)
+
+
+def _bad_form(request: Request, error: Exception) -> Response:
+    cut = refusal_of(request.scope)
+    if cut is not None:
+        return refusal(request, cut)
+    found = list(error.errors()) if isinstance(error, RequestValidationError) else []
+    if any(row["type"] in {"json_invalid", "model_attributes_type"} for row in found):
+        return refusal(request, errors.NotJson("the body is no JSON object"))
+    if any(tuple(row["loc"]) == ("header", "idempotency-key") for row in found):
+        return refusal(request, errors.KeyRequired("Idempotency-Key is absent or malformed"))
+    fields = [
+        {"field": ".".join(map(str, row["loc"][1:])) or str(row["loc"][0]), "reason": row["msg"]}
+        for row in found
+    ]
+    return refusal(request, errors.BadForm("the request has a wrong form", fields=fields))
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    cut = refusal_of(request.scope)
+    if cut is not None:
+        return refusal(request, cut)
+    found: errors.ApiError = errors.Absent()
+    if status == 400:
+        found = errors.NotJson("the body cannot be read")
+    elif status == 405:
+        found = errors.MethodNotAllowed("method not allowed")
+    elif status == 415:
+        found = errors.UnsupportedMedia("unsupported content type")
+    elif status >= 500:
+        found = errors.ApiError("platform error")
+    response = refusal(request, found)
+    allow = error.headers if isinstance(error, HTTPException) and error.headers else {}
+    response.headers.update(allow)
+    return response
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    platform: Platform = request.app.state.platform
+    platform.log_unexpected(error)
+    return refusal(request, errors.ApiError("platform error"))
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise json.JSONDecodeError("doubled key", "", 0)
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise json.JSONDecodeError(f"{name} is no JSON", "", 0)

@@ -1,0 +1,125 @@
+"""How a transmission ended, with its proof: the receipt of a deposit, or an attestation of attempt.
+
+Receipts leave only after the commit, under a checkpoint that covers them (N1). The five mentions
+are those of ``domain.md`` §7; the fifth, the list of documents, stays with the depositor.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api import views
+from api.facts import Fact, facts, first
+from api.platform import Platform
+from domain.clock import instant_text
+from domain.custody import Custody
+from domain.envelope import SealedEnvelope
+from domain.errors import DomainError, PlatformUnavailable
+from domain.limits import limit_refusal
+
+if TYPE_CHECKING:
+    from api.adapters.uploads import Upload
+    from domain.transmission import TransmissionSession
+
+Answer = dict[str, object]
+
+
+def started(platform: Platform, transmission: str) -> Answer:
+    """Return the answer to an announce: the session and the time at which it began."""
+    fact = first(facts(platform.ledger, f"transmission/{transmission}"), "TransmissionStarted")
+    clock = fact.data["meta"]["clock"] if fact else {}
+    return {
+        "transmission": transmission,
+        "state": "STARTED",
+        "clock": {key: clock[key] for key in ("earliest", "latest") if key in clock},
+    }
+
+
+def refusal_of_session(platform: Platform, transmission: str) -> DomainError | None:
+    """Return the refusal which a repeated announce was answered with before."""
+    told = facts(platform.ledger, f"transmission/{transmission}")
+    refused = first(told, "FeasibilityRefused")
+    if refused is not None:
+        data = refused.data
+        return limit_refusal(data["limit"], data["allowed"], data["asked"])
+    failed = first(told, "TransmissionFailed")
+    if failed is not None and failed.data["code"] == PlatformUnavailable.code:
+        return PlatformUnavailable("no room")
+    return None
+
+
+def ended(platform: Platform, upload: Upload, session: TransmissionSession) -> Answer:
+    """Return how a session ended, with receipt or attestation."""
+    deposit = (
+        platform.desk.files.find(SealedEnvelope, f"deposit/{upload.deposit}")
+        if upload.deposit and session.state == "COMPLETED"
+        else None
+    )
+    if deposit is not None and deposit.facts is not None:
+        return deposit_receipt(platform, deposit)
+    told = facts(platform.ledger, f"transmission/{upload.transmission}")
+    return {
+        "attestation": platform.ledger.receipt(told[-1].position).decode(),
+        "mentions": _attempt(platform, upload, told),
+    }
+
+
+def deposit_receipt(platform: Platform, deposit: SealedEnvelope) -> Answer:
+    """Return the receipt of a deposit with its mentions 1 to 4."""
+    sealed = deposit.sealed()
+    told = facts(platform.ledger, f"deposit/{deposit.name}")
+    position = told[0].position
+    shown: Answer = {
+        "deposit": deposit.name,
+        "deposit_state": deposit.state,
+        "on_time": not deposit.was_late(),
+        "received_at": instant_text(sealed.received_at),
+        "received_local": views.local_text(sealed.received_at),
+        "uncertainty_ms": sealed.uncertainty_ms,
+        "commitment": sealed.commitment,
+        "receipt_id": sealed.receipt_id,
+        "level": level(platform, sealed.consultation),
+        "receipt": platform.ledger.receipt(position).decode(),
+    }
+    owner = platform.uploads.of_deposit(deposit.name)
+    shown["mentions"] = mentions(
+        platform,
+        owner.owner if owner else "",
+        sealed.consultation,
+        shown["received_at"],
+        shown["received_local"],
+    )
+    return shown
+
+
+def mentions(
+    platform: Platform, operator: str, consultation: str, at: object, local: object
+) -> Answer:
+    """Return mentions 1 to 4: depositor, buyer, title and object, hour."""
+    shown = views.consultation(platform, consultation)
+    return {
+        "depositor": views.organisation(platform, "operator", operator),
+        "buyer": shown["buyer"],
+        "consultation": {"id": consultation, "title": shown.get("reference", "")},
+        "object": shown.get("object", ""),
+        "received_at": at,
+        "received_local": local,
+    }
+
+
+def level(platform: Platform, consultation: str) -> str:
+    """Return the assurance level: the placement of the keyset (``envelope.md`` §11)."""
+    custody = platform.desk.files.find(Custody, f"custody/{consultation}")
+    return str(custody.keyset.placement) if custody and custody.keyset else "A0"
+
+
+def _attempt(platform: Platform, upload: Upload, told: list[Fact]) -> Answer:
+    end = told[-1]
+    shown = mentions(platform, upload.owner, upload.consultation, end.at, "")
+    shown.pop("received_local")
+    shown.pop("received_at")
+    shown["ended_at"] = end.at
+    shown["end"] = end.kind
+    keys = ("code", "cause", "limit", "allowed", "asked", "refused_parts")
+    shown |= {key: end.data[key] for key in keys if key in end.data}
+    return shown

@@ -1,0 +1,74 @@
+"""``pli serve``: one process with the ledger, its checkpointer, its scheduler and the web server.
+
+The lock is taken here, in the process that writes; a second server on the same home leaves with 3
+and ``ledger.locked``. There is no access log: requests for deposits leave no trace but events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from api.platform import Platform
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+class PortTaken(Exception):
+    """Somebody listens there already, or the address is not ours."""
+
+    code = "platform.port-taken"
+
+
+@app.command()
+def serve(
+    home: Annotated[Path, typer.Option(help="Dossier de la plateforme / its folder")] = Path(
+        "var/home"
+    ),
+    host: Annotated[str, typer.Option(help="Adresse / address")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8400,
+) -> None:
+    """Serve the pages and the interface of one home, until a signal."""
+    from api.app import create_app
+    from api.home import Home
+    from api.settings import Settings
+    from api.wiring import open_platform
+
+    place = Home(home).existing()
+    platform = open_platform(place, Settings(home=home, host=host, port=port))
+    platform.on_fail_stop = _leave_at_once
+    try:
+        platform.start()
+        print(f"Pli : http://{host}:{port}/  ({home})", file=sys.stderr, flush=True)
+        asyncio.run(_serve(create_app(platform), host, port))
+    finally:
+        platform.close()
+
+
+async def _serve(web: FastAPI, host: str, port: int) -> None:
+    from granian.constants import Interfaces
+    from granian.server.embed import Server
+
+    server = Server(web, address=host, port=port, interface=Interfaces.ASGINL, log_enabled=False)
+    loop = asyncio.get_running_loop()
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(wanted, server.stop)
+    try:
+        await server.serve()
+    except (OSError, RuntimeError) as error:
+        raise PortTaken(f"{host}:{port}: {error}") from error
+
+
+def _leave_at_once(platform: Platform) -> None:
+    """Fail-stop (N2): no read is served after a failed write; a new process reads the disk."""
+    print("pli : ledger.fail-stop", file=sys.stderr, flush=True)
+    os._exit(3)

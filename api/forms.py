@@ -1,0 +1,41 @@
+"""Forms of requests: exact types, no unknown field; the domain judges what they mean."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.clock import LegalHour
+
+IdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+LotText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$")]
+Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, Field(min_length=1, max_length=4000)]
+Short = Annotated[str, Field(min_length=1, max_length=300)]
+Cents = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class Form(BaseModel):
+    """A request body: an unknown field or another type is refused, nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class LocalHour(Form):
+    """A legal hour as a person writes it: whole minutes and a zone (T4)."""
+
+    local: Annotated[str, Field(max_length=40, examples=["2026-03-31T12:00"])]
+    zone: Annotated[str, Field(max_length=60)] = "Europe/Paris"
+
+    def legal(self) -> LegalHour:
+        """Return the hour that this text means; raise ``calendar.form`` or no-such-hour."""
+        return LegalHour.written(self.local, self.zone)
+
+
+def instant(text: LocalHour | None) -> datetime | None:
+    """Return the UTC instant of an optional hour."""
+    return None if text is None else text.legal().at.astimezone(UTC)

@@ -1,0 +1,146 @@
+"""One running platform, as routes, scheduler and commands hold it; built by ``api/wiring.py``."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import orjson
+
+from api.settings import Settings
+from crypto.notes import parse_checkpoint, parse_note
+from domain.custody import KeyCeremony
+from domain.ports import Act, Desk, Principal, Recorded
+from ledger.errors import NotPublished
+
+if TYPE_CHECKING:
+    from api.accounts import Accounts
+    from api.adapters.activity import Activity
+    from api.adapters.index import LedgerIndex
+    from api.adapters.uploads import Uploads
+    from api.adapters.vault import EnvelopeVault
+    from api.home import Home
+    from ledger.application import Ledger
+    from projections.runner import Runner
+
+C = TypeVar("C")
+UseCase = Callable[[Desk, Act, C], Recorded]
+ATTEMPTS = 8
+
+
+class Runs(Protocol):
+    """Something that works beside the requests, until it is stopped."""
+
+    def start(self) -> None:
+        """Begin in a thread of its own."""
+
+    def stop(self) -> None:
+        """End it and wait for its end."""
+
+
+@dataclass
+class Platform:
+    """The finished platform. Threads share it; what it holds guards itself."""
+
+    settings: Settings
+    home: Home
+    ledger: Ledger
+    desk: Desk
+    accounts: Accounts
+    uploads: Uploads
+    vault: EnvelopeVault
+    index: LedgerIndex
+    activity: Activity
+    views: Runner
+    moved: tuple[type[Exception], ...]
+    fatal: tuple[type[Exception], ...]
+    bidder_salt: Callable[[str, str], str]
+    beat_s: int
+    waiting_grants: set[str] = field(default_factory=set)
+    runners: list[Runs] = field(default_factory=list)
+    closers: Sequence[Callable[[], None]] = ()
+    on_fail_stop: Callable[[Platform], None] | None = None
+
+    def act(self, use_case: UseCase[C], act: Act, command: C) -> Recorded:
+        """Run one command; one that raced with another is decided again on the new state."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return use_case(self.desk, act, command)
+            except self.moved:
+                continue
+        return use_case(self.desk, act, command)
+
+    def keyset_document(self, digest: str) -> Mapping[str, Any]:
+        """Return the document of a ready keyset, found through its ceremony."""
+        ceremony = self.index.ceremony(digest)
+        held = self.desk.files.find(KeyCeremony, f"ceremony/{ceremony}") if ceremony else None
+        return held.document if held is not None else {}
+
+    def act_of(self, command_id: str, principal: Principal, correlation: str) -> Act:
+        """Return the act of a caller."""
+        return Act(command_id, principal, correlation)
+
+    def own_act(self, command_id: str, correlation: str) -> Act:
+        """Return an act of the platform itself: deadlines, stalls, proofs of life."""
+        return Act(command_id, self.itself, correlation)
+
+    @property
+    def itself(self) -> Principal:
+        """The platform as a caller: its own organisation, no person."""
+        return Principal(self.desk.platform, "PA", "platform", "scheduler")
+
+    @property
+    def policies(self) -> Mapping[str, str]:
+        """The texts of ``policy.txt`` and ``policy-log.txt``."""
+        return self.ledger.policies
+
+    def publish(self, *, closing: bool = False) -> bytes:
+        """Publish a checkpoint now; a closing head must reach the quorum of the policy."""
+        return self.ledger.publish(closing)
+
+    def served(self, path: str) -> bytes | None:
+        """Return what the log serves at a path: nothing beyond the last published checkpoint."""
+        try:
+            return self.ledger.files().read(path)
+        except NotPublished:
+            return None
+
+    def published_size(self) -> int:
+        """Return the size of the last published checkpoint, 0 for none."""
+        note = self.ledger.published()
+        return parse_checkpoint(parse_note(note).text).size if note else 0
+
+    def may_read_entries(self, caller: Principal) -> bool:
+        """Say whether the caller holds a platform-wide grant to read entries."""
+        return caller.role == "AU" and self.index.access_granted(caller.org)
+
+    def start(self) -> None:
+        """Start what runs beside the requests."""
+        for runner in self.runners:
+            runner.start()
+
+    def close(self) -> None:
+        """Stop everything in reverse order and give the files and the lock back."""
+        for runner in reversed(self.runners):
+            runner.stop()
+        for close in self.closers:
+            close()
+
+    def note_ledger_error(self, error: Exception) -> None:
+        """Leave the process at once after a failed write (N2): nothing is read afterwards."""
+        if isinstance(error, self.fatal) and self.on_fail_stop is not None:
+            threading.Thread(target=self.on_fail_stop, args=(self,), daemon=True).start()
+
+    def log_unexpected(self, error: Exception) -> None:
+        """Write one JSON line about an error of ours; no body, no path, no number of deposits."""
+        trace = [
+            {"file": Path(frame.filename).name, "line": frame.lineno, "in": frame.name}
+            for frame in traceback.extract_tb(error.__traceback__)[-6:]
+        ]
+        row = {"event": "unexpected", "kind": type(error).__name__, "trace": trace}
+        sys.stderr.write(orjson.dumps(row).decode() + "\n")

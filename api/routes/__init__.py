@@ -1,0 +1,28 @@
+"""The JSON interface, one file per aggregate; every route is listed here once."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+
+def all_routers() -> list[APIRouter]:
+    """Return the routers in the order in which their paths are tried."""
+    from api.routes import (
+        consultations,
+        deposits,
+        dossiers,
+        ledger,
+        openings,
+        parties,
+        transmissions,
+    )
+
+    return [
+        dossiers.router,
+        consultations.router,
+        transmissions.router,
+        deposits.router,
+        openings.router,
+        parties.router,
+        ledger.router,
+    ]

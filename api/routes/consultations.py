@@ -1,0 +1,318 @@
+"""Consultations: drafted, published, corrected by their buyer; read by everybody."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
+
+from api import kits, views
+from api.auth import Anyone, Here, Known, platform_of
+from api.caching import etagged, unchanged
+from api.ceremonies import equip
+from api.forms import Cents, Form, IdText, LocalHour, LotText, Short, Text, instant
+from api.idempotency import Key, object_id
+from api.openapi import reads, writes
+from api.paging import LARGEST, cut, link
+from api.platform import C, UseCase
+from domain.commands import correct, draft, extend, prove_life, publish, suspend
+from domain.events.consultation import Complements, Criterion, EnvelopeMode, Limits, Nature, Padding
+
+router = APIRouter(prefix="/api/v1/consultations", tags=["consultations"])
+
+Id = Annotated[IdText, Path()]
+Answer = dict[str, object]
+
+
+class DraftForm(Form):
+    """What is bought, by which procedure."""
+
+    id: IdText | None = None
+    reference: Short
+    object: Text
+    nature: Literal["WORKS", "SUPPLIES", "SERVICES"]
+    procedure: Short
+    cpv: Short
+    place: Short
+    technique: Short = "NONE"
+    estimated_cents: Cents | None = None
+
+
+class LotForm(Form):
+    """One lot."""
+
+    lot: LotText
+    title: Text
+    estimated_cents: Cents
+
+
+class CriterionForm(Form):
+    """One criterion and its weight in basis points."""
+
+    name: Short
+    weight_bp: Annotated[int, Field(ge=0, le=10_000)]
+
+
+class CriteriaForm(Form):
+    """How offers will be judged."""
+
+    criteria: list[CriterionForm]
+    price_formula: Short
+
+
+class CalendarForm(Form):
+    """The hours, as local texts in whole minutes."""
+
+    questions_until: LocalHour
+    deadline: LocalHour
+    opening_not_before: LocalHour | None = None
+    cool_down_s: Annotated[int, Field(ge=0, le=86_400)] = 60
+    validity_days: Annotated[int, Field(ge=1, le=3_650)] = 120
+
+
+class LimitsForm(Form):
+    """Technical limits; what is absent has the published default."""
+
+    max_file: Cents = Limits.max_file
+    max_total: Cents = Limits.max_total
+    max_files: Cents = Limits.max_files
+    formats: Annotated[list[Short], Field(default_factory=list)]
+    lead_time_min: Cents = Limits.lead_time_min
+    reference_rate: Cents = Limits.reference_rate
+    padding: Literal["NONE", "PADME"] = "PADME"
+
+    def limits(self) -> Limits:
+        """Return them as the domain's value."""
+        return Limits(
+            max_file=self.max_file,
+            max_total=self.max_total,
+            max_files=self.max_files,
+            formats=list(self.formats),
+            lead_time_min=self.lead_time_min,
+            reference_rate=self.reference_rate,
+            padding=Padding(self.padding),
+        )
+
+
+class PolicyForm(Form):
+    """What depositors may do."""
+
+    complements: Literal["NONE", "APPLICATION", "ALL"] = "APPLICATION"
+    backup_electronic: bool = False
+    paper_exceptions: Annotated[list[Short], Field(default_factory=list)]
+    mode: Literal["SINGLE", "DOUBLE_ENVELOPE"] = "SINGLE"
+
+
+class PublishForm(Form):
+    """The notices under which the consultation is announced."""
+
+    notice_ids: Annotated[list[Short], Field(default_factory=list)]
+
+
+class CorrectedLimitsForm(LimitsForm):
+    """Relaxed limits, with the reason."""
+
+    reason: Text
+
+
+class ExtensionForm(Form):
+    """A later deadline."""
+
+    deadline: LocalHour
+    reason: Text
+    triggered_by: Short = "BUYER"
+
+
+class ReasonForm(Form):
+    """A reason."""
+
+    reason: Text
+
+
+class ResumptionForm(Form):
+    """The deadline with which the consultation goes on."""
+
+    deadline: LocalHour
+
+
+def done(  # noqa: PLR0913, PLR0917 - one call of one command
+    request: Request, who: Known, key: str, consultation: str, use_case: UseCase[C], command: C
+) -> Answer:
+    """Run a command on an unchanged consultation (If-Match) and return how it is now."""
+    unchanged(request, lambda: views.visible(who.platform, consultation, who))
+    who.platform.act(use_case, who.act(key, consultation), command)
+    return views.consultation(who.platform, consultation)
+
+
+@router.get("", responses=reads(400))
+def list_consultations(
+    here: Here,
+    response: Response,
+    after: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
+) -> Answer:
+    """List the published consultations."""
+    page = cut([(name, name) for name in here.index.published()], after, limit)
+    response.headers.update(link(router.prefix, page, limit))
+    return {"consultations": [views.consultation(here, name) for name in page.rows]}
+
+
+@router.get("/{consultation}", responses=reads(304, 401))
+def read_consultation(request: Request, consultation: Id, who: Anyone) -> Response:
+    """Read one consultation: drafts by their buyer only, published ones by everybody."""
+    return etagged(request, views.visible(platform_of(request), consultation, who))
+
+
+@router.get("/{consultation}/kit", responses=reads(401))
+def read_kit(here: Here, consultation: Id, who: Anyone) -> Answer:
+    """Give all that is needed to seal without a network."""
+    return kits.kit(here, consultation, who)
+
+
+@router.get("/{consultation}/keyset", responses=reads(401))
+def read_keyset(here: Here, consultation: Id) -> Answer:
+    """Give the keyset document to which bids are sealed."""
+    return dict(kits.keyset(here, consultation))
+
+
+@router.get("/{consultation}/canary-keyset", responses=reads(401))
+def read_canary_keyset(here: Here, consultation: Id) -> Answer:
+    """Give the canary keyset of the same custodians, for rehearsals."""
+    return dict(kits.canary_keyset(here, consultation))
+
+
+@router.post("", status_code=201, responses=writes())
+def draft_consultation(who: Known, key: Key, form: DraftForm) -> Answer:
+    """Open the file of a consultation; the caller's organisation is its buyer."""
+    name = form.id or object_id(who.act(key, "").command_id, "consultation")[:16]
+    command = draft.DraftConsultation(
+        consultation=name,
+        reference=form.reference,
+        object=form.object,
+        nature=Nature(form.nature),
+        procedure=form.procedure,
+        cpv=form.cpv,
+        place=form.place,
+        technique=form.technique,
+        estimated_cents=form.estimated_cents,
+    )
+    who.platform.act(draft.draft_consultation, who.act(key, name), command)
+    return views.consultation(who.platform, name)
+
+
+@router.post("/{consultation}/lots", status_code=201, responses=writes())
+def define_lot(request: Request, who: Known, key: Key, consultation: Id, form: LotForm) -> Answer:
+    """Define one lot; without any, the consultation is the single lot "0"."""
+    command = draft.DefineLot(consultation, form.lot, form.title, form.estimated_cents)
+    return done(request, who, key, consultation, draft.define_lot, command)
+
+
+@router.post("/{consultation}/criteria", status_code=201, responses=writes())
+def set_criteria(
+    request: Request, who: Known, key: Key, consultation: Id, form: CriteriaForm
+) -> Answer:
+    """Say how offers will be judged."""
+    rows = tuple(Criterion(row.name, row.weight_bp) for row in form.criteria)
+    command = draft.SetCriteria(consultation, rows, form.price_formula)
+    return done(request, who, key, consultation, draft.set_criteria, command)
+
+
+@router.post("/{consultation}/calendar", status_code=201, responses=writes())
+def set_calendar(
+    request: Request, who: Known, key: Key, consultation: Id, form: CalendarForm
+) -> Answer:
+    """Set the hours."""
+    command = draft.SetCalendar(
+        consultation,
+        questions_until_at=form.questions_until.legal().at,
+        deadline=form.deadline.legal(),
+        opening_not_before_at=instant(form.opening_not_before),
+        cool_down_s=form.cool_down_s,
+        validity_days=form.validity_days,
+    )
+    return done(request, who, key, consultation, draft.set_calendar, command)
+
+
+@router.post("/{consultation}/limits", status_code=201, responses=writes())
+def set_technical_limits(
+    request: Request, who: Known, key: Key, consultation: Id, form: LimitsForm
+) -> Answer:
+    """Set the limits that publication will make enforceable."""
+    command = draft.SetTechnicalLimits(consultation, form.limits())
+    return done(request, who, key, consultation, draft.set_technical_limits, command)
+
+
+@router.post("/{consultation}/deposit-policy", status_code=201, responses=writes())
+def set_deposit_policy(
+    request: Request, who: Known, key: Key, consultation: Id, form: PolicyForm
+) -> Answer:
+    """Say what depositors may do."""
+    command = draft.SetDepositPolicy(
+        consultation,
+        complements=Complements(form.complements),
+        backup_electronic=form.backup_electronic,
+        paper_exceptions=tuple(form.paper_exceptions),
+        mode=EnvelopeMode(form.mode),
+    )
+    return done(request, who, key, consultation, draft.set_deposit_policy, command)
+
+
+@router.post("/{consultation}/ceremony", status_code=201, responses=writes())
+def assign_keyset(who: Known, key: Key, consultation: Id) -> Answer:
+    """Hold the key ceremony of this consultation with the custodians, 2 of 3."""
+    return equip(who, who.act(key, consultation), consultation)
+
+
+@router.post("/{consultation}/canary", status_code=201, responses=writes())
+def decrypt_canary(request: Request, who: Known, key: Key, consultation: Id) -> Answer:
+    """Open the canary end to end with the same custodians; at most 24 h old at publication."""
+    command = prove_life.DecryptCanary(consultation)
+    return done(request, who, key, consultation, prove_life.decrypt_canary, command)
+
+
+@router.post("/{consultation}/publication", status_code=201, responses=writes())
+def publish_consultation(
+    request: Request, who: Known, key: Key, consultation: Id, form: PublishForm
+) -> Answer:
+    """Make the consultation public, once nothing is missing."""
+    command = publish.PublishConsultation(consultation, tuple(form.notice_ids))
+    return done(request, who, key, consultation, publish.publish, command)
+
+
+@router.post("/{consultation}/corrections/limits", status_code=201, responses=writes())
+def correct_limits(
+    request: Request, who: Known, key: Key, consultation: Id, form: CorrectedLimitsForm
+) -> Answer:
+    """Relax limits after publication."""
+    command = correct.CorrectLimits(consultation, form.limits(), form.reason)
+    return done(request, who, key, consultation, correct.correct_limits, command)
+
+
+@router.post("/{consultation}/extensions", status_code=201, responses=writes())
+def extend_deadline(
+    request: Request, who: Known, key: Key, consultation: Id, form: ExtensionForm
+) -> Answer:
+    """Move the deadline later."""
+    command = extend.ExtendDeadline(
+        consultation, form.deadline.legal(), form.reason, form.triggered_by
+    )
+    return done(request, who, key, consultation, extend.extend, command)
+
+
+@router.post("/{consultation}/suspensions", status_code=201, responses=writes())
+def suspend_consultation(
+    request: Request, who: Known, key: Key, consultation: Id, form: ReasonForm
+) -> Answer:
+    """Stop the clock of a consultation."""
+    command = suspend.SuspendConsultation(consultation, form.reason)
+    return done(request, who, key, consultation, suspend.suspend, command)
+
+
+@router.post("/{consultation}/resumptions", status_code=201, responses=writes())
+def resume_consultation(
+    request: Request, who: Known, key: Key, consultation: Id, form: ResumptionForm
+) -> Answer:
+    """Go on with a later deadline."""
+    command = suspend.ResumeConsultation(consultation, form.deadline.legal())
+    return done(request, who, key, consultation, suspend.resume, command)

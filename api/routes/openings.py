@@ -1,0 +1,111 @@
+"""Openings, lot by lot: convened, attended, planned, opened; each early attempt is recorded.
+
+Whoever may not open is not stopped at the door: the attempt goes through, is refused by the rule
+that forbids it, and the refusal is an event (``envelope.md`` §14).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path
+from fastapi.responses import StreamingResponse
+
+from api import openings
+from api.auth import Anyone, Here, Known
+from api.forms import Form, Hex32, IdText, LotText, Short
+from api.idempotency import Key
+from api.openapi import reads, writes
+from domain.commands import fix_opening_plan as plans
+from domain.commands import open_envelopes as opening
+from domain.events.opening import Capacity
+
+router = APIRouter(prefix="/api/v1/openings/{consultation}/{lot}", tags=["openings"])
+
+Id = Annotated[IdText, Path()]
+Lot = Annotated[LotText, Path()]
+DepositId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+Answer = dict[str, object]
+
+
+class MembersForm(Form):
+    """Who is called."""
+
+    members: list[Short]
+
+
+class PresenceForm(Form):
+    """Who is present, in which capacity."""
+
+    member: Short
+    capacity: Literal["TITULAR", "SUBSTITUTE", "ADVISORY"] = "TITULAR"
+
+
+class OpenForm(Form):
+    """Nothing opens the whole plan; a deposit asks for that one alone."""
+
+    deposit: Hex32 | None = None
+
+
+@router.get("", responses=reads(401))
+def read_opening(here: Here, consultation: Id, lot: Lot, who: Anyone) -> Answer:
+    """Read how far the opening of a lot is; deposits only from its plan on."""
+    return openings.view(here, consultation, lot, who)
+
+
+@router.post("/convocation", status_code=201, responses=writes())
+def convene_opening(who: Known, key: Key, consultation: Id, lot: Lot, form: MembersForm) -> Answer:
+    """Call the members to the opening of one lot."""
+    command = plans.ConveneOpening(consultation, lot, tuple(form.members))
+    who.platform.act(plans.convene_opening, who.act(key, consultation), command)
+    return openings.view(who.platform, consultation, lot, who)
+
+
+@router.post("/presences", status_code=201, responses=writes())
+def record_presence(who: Known, key: Key, consultation: Id, lot: Lot, form: PresenceForm) -> Answer:
+    """Record that a person is present; two are needed before the plan."""
+    command = plans.RecordPresence(consultation, lot, form.member, Capacity(form.capacity))
+    who.platform.act(plans.record_presence, who.act(key, consultation), command)
+    return openings.view(who.platform, consultation, lot, who)
+
+
+@router.post("/plan", status_code=201, responses=writes())
+def fix_opening_plan(who: Known, key: Key, consultation: Id, lot: Lot) -> Answer:
+    """Fix which envelopes open: computed, never chosen."""
+    return openings.plan(who, who.act(key, consultation), consultation, lot)
+
+
+@router.post("/envelopes", status_code=201, responses=writes())
+def open_envelopes(who: Known, key: Key, consultation: Id, lot: Lot, form: OpenForm) -> Answer:
+    """Open the envelopes of the plan in force, or be refused and recorded."""
+    command = opening.OpenEnvelopes(consultation, lot, form.deposit)
+    who.platform.act(opening.open_envelopes, who.act(key, consultation), command)
+    return openings.view(who.platform, consultation, lot, who)
+
+
+@router.get("/envelopes/{deposit}/documents", responses=reads(401, 403))
+def list_opened_documents(who: Known, consultation: Id, lot: Lot, deposit: DepositId) -> Answer:
+    """List the documents of an opened envelope."""
+    return {"documents": openings.documents(who, consultation, lot, deposit)}
+
+
+@router.get(
+    "/envelopes/{deposit}/documents/{number}",
+    response_class=StreamingResponse,
+    responses=reads(401, 403),
+)
+def read_opened_document(
+    who: Known,
+    consultation: Id,
+    lot: Lot,
+    deposit: DepositId,
+    number: Annotated[int, Path(ge=1, le=65_536)],
+) -> StreamingResponse:
+    """Download one document of an opened envelope, as deposited."""
+    name, size, parts = openings.document(who, consultation, lot, deposit, number)
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+        "Content-Length": str(size),
+    }
+    return StreamingResponse(parts, media_type="application/octet-stream", headers=headers)

@@ -1,0 +1,196 @@
+"""Transmissions (``envelope.md`` §8): announce, head, chunks in any order; nothing to finish.
+
+Every step can be repeated: PUT and DELETE derive their command from session and content. A foreign
+session answers exactly like one that does not exist.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Path, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from api import attestations, uploading
+from api.adapters.uploads import Upload, missing
+from api.auth import Caller, Known
+from api.errors import Absent, Incomplete
+from api.forms import Count, Form, Hex32, IdText, LotText, Short
+from api.guards import refusal_of
+from api.idempotency import Key, as_uuid, derived_id, object_id
+from api.openapi import reads, writes
+from domain.commands import transmit
+from domain.events.transmission import DepositKind, Intent, Purpose, StallCause
+
+router = APIRouter(prefix="/api/v1/transmissions", tags=["transmissions"])
+
+Session = Annotated[
+    str, Path(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+]
+HexHeader = Annotated[str, Header(pattern=r"^[0-9a-f]{64}$")]
+Answer = dict[str, object]
+
+
+class AnnounceForm(Form):
+    """What will be sent; every limit answers before the first byte."""
+
+    consultation: IdText
+    kind: Literal["APPLICATION", "OFFER", "BOTH", "FINAL_OFFER"]
+    lots: list[LotText]
+    bytes: Count
+    documents: Count
+    client: Short
+    terms: Short
+    round: Count = 1
+    intent: Literal["INITIAL", "REPLACE", "COMPLEMENT"] = "INITIAL"
+    target: Hex32 | None = None
+    purpose: Literal["REAL", "REHEARSAL"] = "REAL"
+    entry_consultation: IdText | None = None
+    dossier_version_seen: Count | None = None
+    sibling_downloaded: IdText | None = None
+
+
+@router.post("", status_code=201, responses=writes())
+def start_transmission(who: Known, key: Key, form: AnnounceForm) -> Answer:
+    """Announce an envelope: sizes, kind, lots, intent."""
+    act = who.act(key, form.consultation)
+    name = as_uuid(object_id(act.command_id, "transmission"))
+    command = transmit.StartTransmission(
+        transmission=name,
+        consultation=form.consultation,
+        kind=DepositKind(form.kind),
+        lots=tuple(form.lots),
+        declared_bytes=form.bytes,
+        declared_files=form.documents,
+        client=form.client,
+        terms_version=form.terms,
+        round=form.round,
+        intent=Intent(form.intent),
+        target=form.target,
+        purpose=Purpose(form.purpose),
+        entry_consultation=form.entry_consultation,
+        dossier_version_seen=form.dossier_version_seen,
+        sibling_downloaded=form.sibling_downloaded,
+    )
+    try:
+        who.platform.act(transmit.start_transmission, act, command)
+        refused = attestations.refusal_of_session(who.platform, name)
+        if refused is not None:
+            raise refused
+    finally:
+        if uploading.session_of(who.platform, name) is not None:
+            who.platform.uploads.start(name, form.consultation, who.org)
+    return attestations.started(who.platform, name)
+
+
+@router.put("/{transmission}/head", status_code=201, responses=writes())
+async def announce_envelope(
+    request: Request,
+    response: Response,
+    who: Known,
+    transmission: Session,
+    commitment: Annotated[HexHeader, Header(alias="Pli-Commitment")],
+) -> Answer:
+    """Announce which bytes come: the head, and the commitment to all of them."""
+    upload = await run_in_threadpool(_own, who, transmission)
+    head = await _body(request, who, upload)
+    new = await run_in_threadpool(
+        uploading.accept_head, who.platform, who.principal, upload, head, commitment
+    )
+    response.status_code = 201 if new else 200
+    return await run_in_threadpool(_state, who, transmission)
+
+
+@router.put("/{transmission}/chunks/{index}", status_code=201, responses=writes(416))
+async def store_chunk(  # noqa: PLR0913, PLR0917 - one call of one protocol
+    request: Request,
+    response: Response,
+    who: Known,
+    transmission: Session,
+    index: Annotated[int, Path(ge=0, lt=2**20)],
+    leaf: Annotated[HexHeader, Header(alias="Pli-Leaf")],
+) -> Answer:
+    """Store one chunk; the answer to the last missing one carries the receipt."""
+    upload = await run_in_threadpool(_own, who, transmission)
+    chunk = await _body(request, who, upload)
+    new = await run_in_threadpool(
+        uploading.accept_chunk, who.platform, who.principal, upload, index, chunk, leaf
+    )
+    response.status_code = 201 if new else 200
+    return await run_in_threadpool(_state, who, transmission)
+
+
+@router.get("/{transmission}", responses=reads(401, 403))
+def read_transmission(who: Known, transmission: Session) -> Answer:
+    """Say what is missing, or how it ended, with its receipt."""
+    _own(who, transmission)
+    return _state(who, transmission)
+
+
+@router.post("/{transmission}/finish", responses=writes())
+def finish_transmission(who: Known, key: Key, transmission: Session) -> Answer:
+    """Give the receipt, or say what is missing; nothing depends on this call."""
+    upload = _own(who, transmission)
+    uploading.seal_if_whole(who.platform, who.principal, upload)
+    shown = _state(who, transmission)
+    if shown["state"] not in uploading.ENDED:
+        raise Incomplete(
+            "chunks are missing",
+            transmission=transmission,
+            state=shown["state"],
+            missing=shown.get("missing", []),
+        )
+    return shown
+
+
+@router.delete("/{transmission}", responses=writes())
+def end_transmission(who: Known, transmission: Session) -> Answer:
+    """Give up: the session ends as an event and gives an attestation of attempt."""
+    upload = _own(who, transmission)
+    session = uploading.session_of(who.platform, transmission)
+    if session is not None and session.state not in uploading.ENDED:
+        command = transmit.FailTransmission(
+            transmission, "client.gave-up", StallCause.CLIENT, upload.refused
+        )
+        act = who.derived(derived_id(transmission, "end"), upload.consultation)
+        who.platform.act(transmit.fail_transmission, act, command)
+    uploading.forget(who.platform, upload)
+    return _state(who, transmission)
+
+
+async def _body(request: Request, who: Caller, upload: Upload) -> bytes:
+    """Return the body; one that breaks off is a stall of the network, which is an event."""
+    try:
+        return await request.body()
+    except ClientDisconnect:
+        cut = refusal_of(request.scope)
+        cause = StallCause.NETWORK if cut is None else StallCause.CLIENT
+        await run_in_threadpool(uploading.stall, who.platform, upload, cause)
+        if cut is not None:
+            raise cut from None
+        raise
+
+
+def _own(who: Caller, transmission: str) -> Upload:
+    upload = who.platform.uploads.find(transmission)
+    if upload is None or upload.owner != who.org or who.principal.role != "CY":
+        raise Absent
+    return upload
+
+
+def _state(who: Caller, transmission: str) -> Answer:
+    upload = _own(who, transmission)
+    session = uploading.session_of(who.platform, transmission)
+    if session is None:
+        raise Absent
+    shown: Answer = {"transmission": transmission, "state": session.state}
+    if upload.deposit:
+        shown["deposit"] = upload.deposit
+    if session.state in uploading.ENDED:
+        return shown | attestations.ended(who.platform, upload, session)
+    if upload.head is not None:
+        parts = who.platform.uploads.parts(transmission)
+        shown["chunks"] = upload.chunks
+        shown["missing"] = missing(parts, upload.chunks)
+    return shown
