@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from domain.clock import Reading
-from domain.commands.loading import envelopes_of, opening_of, own_consultation
+from domain.commands.loading import envelopes_of, found, opening_of, own_consultation
 from domain.commands.refusing import refuse, refused_before
 from domain.commands.superseding import planned
 from domain.consultation import Consultation
@@ -94,10 +94,12 @@ def record_presence(desk: Desk, act: Act, command: RecordPresence) -> Recorded:
 
 def fix_opening_plan(desk: Desk, act: Act, command: FixOpeningPlan) -> Recorded:
     """Append OpeningPlanFixed; for the first plan also CheckpointAnchored, in the same save."""
-    consultation, session, now = _session(desk, act, command.consultation, command.lot)
     if earlier := desk.earlier(act, command):
+        consultation = found(desk, Consultation, command.consultation)
+        session = opening_of(desk, command.consultation, command.lot)
         refused_before(act, consultation, session, command.lot)
         return earlier
+    consultation, session, now = _session(desk, act, command.consultation, command.lot)
     meta = desk.meta(act, now, consultation.tenant)
     if not consultation.verdicts(now, session).opening:
         early = TooEarlyToOpen(consultation.opens_at(), now.earliest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.aggregate import Aggregate
 from domain.clock import Reading
 from domain.commands.loading import (
     custody_of,
@@ -87,7 +88,7 @@ def open_deposit(desk: Desk, act: Act, command: OpenDeposit) -> Recorded:
         refused_before(act, consultation, envelope, NO_LOT_ASKED)
     _require_buyer_or_stranger(act, consultation)
     now = desk.reading(consultation, envelope)
-    refusal = _by_hour_or_role(desk, act, consultation, now) or NotInPlan(
+    refusal = _by_hour_or_role(desk, act, consultation, envelope, now) or NotInPlan(
         command.deposit, NO_LOT_ASKED
     )
     meta = desk.meta(act, now, consultation.tenant)
@@ -101,10 +102,10 @@ def _require_buyer_or_stranger(act: Act, consultation: Consultation) -> None:
 
 
 def _by_hour_or_role(
-    desk: Desk, act: Act, consultation: Consultation, now: Reading
+    desk: Desk, act: Act, consultation: Consultation, place: Aggregate, now: Reading
 ) -> DomainError | None:
     """Return why this caller may not open now: too early for anyone, then the role."""
-    if not consultation.verdicts(now).opening:
+    if not consultation.verdicts(now, place).opening:
         return TooEarlyToOpen(consultation.opens_at(), now.earliest)
     try:
         desk.law.roles.require(act.principal.role, "open envelopes")
@@ -122,7 +123,7 @@ def _refusal(  # noqa: PLR0913, PLR0917 - everything that one opening is judged 
     now: Reading,
 ) -> DomainError | None:
     """Return the refusal that is recorded, None if the opening may go on."""
-    refusal = _by_hour_or_role(desk, act, consultation, now)
+    refusal = _by_hour_or_role(desk, act, consultation, session, now)
     if refusal is None and command.deposit is not None:
         planned = session.plans[-1].open if session.plans else []
         if command.deposit not in planned:

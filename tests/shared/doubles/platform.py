@@ -54,7 +54,7 @@ from domain.ports import Act, Desk, Principal, Recorded
 from domain.transmission import TransmissionSession
 
 RULES = Path(__file__).resolve().parents[3] / "domain" / "rules"
-BUYER = "21590512200015"
+BUYER = "21590512200010"
 OTHER_BUYER = "21590350100017"
 PLATFORM = "20009320100016"
 FIRST = "55208131766522"
