@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -39,11 +39,21 @@ class Caller:
 
     def act(self, key: str, correlation: str) -> Act:
         """Return the act behind an Idempotency-Key; correlation ties it to one need."""
-        return Act(command_id(self.org, key), self.principal, correlation)
+        return Act(command_id(self.org, key), self.within(correlation), correlation)
 
     def derived(self, command: str, correlation: str) -> Act:
         """Return an act whose id derives from session and content."""
-        return Act(command, self.principal, correlation)
+        return Act(command, self.within(correlation), correlation)
+
+    def within(self, correlation: str) -> Principal:
+        """Return the principal in one need.
+
+        A company's person stands there under a name of its own, so that commitments in the ledger
+        do not tell that two consultations have the same bidder (N11).
+        """
+        if self.principal.role != "CY":
+            return self.principal
+        return replace(self.principal, person=f"{self.principal.person} {correlation}")
 
 
 def optional_caller(request: Request, credentials: Credentials) -> Caller | None:

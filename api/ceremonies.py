@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from api import views
 from api.auth import Caller
-from api.errors import Absent
 from api.idempotency import object_id
 from api.platform import Platform
 from domain.commands.hold_ceremony import (
@@ -18,24 +17,41 @@ from domain.commands.hold_ceremony import (
     assign_keyset,
     hold_ceremony,
 )
+from domain.commands.loading import own_consultation
+from domain.commands.prove_life import DecryptCanary, decrypt_canary
 from domain.custody import KeyCeremony
 from domain.ports import Act
 
-CANARY = "canary-1"
+CANARY = object_id("canary", "ceremony")
 THRESHOLD = 2
 
 
 def equip(who: Caller, act: Act, consultation: str) -> dict[str, object]:
-    """Hold the ceremonies that are missing and assign the keyset; repeatable as a whole."""
+    """Hold the ceremonies that are missing and assign the keyset; repeatable as a whole.
+
+    The buyer asks, the platform runs: no role of a buyer holds or assigns keys.
+    """
     platform = who.platform
-    found = views.found_consultation(platform, consultation)
-    if found.tenant != who.org:
-        raise Absent
-    ceremony = object_id(act.command_id, "ceremony")[:24]
+    _own(who, act, consultation)
+    ceremony = object_id(act.command_id, "ceremony")
     hold(platform, CANARY, KeysetPurpose.CANARY)
     hold(platform, ceremony, KeysetPurpose.CONSULTATION)
-    platform.act(assign_keyset, act.part("assign"), AssignKeyset(consultation, ceremony, CANARY))
+    assigning = platform.own_act(act.part("assign").command_id, consultation)
+    platform.act(assign_keyset, assigning, AssignKeyset(consultation, ceremony, CANARY))
     return views.consultation(platform, consultation)
+
+
+def open_canary(who: Caller, act: Act, consultation: str) -> dict[str, object]:
+    """Let the custodians open the canary of a consultation, as its buyer asks."""
+    platform = who.platform
+    _own(who, act, consultation)
+    asked = platform.own_act(act.part("canary").command_id, consultation)
+    platform.act(decrypt_canary, asked, DecryptCanary(consultation))
+    return views.consultation(platform, consultation)
+
+
+def _own(who: Caller, act: Act, consultation: str) -> None:
+    own_consultation(who.platform.desk, act, consultation)
 
 
 def hold(platform: Platform, ceremony: str, purpose: KeysetPurpose) -> None:

@@ -40,7 +40,7 @@ from ledger.creation import BEAT_S, PAD, adopt, create
 from ledger.errors import LedgerHalted, OutcomeUnknown, StreamMoved
 from ledger.high_water import FolderHighWater
 from ledger.mapper import CanonicalTranscoder, LedgerMapper
-from ledger.ports import Ports
+from ledger.ports import Halt, Ports, never_halt
 from ledger.readers import LogReader
 from ledger.readers import open_reader as open_log
 from ledger.sqlite import Connection, connect
@@ -127,6 +127,12 @@ def open_reader(place: Home) -> ReadOnlyLog:
     """Return the log of a home for reading only, also beside a running server."""
     register_kinds()
     return ReadOnlyLog(open_log(place.folder, connect), policies_of(place))
+
+
+def subjects_of(place: Home, rng: Rng, connect: Connect, halt: Halt = never_halt) -> Subjects:
+    """Return the private rows of a home, under the key that lies outside their file."""
+    key = bytes.fromhex(read_secret(place.keys / "subjects.key").decode().strip())
+    return Subjects(place.private, key=key, rng=rng, connect=connect, halt=halt)
 
 
 def policies_of(place: Home) -> Mapping[str, str]:
@@ -219,13 +225,7 @@ class _Opening:
         place, ledger = self.place, self.ledger
         index = LedgerIndex(ledger, local[0].identity.organisation)
         custodians = custody.LocalCustodians(local, index.assigned)
-        subjects = Subjects(
-            place.private,
-            key=bytes.fromhex(read_secret(place.keys / "subjects.key").decode().strip()),
-            rng=self.rng,
-            connect=self.connect,
-            halt=self._halt,
-        )
+        subjects = subjects_of(place, self.rng, self.connect, self._halt)
         uploads = Uploads(place.uploads)
         vault = EnvelopeVault(
             Blobs(place.blobs, halt=self._halt),

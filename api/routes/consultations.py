@@ -10,13 +10,13 @@ from pydantic import Field
 from api import kits, views
 from api.auth import Anyone, Here, Known, platform_of
 from api.caching import etagged, unchanged
-from api.ceremonies import equip
+from api.ceremonies import equip, open_canary
 from api.forms import Cents, Form, IdText, LocalHour, LotText, Short, Text, instant
 from api.idempotency import Key, object_id
 from api.openapi import reads, writes
 from api.paging import LARGEST, cut, link
 from api.platform import C, UseCase
-from domain.commands import correct, draft, extend, prove_life, publish, suspend
+from domain.commands import correct, draft, extend, publish, suspend
 from domain.events.consultation import Complements, Criterion, EnvelopeMode, Limits, Nature, Padding
 
 router = APIRouter(prefix="/api/v1/consultations", tags=["consultations"])
@@ -265,10 +265,9 @@ def assign_keyset(who: Known, key: Key, consultation: Id) -> Answer:
 
 
 @router.post("/{consultation}/canary", status_code=201, responses=writes())
-def decrypt_canary(request: Request, who: Known, key: Key, consultation: Id) -> Answer:
+def decrypt_canary(who: Known, key: Key, consultation: Id) -> Answer:
     """Open the canary end to end with the same custodians; at most 24 h old at publication."""
-    command = prove_life.DecryptCanary(consultation)
-    return done(request, who, key, consultation, prove_life.decrypt_canary, command)
+    return open_canary(who, who.act(key, consultation), consultation)
 
 
 @router.post("/{consultation}/publication", status_code=201, responses=writes())

@@ -96,7 +96,12 @@ async def announce_envelope(
     upload = await run_in_threadpool(_own, who, transmission)
     head = await _body(request, who, upload)
     new = await run_in_threadpool(
-        uploading.accept_head, who.platform, who.principal, upload, head, commitment
+        uploading.accept_head,
+        who.platform,
+        who.within(upload.consultation),
+        upload,
+        head,
+        commitment,
     )
     response.status_code = 201 if new else 200
     return await run_in_threadpool(_state, who, transmission)
@@ -115,7 +120,13 @@ async def store_chunk(  # noqa: PLR0913, PLR0917 - one call of one protocol
     upload = await run_in_threadpool(_own, who, transmission)
     chunk = await _body(request, who, upload)
     new = await run_in_threadpool(
-        uploading.accept_chunk, who.platform, who.principal, upload, index, chunk, leaf
+        uploading.accept_chunk,
+        who.platform,
+        who.within(upload.consultation),
+        upload,
+        index,
+        chunk,
+        leaf,
     )
     response.status_code = 201 if new else 200
     return await run_in_threadpool(_state, who, transmission)
@@ -132,7 +143,7 @@ def read_transmission(who: Known, transmission: Session) -> Answer:
 def finish_transmission(who: Known, key: Key, transmission: Session) -> Answer:
     """Give the receipt, or say what is missing; nothing depends on this call."""
     upload = _own(who, transmission)
-    uploading.seal_if_whole(who.platform, who.principal, upload)
+    uploading.seal_if_whole(who.platform, who.within(upload.consultation), upload)
     shown = _state(who, transmission)
     if shown["state"] not in uploading.ENDED:
         raise Incomplete(

@@ -1,0 +1,71 @@
+"""``pli doctor``: whether this machine and this home can run Pli, one line a check."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def doctor(
+    home: Annotated[Path, typer.Option()] = Path("var/home"),
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Check the cryptographic library, the clock, and the home if there is one."""
+    checks: dict[str, Callable[[], str]] = {
+        "python": platform.python_version,
+        "sqlite": lambda: sqlite3.sqlite_version,
+        "cryptography": _cryptography,
+        "clock": _clock,
+        "home": lambda: _home(home),
+    }
+    found = {name: _outcome(check) for name, check in checks.items()}
+    good = all(not text.startswith("!") for text in found.values())
+    shown = "\n".join(f"{name:<13}{text}" for name, text in found.items())
+    print(json.dumps(found) if as_json else shown)
+    raise typer.Exit(0 if good else 3)
+
+
+def _outcome(check: Callable[[], str]) -> str:
+    try:
+        return check()
+    except Exception as error:
+        code = getattr(error, "code", type(error).__name__)
+        return f"! {code}: {error}"
+
+
+def _cryptography() -> str:
+    from crypto.self_test import self_test
+
+    self_test()
+    return "ok"
+
+
+def _clock() -> str:
+    from api.adapters.clock import HostClock, kernel_bound_us
+    from api.settings import Settings
+
+    reading = HostClock(Settings().clock_bound_ms).now()
+    width = reading.latest - reading.earliest
+    source = "setting" if kernel_bound_us() is None else "kernel"
+    return f"±{width.total_seconds() / 2:.3f} s ({source})"
+
+
+def _home(home: Path) -> str:
+    from api.home import Home
+
+    place = Home(home)
+    if not place.ledger.is_file():
+        return f"none in {home}"
+    from api.wiring import open_reader
+
+    with open_reader(place) as log:
+        return f"{home}: {log.head()} entries"
