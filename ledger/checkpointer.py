@@ -16,7 +16,15 @@ from crypto.errors import CryptoError
 from crypto.merkle import HASH_BYTES, CompactRange
 from crypto.notes import Checkpoint, VerifierKey
 from crypto.policies import Policy, log_policy
-from ledger.errors import ForeignKey, HighWaterMoved, LedgerError, NoSuchEntry, PathsDisagree
+from ledger.errors import (
+    ForeignKey,
+    HighWaterMoved,
+    LedgerClosed,
+    LedgerError,
+    LedgerHalted,
+    NoSuchEntry,
+    PathsDisagree,
+)
 from ledger.fail_stop import FailStop
 from ledger.ports import HighWater, Signer
 from ledger.proofs import consistency
@@ -135,7 +143,9 @@ class Checkpointer:
                 signed = self._sign_once(reads, size, edge)
             except HighWaterMoved:
                 continue
-            except (PathsDisagree, CryptoError, OSError) as error:
+            except (LedgerHalted, LedgerClosed):
+                raise
+            except Exception as error:  # any doubt, of whatever kind
                 raise self._fail_stop.trip(f"nothing is signed: {error}") from error
             with self._changed:
                 self._signed = signed

@@ -7,11 +7,12 @@ else may open one before.
 from __future__ import annotations
 
 import fcntl
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from ledger.entry import Draft
-from ledger.errors import LedgerAbsent, LedgerLocked
+from ledger.errors import LedgerAbsent, LedgerError, LedgerLocked
 from ledger.fail_stop import FailStop
 from ledger.ports import Ports
 from ledger.readers import STORE, LogReader, Readers
@@ -45,7 +46,7 @@ class OpenedStore:
         try:
             self.sequencer = self._ready(path, ports, create=create)
         except BaseException:
-            self.close()
+            self._give_back()
             raise
 
     def _ready(self, path: Path, ports: Ports, *, create: bool) -> Sequencer:
@@ -62,8 +63,12 @@ class OpenedStore:
         self.sequencer.submit(Save(command, digest, [draft]))
 
     def close(self) -> None:
-        """Close readers, then the writer, then give the lock back."""
-        self.fail_stop.close()
+        """End the batch in progress, close readers, then the writer, then give the lock back."""
+        with suppress(LedgerError):
+            self.sequencer.alone(self.fail_stop.close)
+        self._give_back()
+
+    def _give_back(self) -> None:
         self.readers.close()
         self.writer.close()
         self._lock.close()

@@ -33,31 +33,37 @@ class Readers:
         self._path = path
         self._connect = connect
         self._judge = judge
-        self._lock = threading.Lock()
-        self._idle: list[SqliteReader] = []  # under _lock
-        self._all: list[SqliteReader] = []  # under _lock
+        self._changed = threading.Condition()
+        # under _changed:
+        self._idle: list[SqliteReader] = []
+        self._busy = 0
 
     @contextmanager
     def snapshot(self) -> Iterator[Reads]:
         """Let several reads see one state of the store."""
-        with self._lock:
+        with self._changed:
+            self._judge.fail_stop.check()
             reader = self._idle.pop() if self._idle else None
-        if reader is None:
-            with self._judge("open a reader"):
-                reader = SqliteReader(self._connect(self._path), self._judge)
-            with self._lock:
-                self._all.append(reader)
+            self._busy += 1
         try:
+            if reader is None:
+                with self._judge("open a reader"):
+                    reader = SqliteReader(self._connect(self._path), self._judge)
             with reader.snapshot() as reads:
                 yield reads
         finally:
-            with self._lock:
-                self._idle.append(reader)
+            with self._changed:
+                self._busy -= 1
+                if reader is not None:
+                    self._idle.append(reader)
+                self._changed.notify_all()
 
     def close(self) -> None:
-        """Close every connection; the writer closes after them."""
-        with self._lock:
-            readers, self._all, self._idle = self._all, [], []
+        """Wait for those who read, then close every connection; the writer closes after them."""
+        self._judge.fail_stop.close()
+        with self._changed:
+            self._changed.wait_for(lambda: self._busy == 0)
+            readers, self._idle = self._idle, []
         for reader in readers:
             reader.close()
 

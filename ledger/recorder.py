@@ -59,8 +59,13 @@ class LedgerRecorder(ApplicationRecorder):
         stored_events: Sequence[StoredEvent],
         **kwargs: Any,  # noqa: ANN401 - the library's signature
     ) -> Sequence[int] | None:
-        """Record the events of one command; ``command`` and ``digest`` are mandatory."""
+        """Record the events of one command; ``command`` is mandatory.
+
+        None where the command came before with another number of events: the first answer stands.
+        """
         recorded = self.record(stored_events, **kwargs)
+        if recorded.count != len(stored_events):
+            return None
         return range(recorded.first, recorded.first + recorded.count)
 
     def record(
