@@ -6,12 +6,9 @@ It builds nothing: ``api/wiring.py`` hands it a finished platform, tests hand it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from api import errors
@@ -22,33 +19,6 @@ from api.routes import all_routers
 from crypto.errors import CryptoError
 from domain.errors import DomainError
 from ledger.errors import LedgerError
-
-
-class StrictRequest(Request):
-    """A request whose JSON is refused, never repaired: no doubled key, no NaN."""
-
-    async def json(self) -> Any:  # noqa: ANN401 - JSON is any value here
-        """Return the body, parsed once."""
-        if not hasattr(self, "_json"):
-            self._json = json.loads(
-                await self.body(), object_pairs_hook=_unique, parse_constant=_no_constant
-            )
-        return self._json
-
-
-class StrictRoute(APIRoute):
-    """A route that reads its body through ``StrictRequest``."""
-
-    def get_route_handler(self) -> Callable[[Request], Any]:
-        """Return the handler, given strict requests."""
-        inner = super().get_route_handler()
-
-        async def handler(request: Request) -> Response:
-            strict = StrictRequest(request.scope, request.receive)
-            response: Response = await inner(strict)
-            return response
-
-        return handler
 
 
 def create_app(platform: Platform) -> FastAPI:
@@ -62,7 +32,6 @@ def create_app(platform: Platform) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.platform = platform
-    app.router.route_class = StrictRoute
     for router in all_routers():
         app.include_router(router)
     _pages(app, platform)
@@ -128,7 +97,9 @@ def _bad_form(request: Request, error: Exception) -> Response:
     found = list(error.errors()) if isinstance(error, RequestValidationError) else []
     if any(row["type"] in {"json_invalid", "model_attributes_type"} for row in found):
         return refusal(request, errors.NotJson("the body is no JSON object"))
-    if any(tuple(row["loc"]) == ("header", "idempotency-key") for row in found):
+    if any(
+        [str(part).lower() for part in row["loc"]] == ["header", "idempotency-key"] for row in found
+    ):
         return refusal(request, errors.KeyRequired("Idempotency-Key is absent or malformed"))
     fields = [
         {"field": ".".join(map(str, row["loc"][1:])) or str(row["loc"][0]), "reason": row["msg"]}
@@ -161,14 +132,3 @@ def _unexpected(request: Request, error: Exception) -> Response:
     platform: Platform = request.app.state.platform
     platform.log_unexpected(error)
     return refusal(request, errors.ApiError("platform error"))
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise json.JSONDecodeError("doubled key", "", 0)
-    return found
-
-
-def _no_constant(name: str) -> object:
-    raise json.JSONDecodeError(f"{name} is no JSON", "", 0)

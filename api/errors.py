@@ -151,16 +151,12 @@ class Incomplete(ApiError):
     code = "transmission.incomplete"
 
 
-class NoRoom(ApiError):
-    """The disk cannot take what was announced."""
+class AnnounceRefused(ApiError):
+    """An announce was refused by a rule; the session that records it is named."""
 
-    code = "platform.unavailable"
-
-
-class Stopping(ApiError):
-    """The store failed: the process stops and a new one reads the disk again."""
-
-    code = "platform.stopping"
+    def __init__(self, cause: DomainError, transmission: str) -> None:
+        super().__init__(str(cause), **cause.facts(), transmission=transmission)
+        self.code = cause.code
 
 
 def language_of(accept: str | None, default: str = "fr") -> str:

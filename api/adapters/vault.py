@@ -179,6 +179,11 @@ class EnvelopeVault:
             self._promised[transmission] = size
         return True
 
+    def set_reserve(self, reserve: int) -> None:
+        """Change the room that no transmission may take."""
+        with self._lock:
+            self._reserve = reserve
+
     def release(self, transmission: str) -> None:
         """Give back the room of an ended transmission."""
         with self._lock:

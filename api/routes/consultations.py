@@ -16,10 +16,11 @@ from api.idempotency import Key, object_id
 from api.openapi import reads, writes
 from api.paging import LARGEST, cut, link
 from api.platform import C, UseCase
+from api.strict import StrictRoute
 from domain.commands import correct, draft, extend, publish, suspend
 from domain.events.consultation import Complements, Criterion, EnvelopeMode, Limits, Nature, Padding
 
-router = APIRouter(prefix="/api/v1/consultations", tags=["consultations"])
+router = APIRouter(prefix="/api/v1/consultations", tags=["consultations"], route_class=StrictRoute)
 
 Id = Annotated[IdText, Path()]
 Answer = dict[str, object]

@@ -15,11 +15,12 @@ from api.forms import Form, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
 from api.paging import LARGEST, cut, link
+from api.strict import StrictRoute
 from domain.commands import decide_late, withdraw
 from domain.commands import open_envelopes as opening
 from domain.envelope import SealedEnvelope
 
-router = APIRouter(prefix="/api/v1/deposits", tags=["deposits"])
+router = APIRouter(prefix="/api/v1/deposits", tags=["deposits"], route_class=StrictRoute)
 
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Answer = dict[str, object]

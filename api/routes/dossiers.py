@@ -17,12 +17,17 @@ from api.errors import Absent, BadForm
 from api.forms import Form, Hex64, IdText, LocalHour, LotText, Short, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
+from api.strict import StrictRoute
 from domain.commands import correct, download_dossier, draft
 from domain.errors import NotAllowed
 from domain.events.consultation import Importance
 from domain.events.dossier import FileRow
 
-router = APIRouter(prefix="/api/v1/consultations/{consultation}/dossier", tags=["dossiers"])
+router = APIRouter(
+    prefix="/api/v1/consultations/{consultation}/dossier",
+    tags=["dossiers"],
+    route_class=StrictRoute,
+)
 
 Id = Annotated[IdText, Path()]
 FileName = Annotated[str, Path(min_length=1, max_length=255)]

@@ -11,15 +11,17 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import PlainTextResponse
 
-from api.auth import Anyone, Here
+from api.auth import Anyone, Here, Known
 from api.errors import Absent
-from api.openapi import reads
+from api.idempotency import Key
+from api.openapi import reads, writes
 from api.platform import Platform
+from api.strict import StrictRoute
 from crypto.errors import CryptoError
 from crypto.notes import parse_checkpoint, parse_note
 from ledger.tiles import ENTRIES, TilePath
 
-router = APIRouter(tags=["ledger"])
+router = APIRouter(tags=["ledger"], route_class=StrictRoute)
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 Answer = dict[str, object]
@@ -61,6 +63,13 @@ def read_ledger(here: Here) -> Answer:
     }
     note = here.served("checkpoint")
     return shown | (_checkpoint(note) if note else {})
+
+
+@router.post("/api/v1/ledger/checkpoints", status_code=201, responses=writes())
+def publish_checkpoint(here: Here, who: Known, key: Key) -> Answer:
+    """Publish a checkpoint now, as the operator asks; a repetition publishes another one."""
+    _ = (who, key)
+    return _checkpoint(here.publish())
 
 
 @router.get("/favicon.ico", response_class=Response, responses=reads())

@@ -17,11 +17,14 @@ from api.auth import Anyone, Here, Known
 from api.forms import Form, Hex32, IdText, LotText, Short
 from api.idempotency import Key
 from api.openapi import reads, writes
+from api.strict import StrictRoute
 from domain.commands import fix_opening_plan as plans
 from domain.commands import open_envelopes as opening
 from domain.events.opening import Capacity
 
-router = APIRouter(prefix="/api/v1/openings/{consultation}/{lot}", tags=["openings"])
+router = APIRouter(
+    prefix="/api/v1/openings/{consultation}/{lot}", tags=["openings"], route_class=StrictRoute
+)
 
 Id = Annotated[IdText, Path()]
 Lot = Annotated[LotText, Path()]

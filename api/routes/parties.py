@@ -14,12 +14,13 @@ from api.errors import BadForm
 from api.forms import Form, Short
 from api.idempotency import Key
 from api.openapi import reads, writes
+from api.strict import StrictRoute
 from domain.commands import manage_members
 from domain.commands import register_operator as operators
 from domain.events.parties import BuyerKind, SizeClass
 from domain.identifiers import check_siret
 
-router = APIRouter(prefix="/api/v1", tags=["organisations"])
+router = APIRouter(prefix="/api/v1", tags=["organisations"], route_class=StrictRoute)
 
 Answer = dict[str, object]
 SiretText = Annotated[str, Field(max_length=20)]

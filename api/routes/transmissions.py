@@ -15,15 +15,17 @@ from starlette.requests import ClientDisconnect
 from api import attestations, uploading
 from api.adapters.uploads import Upload, missing
 from api.auth import Caller, Known
-from api.errors import Absent, Incomplete
+from api.errors import Absent, AnnounceRefused, Incomplete
 from api.forms import Count, Form, Hex32, IdText, LotText, Short
 from api.guards import refusal_of
 from api.idempotency import Key, as_uuid, derived_id, object_id
 from api.openapi import reads, writes
+from api.strict import StrictRoute
 from domain.commands import transmit
+from domain.errors import DomainError
 from domain.events.transmission import DepositKind, Intent, Purpose, StallCause
 
-router = APIRouter(prefix="/api/v1/transmissions", tags=["transmissions"])
+router = APIRouter(prefix="/api/v1/transmissions", tags=["transmissions"], route_class=StrictRoute)
 
 Session = Annotated[
     str, Path(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
@@ -73,14 +75,18 @@ def start_transmission(who: Known, key: Key, form: AnnounceForm) -> Answer:
         dossier_version_seen=form.dossier_version_seen,
         sibling_downloaded=form.sibling_downloaded,
     )
+    refused: DomainError | None
     try:
         who.platform.act(transmit.start_transmission, act, command)
         refused = attestations.refusal_of_session(who.platform, name)
-        if refused is not None:
-            raise refused
-    finally:
-        if uploading.session_of(who.platform, name) is not None:
-            who.platform.uploads.start(name, form.consultation, who.org)
+    except DomainError as refusal:
+        refused = refusal
+    if uploading.session_of(who.platform, name) is None:
+        raise refused or Absent()
+    who.platform.uploads.start(name, form.consultation, who.org)
+    if refused is not None:
+        who.platform.uploads.end(name)
+        raise AnnounceRefused(refused, name)
     return attestations.started(who.platform, name)
 
 

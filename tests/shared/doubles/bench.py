@@ -17,6 +17,7 @@ from typing import Any
 from doubles.clock import FixedClock
 from starlette.testclient import TestClient
 
+from api.adapters.clock import host_time
 from api.adapters.rng import SystemRng
 from api.app import create_app
 from api.depositor.envelope_file import EnvelopeFile, Record
@@ -54,9 +55,15 @@ class Bench:
     """One platform, its callers, and short names for what they do."""
 
     def __init__(
-        self, folder: Path, connect: Callable[[str], Connection] = connect, **settings: Any
+        self,
+        folder: Path,
+        connect: Callable[[str], Connection] = connect,
+        clock: Any = None,
+        deadline: str = DEADLINE,
+        **settings: Any,
     ) -> None:
-        self.clock = FixedClock(START, timedelta(milliseconds=10))
+        self.clock = clock or FixedClock(START, timedelta(milliseconds=10))
+        self.deadline = deadline
         self.home = Home(folder / "home")
         self.scratch = folder / "scratch"
         self.scratch.mkdir()
@@ -90,7 +97,7 @@ class Bench:
 
     def token(self, org: str, role: str, days: int = 365) -> str:
         """Return a new token."""
-        return self.platform.accounts.create(org, role, days, self.clock.at, SystemRng().bytes)[0]
+        return self.platform.accounts.create(org, role, days, host_time(), SystemRng().bytes)[0]
 
     def forward(self, step: timedelta) -> None:
         """Let time pass, and let the scheduler do what is due."""
@@ -135,7 +142,7 @@ class Bench:
             form = {"siret": siret, "name": name}
             self.done("/api/v1/operators", self.tokens.admin, form)
 
-    def draft(self, name: str = "lille-1", **limits: Any) -> str:
+    def draft(self, name: str = "lille-1", lots: int = 0, **limits: Any) -> str:
         """Draft a consultation, complete but for keys and canary; return its address."""
         buyer, at = self.tokens.buyer, f"/api/v1/consultations/{name}"
         form = {
@@ -149,11 +156,14 @@ class Bench:
             "estimated_cents": 9_000_000,
         }
         self.done("/api/v1/consultations", buyer, form)
+        for number in range(1, lots + 1):
+            lot = {"lot": f"{number:03}", "title": f"Lot {number}", "estimated_cents": 900_000}
+            self.done(f"{at}/lots", buyer, lot)
         rows = [{"name": "Prix", "weight_bp": 6000}, {"name": "Valeur", "weight_bp": 4000}]
         self.done(f"{at}/criteria", buyer, {"criteria": rows, "price_formula": "PROPORTIONAL"})
         self.done(f"{at}/limits", buyer, SIZES | limits)
         self.done(f"{at}/deposit-policy", buyer, {"complements": "ALL"})
-        hours = {"questions_until": {"local": "2026-11-08T12:00"}, "deadline": {"local": DEADLINE}}
+        hours = {"questions_until": {"local": self.deadline}, "deadline": {"local": self.deadline}}
         self.done(f"{at}/calendar", buyer, hours)
         self.dossier(at)
         return at
@@ -168,9 +178,9 @@ class Bench:
         row = {"name": name, "sha256": answer.json()["sha256"]}
         self.done(f"{at}/dossier", self.tokens.buyer, {"files": [row]})
 
-    def publish(self, name: str = "lille-1", **limits: Any) -> str:
+    def publish(self, name: str = "lille-1", lots: int = 0, **limits: Any) -> str:
         """Draft and publish a consultation; return its address."""
-        at = self.draft(name, **limits)
+        at = self.draft(name, lots, **limits)
         self.done(f"{at}/ceremony", self.tokens.buyer)
         self.done(f"{at}/canary", self.tokens.buyer)
         self.done(f"{at}/publication", self.tokens.buyer, {"notice_ids": []})
