@@ -21,6 +21,7 @@ from domain.events.opening import (
     PresenceRecorded,
 )
 from domain.plan import Plan
+from domain.states import check_transition
 
 PRESENT = 2
 
@@ -108,11 +109,12 @@ class OpeningSession(Aggregate):
         return frozenset(deposit for plan in self.plans for deposit in plan.open)
 
     def require_present(self) -> None:
-        """Return quietly if two different persons are present."""
+        """Return quietly if two different persons are present and a plan may come."""
         if self.state == "NEW":
             raise OpeningOrder(self.name, "convening")
         if len(set(self.present)) < PRESENT:
             raise OpeningOrder(self.name, "two persons present")
+        check_transition(self.MACHINE, self.state, OpeningPlanFixed.TOPIC)
 
     def fix(self, meta: Meta, kind: PlanKind, plan: Plan, opens: tuple[str, ...]) -> None:
         """Append the computed plan; ``opens`` is what no earlier plan has named."""
