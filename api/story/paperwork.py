@@ -16,8 +16,8 @@ from api.documents.render import Fact, pdf
 from api.story.records import Company, Contract
 
 NOTICE = (
-    "Document joué par Pli à partir des données essentielles publiées d'un contrat réel ({source}). "
-    "La procédure est jouée comme procédure adaptée, le montant publié sert d'estimation, et les "
+    "Document joué par Pli à partir des données essentielles publiées d'un contrat réel "
+    "({source}). La procédure est jouée comme procédure adaptée, le montant publié sert d'estimation, et les "
     "dépôts sont mis en scène : ce document n'est pas celui de l'acheteur."
 )
 DOCUMENTS = ("Acte d'engagement", "Mémoire technique", "Annexes")

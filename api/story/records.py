@@ -18,7 +18,7 @@ from typing import TypeAlias
 from domain.errors import BadSiret
 from domain.identifiers import check_siret
 
-Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 LARGEST = Decimal(10) ** 10
 DATE = re.compile(r"(20\d\d-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?")
 MOST_RECORDS = 40

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from doubles.bench import SOON, Bench
 
 from crypto.policies import Policy
@@ -38,4 +36,3 @@ def test_from_publication_to_opened_documents(bench: Bench) -> None:
         f"/api/v1/deposits/{envelope.made.deposit}/receipt?form=published", bench.tokens.company
     )
     assert TlogProof.parse(receipt.content).verify(Policy.parse(policies["policy.txt"]))
-    _ = timedelta

@@ -1,0 +1,197 @@
+"""What happens by itself: the hour, the closing head, silence, a day of silence, the beat."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from doubles.bench import SOON, Bench
+from starlette.requests import ClientDisconnect
+
+from api.adapters.activity import Activity
+from api.facts import facts
+from api.scheduler import Scheduler
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.at = 0
+
+    def __call__(self) -> int:
+        return self.at
+
+    def forward(self, seconds: int) -> None:
+        self.at += seconds * 1_000_000
+
+
+def watched(bench: Bench) -> Counter:
+    counter = Counter()
+    bench.platform.activity = Activity(counter)
+    bench.scheduler = Scheduler(bench.platform, counter)
+    return counter
+
+
+def kinds(bench: Bench, stream: str) -> list[str]:
+    return [fact.kind for fact in facts(bench.platform.ledger, stream)]
+
+
+def test_the_hour_closes_the_register_and_publishes_at_once(bench: Bench) -> None:
+    at = bench.publish()
+    bench.deposit(bench.seal(at))
+    bench.forward(SOON - timedelta(days=2))
+    assert "DeadlineReached" not in kinds(bench, "consultation/lille-1")
+    bench.forward(timedelta(days=2))
+    told = facts(bench.platform.ledger, "consultation/lille-1")
+    assert [fact.kind for fact in told][-3:] == [
+        "DeadlineReached",
+        "RegisterListed",
+        "RegisterClosed",
+    ]
+    assert bench.platform.published_size() > told[-1].position
+    size = bench.platform.ledger.head()
+    bench.tick()
+    assert bench.platform.ledger.head() == size
+
+
+def test_a_crash_between_closing_and_publishing_is_made_good(bench: Bench) -> None:
+    bench.publish()
+    bench.clock.forward(SOON)
+    publish = bench.platform.ledger.publish
+    try:
+        bench.platform.ledger.publish = None  # type: ignore[method-assign, assignment]
+        bench.tick()
+    finally:
+        bench.platform.ledger.publish = publish  # type: ignore[method-assign]
+    assert "RegisterClosed" in kinds(bench, "consultation/lille-1")
+    assert bench.platform.published_size() == 0
+    bench.close()
+    bench.reopen()
+    bench.tick()
+    assert bench.platform.published_size() > 0
+
+
+def test_what_was_whole_before_the_hour_is_sealed_before_the_register(bench: Bench) -> None:
+    """The process died after the last chunk was noted and before the deposit was sealed."""
+    at = bench.publish()
+    envelope = bench.seal(at)
+    name = bench.announce(envelope).json()["transmission"]
+    bench.head(name, envelope)
+    platform = bench.platform
+    from api.adapters.uploads import Part
+
+    chunk = envelope.file.chunk(0)
+    blob = platform.vault.put(chunk)
+    platform.uploads.add(name, Part(0, envelope.file.leaves[0].hex(), blob, len(chunk)))
+    bench.tick()
+    assert kinds(bench, f"deposit/{envelope.made.deposit}") == ["DepositSealed"]
+    state = bench.get(f"/api/v1/transmissions/{name}", bench.tokens.company).json()
+    assert state["state"] == "COMPLETED"
+    assert state["receipt"]
+
+
+def test_silence_stalls_and_a_day_of_it_expires(bench: Bench) -> None:
+    at = bench.publish()
+    counter = watched(bench)
+    envelope = bench.seal(at, size=1_200_000)
+    name = bench.announce(envelope).json()["transmission"]
+    bench.head(name, envelope)
+    bench.chunk(name, envelope, 0)
+    counter.forward(61)
+    for _ in range(2):
+        bench.tick()
+    assert kinds(bench, f"transmission/{name}")[-1] == "TransmissionStalled"
+    bench.chunk(name, envelope, 0)
+    assert kinds(bench, f"transmission/{name}").count("TransmissionStalled") == 1
+    counter.forward(86_401)
+    bench.tick()
+    assert kinds(bench, f"transmission/{name}")[-1] == "TransmissionExpired"
+    state = bench.get(f"/api/v1/transmissions/{name}", bench.tokens.company).json()
+    assert state["state"] == "EXPIRED"
+    assert state["attestation"]
+
+
+def test_a_stalled_transmission_resumes(bench: Bench) -> None:
+    at = bench.publish()
+    counter = watched(bench)
+    envelope = bench.seal(at, size=2_300_000)
+    name = bench.announce(envelope).json()["transmission"]
+    bench.head(name, envelope)
+    bench.chunk(name, envelope, 0)
+    counter.forward(61)
+    bench.tick()
+    assert bench.chunk(name, envelope, 2).json()["missing"] == [[1, 1]]
+    done = bench.chunk(name, envelope, 1).json()
+    assert done["state"] == "COMPLETED"
+    seen = kinds(bench, f"transmission/{name}")
+    assert seen.index("TransmissionResumed") > seen.index("TransmissionStalled")
+    assert seen[-1] == "TransmissionCompleted"
+
+
+def test_a_broken_connection_inside_a_chunk_is_a_stall_of_the_network(bench: Bench) -> None:
+    at = bench.publish()
+    envelope = bench.seal(at)
+    name = bench.announce(envelope).json()["transmission"]
+    bench.head(name, envelope)
+    broken_off(bench, f"/api/v1/transmissions/{name}/chunks/0", envelope.file.chunk(0)[:1000])
+    told = facts(bench.platform.ledger, f"transmission/{name}")
+    assert told[-1].kind == "TransmissionStalled"
+    assert told[-1].data["cause"] == "NETWORK"
+    assert bench.chunk(name, envelope, 0).json()["state"] == "COMPLETED"
+
+
+def broken_off(bench: Bench, path: str, body: bytes) -> None:
+    import asyncio
+    import contextlib
+
+    parts = [{"type": "http.request", "body": body, "more_body": True}]
+
+    async def receive():
+        return parts.pop() if parts else {"type": "http.disconnect"}
+
+    async def send(_message) -> None:
+        return
+
+    headers = {"authorization": f"Bearer {bench.tokens.company}", "pli-leaf": "0" * 64}
+    scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": ("test", 1),
+        "server": ("test", 80),
+    }
+
+    async def call() -> None:
+        with contextlib.suppress(ClientDisconnect):
+            await bench.app(scope, receive, send)
+
+    asyncio.run(call())
+
+
+def test_the_beat_publishes_and_pads(bench: Bench) -> None:
+    bench.publish()
+    counter = watched(bench)
+    bench.tick()
+    assert bench.platform.published_size() == 0
+    counter.forward(3_601)
+    bench.tick()
+    size = bench.platform.published_size()
+    assert size
+    assert size % 16 == 0
+    bench.tick()
+    assert bench.platform.published_size() == size
+
+
+def test_life_is_proven_once_a_day(bench: Bench) -> None:
+    bench.publish()
+    for _ in range(2):
+        bench.tick()
+    seen = kinds(bench, "custody/lille-1")
+    assert seen.count("ProofOfLifeGiven") == 3
+    assert seen.count("CanaryDecrypted") == 2
+    bench.forward(timedelta(days=1))
+    assert kinds(bench, "custody/lille-1").count("ProofOfLifeGiven") == 6
