@@ -38,7 +38,7 @@ ENVIRONMENT = (
     "vault.",
     "self-test",
 )
-REFUSED = frozenset({"ledger.exists"})
+REFUSED = frozenset({"ledger.exists", "ledger.export-exists"})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -32,11 +32,12 @@ def replay(
 
     if at is not None and position is not None:
         raise typer.BadParameter("--at ou --position / --at or --position")
+    instant = None if at is None else _instant(at)
     with open_reader(Home(home).existing()) as log:
         last = log.head() - 1
         until = last if position is None else min(position, last)
-        if at is not None:
-            until = timeline.moment_of(log, _instant(at)).position
+        if instant is not None:
+            until = timeline.moment_of(log, instant).position
         shown = timeline.state_at(log, stream, until, log.event_of)
         with tempfile.TemporaryDirectory() as scratch:
             subject = stream.partition("/")[2]

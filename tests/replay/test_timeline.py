@@ -1,0 +1,83 @@
+"""Any state at any position: what replay shows is what the commands then saw."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from doubles.bench import Bench
+
+from api.wiring import open_reader
+from domain.consultation import Consultation
+from replay import timeline
+from replay.rebuild import compare
+
+
+@pytest.fixture
+def bench(tmp_path: Path):
+    made = Bench(tmp_path)
+    made.register()
+    yield made
+    made.close()
+
+
+def test_each_position_shows_the_prefix_of_the_stream(bench: Bench) -> None:
+    bench.publish()
+    live = bench.platform.desk.files.find(Consultation, "consultation/lille-1")
+    assert live is not None
+    with open_reader(bench.home) as log:
+        rows = log.stream("consultation/lille-1")
+        versions = []
+        for row in rows:
+            shown = timeline.state_at(log, "consultation/lille-1", row.position, log.event_of)
+            versions.append(shown["version"])
+        last = timeline.state_at(log, "consultation/lille-1", log.head() - 1, log.event_of)
+    assert versions == [row.version for row in rows]
+    assert last["state"] == live.state
+    assert {key for key in timeline.shown(live)} == {key for key in last if key != "kinds"}
+    with open_reader(bench.home) as log, pytest.raises(timeline.NothingThere):
+        timeline.state_at(log, "consultation/none", 10**6, log.event_of)
+
+
+def test_an_instant_is_the_last_position_recorded_by_then(bench: Bench) -> None:
+    size = bench.platform.ledger.head()
+    bench.clock.forward(timedelta(hours=1))
+    bench.publish()
+    with open_reader(bench.home) as log:
+        before = timeline.moment_of(log, datetime.fromisoformat("2026-11-02T09:30:00+00:00"))
+        after = timeline.moment_of(log, datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
+        never = timeline.moment_of(log, datetime.fromisoformat("2000-01-01T00:00:00+00:00"))
+        assert before.position == size - 1
+        assert after.position == log.head() - 1
+        assert never.position == -1
+
+
+def test_the_views_of_then_hold_nothing_that_came_later(bench: Bench, tmp_path: Path) -> None:
+    at = bench.draft()
+    drafted = bench.platform.ledger.head() - 1
+    bench.done(f"{at}/ceremony", bench.tokens.buyer)
+    bench.done(f"{at}/canary", bench.tokens.buyer)
+    bench.done(f"{at}/publication", bench.tokens.buyer, {})
+    with open_reader(bench.home) as log:
+        then = timeline.views_at(log, drafted, tmp_path / "then.db", "lille-1")
+        now = timeline.views_at(log, log.head() - 1, tmp_path / "now.db", "lille-1")
+    assert then != now
+    assert "PUBLISHED" in str(now)
+    assert "PUBLISHED" not in str(then)
+
+
+def test_live_views_equal_rebuilt_ones_and_a_changed_row_is_seen(
+    bench: Bench, tmp_path: Path
+) -> None:
+    import sqlite3
+
+    bench.publish()
+    bench.platform.views.catch_up()
+    with open_reader(bench.home) as log:
+        assert compare(log, bench.home.views, tmp_path / "a.db").equal
+        changed = sqlite3.connect(bench.home.views)
+        changed.execute("UPDATE consultations SET object = 'autre'")
+        changed.commit()
+        changed.close()
+        assert not compare(log, bench.home.views, tmp_path / "b.db").equal
