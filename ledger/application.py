@@ -207,7 +207,7 @@ class Ledger:
         A closing head must reach the quorum of the policy: else QuorumNotMet, and it stays
         published with what came.
         """
-        _, note = self._publisher.publish()
+        note = self._publisher.publish()
         if closing:
             self._policy.verify(note)
         return note

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
 from crypto import merkle, notes
@@ -16,15 +16,7 @@ from crypto.errors import CryptoError
 from crypto.merkle import HASH_BYTES, CompactRange
 from crypto.notes import Checkpoint, VerifierKey
 from crypto.policies import Policy, log_policy
-from ledger.errors import (
-    ForeignKey,
-    HighWaterMoved,
-    LedgerClosed,
-    LedgerError,
-    LedgerHalted,
-    NoSuchEntry,
-    PathsDisagree,
-)
+from ledger.errors import ForeignKey, HighWaterMoved, LedgerError, NoSuchEntry, PathsDisagree
 from ledger.fail_stop import FailStop
 from ledger.ports import HighWater, Signer
 from ledger.proofs import consistency
@@ -98,10 +90,12 @@ class Checkpointer:
         self._moved.set()
         if self._thread.is_alive():
             self._thread.join()
+        with suppress(LedgerError):
+            self.sign_head()
 
     def covering(self, position: int) -> Signed:
         """Return an internal note that covers a position, waiting for it."""
-        if position >= self._sequencer.levels.size:
+        if position >= self._sequencer.catch_up_with(position + 1):
             raise NoSuchEntry(f"at position {position}")
         with self._changed:
             while self._signed is None or self._signed.checkpoint.size <= position:
@@ -128,6 +122,7 @@ class Checkpointer:
         """Sign the head as it is stored now, or return the note that covers it already."""
         with self._signing, self._snapshot() as reads:
             head = reads.head()
+            self._sequencer.catch_up_with(head.size)
             return self._sign(reads, head.size, head.edge)
 
     def sign_padded(self, multiple: int, beyond: int) -> Signed:
@@ -143,8 +138,6 @@ class Checkpointer:
                 signed = self._sign_once(reads, size, edge)
             except HighWaterMoved:
                 continue
-            except (LedgerHalted, LedgerClosed):
-                raise
             except Exception as error:  # any doubt, of whatever kind
                 raise self._fail_stop.trip(f"nothing is signed: {error}") from error
             with self._changed:

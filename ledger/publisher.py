@@ -44,38 +44,34 @@ class Publisher:
         self.silent: dict[str, str] = {}
         """Why each witness gave no cosignature the last time."""
 
-    def publish(self) -> tuple[int, bytes]:
-        """Return size and note of a new published checkpoint with the cosignatures that came."""
+    def publish(self) -> bytes:
+        """Return the note of a new published checkpoint with the cosignatures that came."""
         with self._publishing:
             signed = self._checkpointer.sign_padded(self._pad, self._published)
             size = signed.checkpoint.size
-            self._sequencer.alone(lambda: self._store.publish(size, signed.note))
-            before, self._published = self._published, size
-            lines = self._cosign(signed, before)
-            return size, signed.note + b"".join(f"{line}\n".encode() for line in lines)
+            lines = self._cosign(signed)
+            self._sequencer.alone(lambda: self._store.publish(size, signed.note, lines))
+            self._published = size
+            return signed.note + b"".join(f"{lines[name]}\n".encode() for name in sorted(lines))
 
-    def _cosign(self, signed: Signed, before: int) -> list[str]:
-        """Ask all witnesses in parallel; store and return the lines that came, by name."""
+    def _cosign(self, signed: Signed) -> dict[str, str]:
+        """Ask all witnesses in parallel; return the lines that came, by name."""
         if not self._witnesses:
-            return []
+            return {}
         with ThreadPoolExecutor(len(self._witnesses)) as pool:
-            answers = list(pool.map(lambda each: self._ask(each, signed, before), self._witnesses))
+            answers = list(pool.map(lambda each: self._ask(each, signed), self._witnesses))
         lines = {}
         for witness, answer in zip(self._witnesses, answers, strict=True):
             name = witness.key.name
             if isinstance(answer, str):
                 self.silent[name] = answer
-                continue
-            self.silent.pop(name, None)
-            self._known[name] = signed.checkpoint.size
-            lines[name] = answer.line
-            self._keep(signed.checkpoint.size, name, answer.line)
-        return [lines[name] for name in sorted(lines)]
+            else:
+                self.silent.pop(name, None)
+                self._known[name] = signed.checkpoint.size
+                lines[name] = answer.line
+        return lines
 
-    def _keep(self, size: int, witness: str, line: str) -> None:
-        self._sequencer.alone(lambda: self._store.cosigned(size, witness, line))
-
-    def _ask(self, witness: Witness, signed: Signed, before: int) -> Cosignature | str:
+    def _ask(self, witness: Witness, signed: Signed) -> Cosignature | str:
         """Return the cosignature of one witness, or why there is none."""
         levels = self._sequencer.levels
         try:
@@ -83,7 +79,7 @@ class Publisher:
                 witness.add_checkpoint,
                 witness.key,
                 signed.note,
-                self._known.get(witness.key.name, before),
+                self._known.get(witness.key.name, self._published),
                 lambda old, size: consistency(old, size, levels.hash_at),
             )
         except (CryptoError, LedgerError, OSError) as error:

@@ -166,6 +166,12 @@ class Sequencer:
         self._wait_or_lead(slot)  # type: ignore[arg-type]
         return slot.outcome()
 
+    def catch_up_with(self, size: int) -> int:
+        """Return the size in memory; a reader may see a commit just before its leader notes it."""
+        if self.levels.size < size:
+            self.alone(lambda: None)
+        return self.levels.size
+
     def fill(self, multiple: int, beyond: int) -> Filled:
         """Pad the log to a multiple and beyond a size, and return the tree at exactly that size."""
         return self.alone(lambda: self._fill(multiple, beyond))

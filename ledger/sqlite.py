@@ -321,19 +321,17 @@ class SqliteWriter(Reads):
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
 
-    def publish(self, size: int, note: bytes) -> None:
-        """Store a published checkpoint durably."""
-        self._insert("INSERT INTO checkpoints VALUES (?, ?)", (size, note))
+    def publish(self, size: int, note: bytes, cosignatures: Mapping[str, str]) -> None:
+        """Store a published checkpoint with the lines of its witnesses, durably and at once.
 
-    def cosigned(self, size: int, witness: str, line: str) -> None:
-        """Store a cosignature of a published checkpoint durably."""
-        self._insert("INSERT OR IGNORE INTO cosignatures VALUES (?, ?, ?)", (size, witness, line))
-
-    def _insert(self, sql: str, params: Params) -> None:
+        A reader never sees it without the cosignatures that came.
+        """
+        lines = [(size, witness, line) for witness, line in cosignatures.items()]
         try:
             with self._judge("publish"):
                 self.connection.execute("BEGIN IMMEDIATE")
-                self.connection.execute(sql, params)
+                self.connection.execute("INSERT INTO checkpoints VALUES (?, ?)", (size, note))
+                self.connection.executemany("INSERT INTO cosignatures VALUES (?, ?, ?)", lines)
                 self.connection.execute("COMMIT")
         except StorageFull:
             self.rollback()

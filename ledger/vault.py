@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ class Vault:
         self._sync = sync
         self._fail_stop = FailStop(halt)
         self._numbers = itertools.count()
+        self._making = threading.Lock()  # held until a new folder's own name is durable
         self._new.mkdir(parents=True, exist_ok=True, mode=0o700)
         for left in self._new.iterdir():  # of a process that was killed: nobody was told of it
             left.unlink()
@@ -100,13 +102,15 @@ class Vault:
     def _name(self, name: str, source: Path) -> None:
         """Give durable bytes their name; after the last line the name is durable too."""
         target = self.path(name)
+        with self._making:
+            if not target.parent.is_dir():
+                target.parent.mkdir(mode=0o700)
+                self._sync_folder(self._folder)
         if target.exists():
             source.unlink()
-            return
-        if not target.parent.is_dir():
-            target.parent.mkdir(exist_ok=True, mode=0o700)
-            self._sync_folder(self._folder)
-        source.rename(target)
+        else:
+            source.rename(target)
+        # Also where another thread has just renamed its own copy: its name may not be durable yet.
         self._sync_folder(target.parent)
 
     def _sync_folder(self, folder: Path) -> None:

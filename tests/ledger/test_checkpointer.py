@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from ledger.high_water import FolderHighWater
 from ledger.readers import open_reader
 from ledger.second_path import SecondPath
 from ledger.sqlite import connect
+from ledger.tree import Growth
 
 DIGEST = hashlib.sha256(b"").digest()
 
@@ -104,6 +106,7 @@ def test_a_flipped_tile_and_a_lost_row_are_never_signed(bench: Bench) -> None:
     damage(bench, "UPDATE tiles SET hashes = zeroblob(8192) WHERE level = 0", "tiles")
     reader = open_reader(bench.folder, connect)
     with reader.snapshot() as reads:
+        assert SecondPath([bytes(32)]).root(reads, 256) == bytes(32)
         with pytest.raises(PathsDisagree, match="tile 0"):
             SecondPath().root(reads, 311)
         with pytest.raises(PathsDisagree, match="positions 256 to 319 are not all there"):
@@ -171,6 +174,29 @@ def test_a_moved_mark_is_read_again_and_in_the_end_believed(bench: Bench) -> Non
     ledger.close()
 
 
+def test_a_store_that_fails_under_a_signature_is_told_as_it_is(bench: Bench) -> None:
+    ledger = bench.open(pause=3600)
+    ledger.covering(0)
+    ledger.save("c1", DIGEST, counters("a"))
+    bench.faults.append(("SELECT events.position", False, 10))
+    with pytest.raises(LedgerHalted, match="nothing is signed: injected failure 10"):
+        ledger._checkpointer.sign_head()
+    assert len(bench.halts) == 1
+    ledger.close()
+
+
+def test_a_reader_that_cannot_be_opened_stops_everything(bench: Bench) -> None:
+    ledger = bench.open(pause=3600)
+    ledger.covering(0)
+    with ExitStack() as held:
+        while ledger._store.readers._idle:
+            held.enter_context(ledger._store.readers.snapshot())
+        bench.faults.append(("PRAGMA query_only", False, 14))
+        with pytest.raises(LedgerHalted, match="open a reader"):
+            ledger.published()
+    ledger.close()
+
+
 def test_a_disk_that_fails_under_the_mark_stops_everything(bench: Bench) -> None:
     ledger = bench.open()
     ledger.covering(0)
@@ -198,6 +224,42 @@ def test_many_receipts_wait_for_one_signature(ledger: Ledger, bench: Bench) -> N
     assert min(covered) >= 1
 
 
+def test_a_commit_that_its_leader_has_not_noted_yet_is_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between COMMIT and the tree in memory a reader sees the larger head (found by R2)."""
+    ledger = bench.open(pause=3600)
+    ledger.covering(0)
+    levels = ledger._store.sequencer.levels
+    committed, go_on = threading.Event(), threading.Event()
+    adopt = levels.adopt
+
+    def late(growth: Growth) -> None:
+        committed.set()
+        go_on.wait(60)
+        adopt(growth)
+
+    monkeypatch.setattr(levels, "adopt", late)
+    saving = threading.Thread(target=ledger.save, args=("c1", DIGEST, counters("a")))
+    saving.start()
+    committed.wait(60)
+    covered: list[bytes] = []
+    waiting = [
+        threading.Thread(target=lambda: covered.append(ledger.covering(1))),
+        threading.Thread(target=ledger._checkpointer.sign_head),
+    ]
+    for thread in waiting:
+        thread.start()
+    while len(ledger._store.sequencer._queue) < 2:
+        pass
+    go_on.set()
+    for thread in (saving, *waiting):
+        thread.join()
+    assert [size_of(note) for note in covered] == [2]
+    assert not bench.halts
+    ledger.close()
+
+
 def test_publishing_a_full_disk_or_a_broken_one(bench: Bench) -> None:
     ledger = bench.open(pause=3600)
     ledger.publish()
@@ -212,10 +274,8 @@ def test_witnesses_keep_what_they_cosigned(tmp_path: Path) -> None:
     ledger = bench.open()
     first, second = ledger.publish(), ledger.publish()
     assert first.count(b"witness.example") == second.count(b"witness.example") == 2
-    # the second time the log knew the size of each: one request was enough
-    assert [each.asked for each in bench.witnesses] == [3, 3] or [
-        each.asked for each in bench.witnesses
-    ] == [2, 2]
+    # the log knew the size of each: one request was enough
+    assert [each.asked for each in bench.witnesses] == [2, 2]
     ledger.close()
     check_ledger(bench)
 

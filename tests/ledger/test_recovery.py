@@ -13,6 +13,7 @@ from doubles.counter import Counter
 from doubles.ledger import START, Bench, MemoryHighWater, SeedSigner, check_ledger
 
 from crypto import notes
+from crypto.log_errors import IndexOutside
 from crypto.notes import Checkpoint, parse_checkpoint, parse_note
 from ledger.application import Ledger
 from ledger.creation import adopt, create
@@ -294,6 +295,8 @@ def test_upper_tiles_are_compared(tmp_path: Path) -> None:
         def rows(self, start: int, end: int) -> list[object]:
             return []
 
+    with pytest.raises(IndexOutside):
+        Levels().hash_at(0, 0)
     assert load_levels(Stored()).root(65_536) == growth.edge  # type: ignore[arg-type]
     Stored.upper = bytes(8192)
     with pytest.raises(StoreDamaged, match="tile 1/0"):

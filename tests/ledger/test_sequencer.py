@@ -176,7 +176,7 @@ def held(store: OpenedStore, works: list[Callable[[], object]]) -> list[object]:
     def call(number: int) -> None:
         try:
             outcomes[number] = works[number]()
-        except LedgerError as refused:
+        except Exception as refused:
             outcomes[number] = type(refused)
 
     threads = [threading.Thread(target=call, args=(number,)) for number in range(len(works))]
@@ -277,6 +277,20 @@ def test_chance_that_fails_leaves_no_open_transaction(
     monkeypatch.undo()
     assert not bench.halts
     assert store.sequencer.submit(save("a", 1)) == Recorded(1, 1)
+
+
+def test_who_was_refused_before_a_failure_keeps_its_refusal(
+    store: OpenedStore, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(count: int) -> bytes:
+        raise RuntimeError
+
+    submit = store.sequencer.submit
+    submit(save("a", 1))
+    monkeypatch.setattr(bench.rng, "bytes", exhausted)
+    reused = Save("a", b"other", save("x", 2).drafts)
+    outcomes = held(store, [lambda: submit(reused), lambda: submit(save("b", 2))])
+    assert outcomes == [CommandReused, RuntimeError]
 
 
 def test_another_writer_is_noticed_and_caught_up_with(store: OpenedStore, bench: Bench) -> None:
@@ -463,8 +477,7 @@ def test_states_outside_the_profile_are_refused_with_their_rule() -> None:
 )
 def test_what_is_recorded_cannot_be_changed(store: OpenedStore, bench: Bench, sql: str) -> None:
     store.sequencer.submit(save("a", *range(1, 260)))
-    store.writer.publish(16, b"note")
-    store.writer.cosigned(16, "w", "line")
+    store.writer.publish(16, b"note", {"w": "line"})
     raw = bench.raw()
     raw.execute("BEGIN IMMEDIATE")
     with pytest.raises(Exception, match="append-only"):
@@ -496,7 +509,7 @@ def test_a_fork_cannot_be_stored(store: OpenedStore, bench: Bench) -> None:
 def test_publishing_on_a_full_disk_leaves_nothing_open(store: OpenedStore, bench: Bench) -> None:
     bench.faults.append(("INSERT INTO checkpoints", False, FULL))
     with pytest.raises(StorageFull):
-        store.writer.publish(16, b"note")
+        store.writer.publish(16, b"note", {})
     assert not store.writer.connection.in_transaction
 
 

@@ -1,0 +1,71 @@
+"""A writer that is killed: eight threads save, and each answer is written to the parent's pipe.
+
+``python kill_child.py HOME FIRST MODE``: an answer is one line "<position> <leaf>" of at most 80
+bytes, so that a pipe takes it whole or not at all. MODE ``early`` is the planted bug: it answers
+before the commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+if __name__ == "__main__":  # in place of this folder, whose names shadow the library's
+    sys.path[:1] = [str(ROOT), str(ROOT / "tests" / "shared")]
+
+from doubles.ledger import Bench  # noqa: E402
+
+from ledger.entry import Draft, checked_state, instant_text  # noqa: E402
+from ledger.high_water import FolderHighWater  # noqa: E402
+from ledger.recorder import checked_save  # noqa: E402
+from ledger.sequencer import Save  # noqa: E402
+
+THREADS = 8
+
+
+def kill_bench(home: Path) -> Bench:
+    """Return the bench of a home whose mark survives the process."""
+    bench = Bench(home)
+    bench.high_water = FolderHighWater(home / "highwater")
+    return bench
+
+
+def save_of(run: str, thread: int, number: int) -> Save:
+    """Return one save: one entry in the stream of its thread."""
+    name = f"{run}-{thread}"
+    state = checked_state(instant_text(Bench(Path()).clock.at), {"n": number}, 1)
+    draft = Draft(f"counter/{name}", number, "Counted", state)
+    command = f"{name}/{number}"
+    return checked_save(command, hashlib.sha256(command.encode()).digest(), [draft], {})
+
+
+def main() -> None:
+    """Save until killed."""
+    home, run, mode = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    ledger = kill_bench(home).open(pause=0.05)
+    sequencer = ledger._store.sequencer
+
+    def tell(line: str) -> None:
+        os.write(1, line.encode())
+
+    def work(thread: int) -> None:
+        for number in range(1, 1_000_000):
+            save = save_of(run, thread, number)
+            if mode == "early":
+                tell(f"{save.command}\n")
+                sequencer.submit(save)
+            else:
+                sequencer.submit(save)
+                tell(f"{save.command}\n")
+
+    tell("ready\n")
+    for thread in range(THREADS):
+        threading.Thread(target=work, args=(thread,)).start()
+
+
+if __name__ == "__main__":
+    main()
