@@ -119,6 +119,7 @@ class Custody(Aggregate):
         self.lost: frozenset[str] = frozenset()
         self.missing: frozenset[str] = frozenset()
         self.retired = False
+        self.destroyed: frozenset[str] = frozenset()
         self.released: frozenset[tuple[str, str, str]] = frozenset()
 
     @folds(KeyCeremonyCompleted)
@@ -148,6 +149,10 @@ class Custody(Aggregate):
     @folds(KeysetRetired)
     def _retired(self, event: KeysetRetired) -> None:
         self.retired = True
+
+    @folds(ShareDestroyed)
+    def _destroyed(self, event: ShareDestroyed) -> None:
+        self.destroyed = self.destroyed | {event.custodian}
 
     def canary_fresh(self, latest: datetime) -> bool:
         """Say whether the canary was opened at most 24 hours ago."""

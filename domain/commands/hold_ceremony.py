@@ -158,7 +158,7 @@ def retire_keyset(desk: Desk, act: Act, command: RetireKeyset) -> Recorded:
         reason = check_text("reason", command.reason)
         custody.append(KeysetRetired(**custody.stamp(meta), digest=keyset.digest, reason=reason))
         desk.save(act.part("retired"), command, [custody])
-    for custodian in keyset.custodians:
+    for custodian in [one for one in keyset.custodians if one not in custody.destroyed]:
         try:
             sig = desk.custodians.retire(keyset.digest, custodian)
         except CustodianSilent:
@@ -168,6 +168,8 @@ def retire_keyset(desk: Desk, act: Act, command: RetireKeyset) -> Recorded:
                 **custody.stamp(meta), custodian=custodian, digest=keyset.digest, sig=sig
             )
         )
+    if not custody.pending_events:
+        raise CustodianSilent("of this keyset")
     return desk.save(act, command, [custody])
 
 

@@ -33,6 +33,7 @@ from domain.errors import (
     OpeningOrder,
 )
 from domain.events.consultation import Complements
+from domain.events.deposit import OpeningRefused
 from domain.events.transmission import DepositKind, Intent, StallCause
 from domain.transmission import TransmissionSession
 
@@ -214,6 +215,15 @@ def test_a_withdrawal_ends_with_d(platform: Platform) -> None:
 def test_a_deposit_that_does_not_exist(platform: Platform) -> None:
     with pytest.raises(NotFound):
         take_back(platform, "nothing")
+
+
+def test_a_stream_of_refusals_alone_is_no_deposit(platform: Platform) -> None:
+    asked = SealedEnvelope.blank(f"deposit/{deposit_id('a')}")
+    asked.append(OpeningRefused(**asked.stamp(platform.meta()), asked_by="PA", code="x"))
+    platform.put(asked)
+    with pytest.raises(NotFound):
+        take_back(platform, "a")
+    assert platform.deposit("a").state == "SEALED", "any listed event may be the first"
 
 
 # --- late deposits are decided with reasons

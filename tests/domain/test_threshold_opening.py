@@ -570,14 +570,38 @@ def test_another_text_is_no_canary(world: Sealed) -> None:
 
 def test_a_retired_keyset_is_gone_for_ever(world: Sealed) -> None:
     world.published()
-    command = hold_ceremony.RetireKeyset("C1", "the last appeal is decided")
-    world.keepers.moods["chloe"] = "silent"
-    act = world.platform.act("PA")
-    world.platform.done(hold_ceremony.retire_keyset, act, command)
-    assert world.platform.kinds()[-3:] == ["KeysetRetired", "ShareDestroyed", "ShareDestroyed"]
-    assert hold_ceremony.retire_keyset(world.platform.desk, act, command).repeated
+    retire, command = hold_ceremony.retire_keyset, hold_ceremony.RetireKeyset("C1", "it is over")
+    platform = world.platform
+    for name in NAMES:
+        world.keepers.moods[name] = "silent"
+    act = platform.act("PA")
+    with pytest.raises(CustodianSilent):
+        retire(platform.desk, act, command)
+    assert platform.kinds()[-1] == "KeysetRetired"
+    del world.keepers.moods["anna"]
+    platform.done(retire, act, command)
+    assert retire(platform.desk, act, command).repeated
     world.keepers.moods.clear()
-    assert world.platform.load(Custody, "C1").retired
+    events = platform.done(retire, platform.act("PA"), command)
+    assert [event.custodian for event in events] == ["bruno", "chloe"]
+    custody = platform.load(Custody, "C1")
+    assert custody.retired
+    assert custody.destroyed == set(NAMES)
+
+
+def test_acts_of_custody_are_repeatable(world: Sealed) -> None:
+    platform = world.platform
+    platform.draft()
+    world.hold()
+    world.hold(CANARY, "canary")
+    for do, command in (
+        (hold_ceremony.assign_keyset, hold_ceremony.AssignKeyset("C1", CEREMONY, CANARY)),
+        (prove_life.decrypt_canary, prove_life.DecryptCanary("C1")),
+        (prove_life.prove_life, prove_life.ProveLife("C1")),
+    ):
+        act = platform.act("PA")
+        do(platform.desk, act, command)  # type: ignore[operator]
+        assert do(platform.desk, act, command).repeated  # type: ignore[operator]
 
 
 def test_keysets_that_do_not_exist(world: Sealed) -> None:

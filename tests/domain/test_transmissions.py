@@ -315,7 +315,9 @@ def test_chunks_come_after_the_head_and_inside_it(platform: Platform) -> None:
     for wrong in ({"last": 1}, {"first": -1}, {"first": 1}, {"bytes_total": 70_001}):
         with pytest.raises(BadForm):
             chunks(platform, **wrong)
-    chunks(platform)
+    act, command = platform.company(), transmit.StoreChunks("t-a", 0, 0, 10)
+    transmit.store_chunks(platform.desk, act, command)
+    assert transmit.store_chunks(platform.desk, act, command).repeated
     with pytest.raises(BadForm):
         chunks(platform, bytes_total=9)
     assert session(platform, "a").state == "RECEIVING"
