@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
+from functools import cache
 
 from crypto.canonical import Json, encode
 from crypto.digests import sha256
@@ -26,10 +27,17 @@ def plain(value: object) -> Json:
 
 def plain_object(value: object) -> dict[str, Json]:
     """Return a dataclass as a JSON object, without its absent fields."""
-    if not is_dataclass(value):
-        raise TypeError(f"{type(value).__name__} has no plain form")
-    named = ((field.name, getattr(value, field.name)) for field in fields(value))
+    kind: type = type(value)
+    named = ((name, getattr(value, name)) for name in field_names(kind))
     return {name: plain(item) for name, item in named if item is not None}
+
+
+@cache
+def field_names(kind: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields; nothing else has a plain form."""
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind.__name__} has no plain form")
+    return tuple(field.name for field in fields(kind))
 
 
 def canonical(value: object) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 from doubles.clock import NOON
 from doubles.custody import NAMES
@@ -84,6 +84,8 @@ from domain.ports import Act, Desk, Recorded, StoredEnvelope, Unsealed
 STEPS = 40
 AROUND_D = 14
 AFTER_D = 22
+REPLAYED = 4
+"""Every so many seeds all streams are replayed and compared at the end."""
 COMPANIES = (FIRST, SECOND, THIRD)
 SECOND_TICKS = 1_000_000
 EDGES = (-SECOND_TICKS, -1000, -1, 0, 0, 0, 1, 1, 1000, SECOND_TICKS)
@@ -133,17 +135,11 @@ def published(variant: Variant) -> MemoryFiles:
     return platform.files
 
 
-class OneDigest(Desk):
-    """The real desk, which hashes a command once for ``earlier`` and ``save`` together."""
-
-    last: ClassVar[tuple[object, Act | None, bytes]] = (None, None, b"")
+class QuickDesk(Desk):
+    """The real desk with a quick digest: the real one took a quarter of the time of a seed."""
 
     def digest(self, act: Act, command: object) -> bytes:
-        known, by, value = OneDigest.last
-        if known is not command or by is not act:
-            value = super().digest(act, command)
-            OneDigest.last = (command, act, value)
-        return value
+        return str(hash((type(command), command, act.principal.org, act.principal.role))).encode()
 
 
 class SteppedClock:
@@ -170,10 +166,11 @@ class Simulation:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self.replays = seed % REPLAYED == 0
         self.variant = VARIANTS[seed % len(VARIANTS)]
         self.platform = Platform(published(self.variant).fork())
         self.clock = SteppedClock()
-        self.desk = OneDigest(**{**vars(self.platform.desk), "clock": self.clock})
+        self.desk = QuickDesk(**{**vars(self.platform.desk), "clock": self.clock})
         self.platform.desk = self.desk
         self.platform.acts = 1_000_000
         self.files = self.platform.files
@@ -203,7 +200,8 @@ class Simulation:
             self._look()
             self.random.choice(self.phases[(step >= AROUND_D) + (step >= AFTER_D)])()
         self._finish()
-        self._replay()
+        if self.replays:
+            self._replay()
         return self.codes + Counter(self.oracle.seen)
 
     def _move(self, step: int) -> None:
@@ -523,7 +521,7 @@ class Simulation:
         self.do(convene_opening, ConveneOpening(NAME, lot, ("A", "B")), self.act("BU"))
         for who in ("A", "B"):
             self.do(record_presence, RecordPresence(NAME, lot, who), self.act("BU"))
-        for turn in range(3):
+        for turn in range(2):
             if turn == 1:
                 self.decide()
             self.do(fix_opening_plan, FixOpeningPlan(NAME, lot), self.act("BU"))
