@@ -18,8 +18,7 @@ what they proved, or None, and raise Refused(code) otherwise. The plan:
     9 deposits     commitment of a sealed file, list of its pieces
    10 command      files in, words or JSON out
 
-Not checked, and said so: RFC 3161 tokens (`openssl ts -verify`), Unicode NFC (a rule for writers),
-beat and padding, and whether a person told the truth.
+Not checked, and said so: RFC 3161 tokens (`openssl ts -verify`), Unicode NFC (a rule for writers).
 """
 
 from __future__ import annotations
@@ -53,7 +52,6 @@ class Refused(Exception):
 
 
 # 1 signatures ------------------------------------------------------------------------------------
-
 FIELD = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
 CURVE_D = -121665 * pow(121666, -1, FIELD) % FIELD
@@ -114,7 +112,6 @@ def check_ed25519(key: bytes, message: bytes, signature: bytes) -> None:
 
 
 # 2 notes -----------------------------------------------------------------------------------------
-
 LOG_KEY, WITNESS_KEY = 1, 4
 SIGNATURE_LINE = re.compile("— ([^\\s+]+) ([A-Za-z0-9+/]+={0,2})")
 VKEY = re.compile("([^\\s+]+)\\+([0-9a-f]{8})\\+([A-Za-z0-9+/]+={0,2})")
@@ -169,13 +166,11 @@ def parse_note(note: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     body, blank, lines = text.rpartition("\n\n")
     if re.search("[\x00-\x09\x0b-\x1f]", text) or not blank or not lines.endswith("\n"):
         raise Refused("note", reason="form")
-    if lines.count("\n") > 100:
-        raise Refused("note", reason="lines")
     signatures = []
     for line in lines[:-1].split("\n"):
         found = SIGNATURE_LINE.fullmatch(line)
         data = read_base64(found[2], "note") if found else b""
-        if not found or len(data) < 5:
+        if not found or len(data) < 5 or len(signatures) == 100:
             raise Refused("note", reason="line")
         signatures.append((found[1], data[:4], data[4:]))
     return body + "\n", signatures
@@ -219,11 +214,9 @@ class Policy:
         match items:
             case ["log", vkey] | ["log", vkey, _]:
                 self._trust(*parse_vkey(vkey, LOG_KEY), "")
-            case ["witness", witness, vkey] | ["witness", witness, vkey, _] if (
-                witness not in self.names
-            ):
-                self._trust(*parse_vkey(vkey, WITNESS_KEY), witness)
-                self.names.add(witness)
+            case ["witness", name, vkey] | ["witness", name, vkey, _] if name not in self.names:
+                self._trust(*parse_vkey(vkey, WITNESS_KEY), name)
+                self.names.add(name)
             case ["group", group, threshold, *members] if group not in self.names:
                 needed = {"any": "1", "all": str(len(members))}.get(threshold, threshold)
                 taken = [*members, *(one for _, others in self.groups.values() for one in others)]
@@ -354,16 +347,14 @@ def check_consistency(
 
 
 # 5 entries ---------------------------------------------------------------------------------------
-
 GREATEST = 2**53 - 1
 AT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
-STREAM = "[a-z][a-z0-9-]{0,31}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?"
 RULES = {
     "at": AT,
     "kind": "[A-Z][A-Za-z0-9]{1,63}",
     "prev": "[0-9a-f]{64}",
     "salt": "[0-9a-f]{32}",
-    "stream": STREAM,
+    "stream": "[a-z][a-z0-9-]{0,31}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?",
 }
 ENTRY = re.compile(
     '{{"at":"({at})","data":({{.*}}),"kind":"({kind})","prev":"({prev})","salt":"({salt})",'
@@ -535,17 +526,12 @@ class Chain:
         """Return if entry 0 founds this log and no other."""
         data = parse_object(entry.data.encode())
         self.clock = data.get("clock", "-")
-        place = (entry.stream, entry.version, entry.kind, entry.prev)
-        founded = (data.get("format"), data.get("origin"))
-        if place != ("log", 1, "LogCreated", "0" * 64) or founded != ("pli-entry/1", self.origin):
+        found = (*entry[2:4], entry.stream, entry.version, data.get("format"), data.get("origin"))
+        if found != ("LogCreated", "0" * 64, "log", 1, "pli-entry/1", self.origin):
             raise Refused("genesis", stream=entry.stream, kind=entry.kind)
 
 
 # 7 receipts --------------------------------------------------------------------------------------
-
-PROOF_HEADER = "c2sp.org/tlog-proof@v1"
-
-
 class Proven(NamedTuple):
     """An entry, where it stands in which log, and the checkpoint under which that is proven."""
 
@@ -563,7 +549,7 @@ def check_receipt(proof: bytes, policy: Policy, entry: bytes | None = None) -> P
     """
     head, blank, note = proof.partition(b"\n\n")
     lines = head.decode("latin-1").split("\n")
-    if not blank or lines.pop(0) != PROOF_HEADER:
+    if not blank or lines.pop(0) != "c2sp.org/tlog-proof@v1":
         raise Refused("proof", reason="form")
     inside = None
     if lines and lines[0].startswith("extra "):
@@ -582,7 +568,6 @@ def check_receipt(proof: bytes, policy: Policy, entry: bytes | None = None) -> P
 
 
 # 8 logs ------------------------------------------------------------------------------------------
-
 TILE = 256 * 32
 
 
@@ -722,7 +707,6 @@ def check_growth(read: Read, policy: Policy, old: bytes) -> Checkpoint:
 
 
 # 9 deposits --------------------------------------------------------------------------------------
-
 FULL_CHUNK = 1_048_576 + 16
 PIECE = {"kind": str, "name": str, "salt": str, "sha256": str, "size": int}
 
@@ -740,12 +724,8 @@ def deposit_commitment(file: BinaryIO) -> str:
     if last < 16 or count > 2**20 or (count > 1 and last == 16):
         raise Refused("framing", chunks=count, last=last)
     state, root = hashlib.blake2b(digest_size=32), tree_root(bytes(leaves))
-    for part in (
-        b"pli/v1/deposit",
-        hashlib.sha256(header).digest(),
-        root,
-        count.to_bytes(8, "big"),
-    ):
+    hashed = hashlib.sha256(header).digest()
+    for part in (b"pli/v1/deposit", hashed, root, count.to_bytes(8, "big")):
         state.update(len(part).to_bytes(8, "little") + part)
     return state.hexdigest()
 
@@ -778,18 +758,11 @@ def check_pieces(manifest: bytes, entry: Entry) -> list[Json]:
 
 
 # 10 command --------------------------------------------------------------------------------------
-
 SIZES = {"checkpoint": 1 << 20, "entries": 256 * 65537}
 SAID = {
-    "kind": (
-        "acte {kind} de {stream}, rang {version}",
-        "act {kind} of {stream}, version {version}",
-    ),
+    "kind": ("acte {kind} de {stream}, rang {version}", "act {kind} of {stream}, no. {version}"),
     "at": ("heure de la plateforme {at}", "time of the platform {at}"),
-    "position": (
-        "à la position {position}, empreinte {leaf}",
-        "at position {position}, leaf {leaf}",
-    ),
+    "position": ("position {position}, empreinte {leaf}", "position {position}, leaf {leaf}"),
     "origin": ("registre {origin}, {size} écritures", "log {origin}, {size} entries"),
     "root": ("racine {root}", "root {root}"),
     "cosignatures": ("vu par les témoins : {cosignatures}", "seen by witnesses: {cosignatures}"),
@@ -806,7 +779,6 @@ FRENCH = {
     "continued": "le registre le prolonge",
     "not compared with the pin": "non comparé au repère",
 }
-NOT_CHECKED = "RFC 3161 (openssl ts -verify), Unicode NFC, LogPadded"
 REASONS = (
     ("signature", "une signature manque ou est fausse", "a signature is absent or wrong"),
     ("quorum", "trop peu de témoins ont contresigné", "too few witnesses have cosigned"),
@@ -870,14 +842,13 @@ def run_log(given: argparse.Namespace) -> dict[str, Json]:
     return said | ({"pin": "continued"} if given.pin else {})
 
 
-def shown(value: Json | None, french: bool) -> str:
+def shown(value: Json | None) -> str:
     """Return a value as words; what could break or deceive a terminal is escaped."""
     if isinstance(value, dict):
-        return ", ".join(f"{shown(k, french)} {shown(v, french)}" for k, v in value.items()) or "-"
+        return ", ".join(f"{shown(name)} {shown(item)}" for name, item in value.items()) or "-"
     if isinstance(value, list):
-        return "".join(f"\n    {shown(item, french)}" for item in value)
-    text = FRENCH.get(str(value), str(value)) if french else str(value)
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+        return "".join(f"\n    {shown(item)}" for item in value)
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(value))
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -906,15 +877,17 @@ def main(argv: Sequence[str]) -> int:
     french = given.lang == "fr"
     said: dict[str, Json] = {"verb": given.verb, "verdict": "proven"}
     try:
-        said |= given.run(given) | {"not_checked": NOT_CHECKED}
+        said |= given.run(given) | {"not_checked": "RFC 3161 (openssl ts -verify), Unicode NFC"}
         texts = [text[not french] for name, text in SAID.items() if name in said]
-        words = {name: shown(value, french) for name, value in said.items()}
+        words = {name: shown(value) for name, value in said.items()}
+        for name in {"clock", "pin"} & words.keys() if french else ():
+            words[name] = FRENCH.get(words[name], words[name])
         status, line = 0, "\n  ".join(["PROUVÉ" if french else "PROVEN", *texts]).format(**words)
     except Refused as refusal:
         reason = next(row for row in REASONS if refusal.code in row[0].split() or not row[0])
         said |= {"verdict": "refused", "code": refusal.code, "facts": {**refusal.facts}}
         status, line = 1, f"{'REFUSÉ' if french else 'REFUSED'} : {reason[1 if french else 2]}"
-        line += f" [{shown(str(refusal), french)}]"
+        line += f" [{shown(str(refusal))}]"
     except OSError as error:
         said |= {"verdict": "unreadable", "facts": {"path": str(error.filename)}}
         status, line = 3, f"{'ILLISIBLE' if french else 'UNREADABLE'} : {error}"
