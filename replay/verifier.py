@@ -166,7 +166,7 @@ def parse_note(note: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     body, blank, lines = text.rpartition("\n\n")
     if re.search("[\x00-\x09\x0b-\x1f]", text) or not blank or not lines.endswith("\n"):
         raise Refused("note", reason="form")
-    signatures = []
+    signatures = list[tuple[str, bytes, bytes]]()
     for line in lines[:-1].split("\n"):
         found = SIGNATURE_LINE.fullmatch(line)
         data = read_base64(found[2], "note") if found else b""
