@@ -60,6 +60,7 @@ COMMANDS: Final = Table(
     Column("digest", BLOB),
     Column("first", Integer),
     Column("count", Integer),
+    sqlite_with_rowid=False,  # one page less in every commit
 )
 CHECKPOINTS: Final = Table(
     "checkpoints",

@@ -26,8 +26,13 @@ class Growth:
 
     size: int
     nodes: tuple[bytes, ...]
-    edge: bytes
+    hashes: tuple[bytes, ...]
     tiles: tuple[tuple[int, int, bytes], ...]
+
+    @property
+    def edge(self) -> bytes:
+        """The right edge: roots of the complete subtrees, left (largest) to right."""
+        return b"".join(self.hashes)
 
 
 class Levels:
@@ -35,6 +40,7 @@ class Levels:
 
     def __init__(self) -> None:
         self._rows: list[bytearray] = [bytearray()]
+        self._edge: tuple[bytes, ...] = ()
         self._size = 0
 
     @property
@@ -55,21 +61,19 @@ class Levels:
     def grow(self, leaves: Sequence[bytes]) -> Growth:
         """Compute what these leaves add, leaving the rows as they are."""
         added = [bytearray() for _ in range((self._size + len(leaves)).bit_length() or 1)]
+        edge = list(self._edge)
         place = self._size
         for leaf in leaves:
             carry, index, level = leaf, place, 0
             added[0] += leaf
             while index & 1:
-                carry = merkle.node_hash(self._left(added, level), carry)
+                carry = merkle.node_hash(edge.pop(), carry)
                 index, level = index >> 1, level + 1
                 added[level] += carry
+            edge.append(carry)
             place += 1
-        edge = b"".join(
-            self._node(added, level, (place >> level) - 1)
-            for level in range(place.bit_length() - 1, -1, -1)
-            if place >> level & 1
-        )
-        return Growth(place, tuple(map(bytes, added)), edge, tuple(self._tiles(added, place)))
+        tiles = self._tiles(added, place)
+        return Growth(place, tuple(map(bytes, added)), tuple(edge), tuple(tiles))
 
     def adopt(self, growth: Growth) -> None:
         """Take over what is durable now."""
@@ -77,17 +81,9 @@ class Levels:
             self._rows.append(bytearray())
         for level, nodes in enumerate(growth.nodes):
             self._rows[level] += nodes
+        self._edge = growth.hashes
         # Last: a reader which sees the new size finds every hash below it.
         self._size = growth.size
-
-    def _left(self, added: Sequence[bytearray], level: int) -> bytes:
-        """Return the sibling left of the last node of a level."""
-        if len(added[level]) > HASH_BYTES:
-            return bytes(added[level][-2 * HASH_BYTES : -HASH_BYTES])
-        return bytes(self._rows[level][-HASH_BYTES:])
-
-    def _node(self, added: Sequence[bytearray], level: int, index: int) -> bytes:
-        return self._span(added, level, index, 1)
 
     def _span(self, added: Sequence[bytearray], level: int, index: int, count: int) -> bytes:
         """Return hashes of a row, of which the last ones may be new."""

@@ -32,7 +32,7 @@ from ledger.errors import LedgerLocked
 CHILD = Path(__file__).parents[1] / "shared" / "doubles" / "kill_child.py"
 CYCLES = sized(push=20, full=60, night=5_000)
 LEAST_ACKS = sized(push=500, full=5_000, night=400_000)
-CHECKED_EVERY = sized(push=10, full=10, night=100)
+CHECKED_EVERY = sized(push=10, full=20, night=100)
 
 
 def killed(home: Path, run: str, mode: str, delay: float) -> list[str]:
