@@ -39,7 +39,7 @@ from domain.commands.transmit import (
 )
 from domain.consultation import Consultation
 from domain.custody import Custody
-from domain.errors import DomainError
+from domain.errors import AlreadyExists, DomainError
 from domain.events.transmission import Purpose, StallCause
 from domain.ports import Act, Principal
 from domain.transmission import TransmissionSession
@@ -70,6 +70,7 @@ def accept_head(
         raise HeadMissing("nothing was started")
     try:
         header, chunks = _checked(platform, session, head)
+        _check_alone(platform, upload, header.label.deposit)
         command = AnnounceEnvelope(
             transmission=upload.transmission,
             head=head_facts(header),
@@ -187,6 +188,13 @@ def _checked(platform: Platform, session: TransmissionSession, head: bytes) -> t
     digest = _keyset(platform, started.consultation, rehearsal=started.purpose == Purpose.REHEARSAL)
     header = check_head(head, bytes.fromhex(digest))
     return header, Frame.of_body(started.declared_bytes - len(head)).chunks
+
+
+def _check_alone(platform: Platform, upload: Upload, deposit: str) -> None:
+    """Refuse an envelope that another running transmission is bringing."""
+    other = platform.uploads.of_deposit(deposit)
+    if other is not None and other.transmission != upload.transmission and not other.ended:
+        raise AlreadyExists("deposit", deposit)
 
 
 def _keyset(platform: Platform, consultation: str, *, rehearsal: bool) -> str:

@@ -87,7 +87,16 @@ class Uploads:
         blob: str,
         sizes: tuple[int, int, int],
     ) -> None:
-        """Remember the accepted head; sizes: of the head, of the body, number of chunks."""
+        """Remember the accepted head; sizes: of the head, of the body, number of chunks.
+
+        An envelope may be sent again after a session that ended without it: it is found through
+        the last session that announced it.
+        """
+        self._write(
+            "UPDATE uploads SET deposit = NULL WHERE deposit = ? AND ended = 1 "
+            "AND transmission <> ?",
+            (deposit, transmission),
+        )
         self._write(
             "UPDATE uploads SET deposit = ?, commitment = ?, head = ?, head_size = ?, body = ?, "
             "chunks = ? WHERE transmission = ? AND head IS NULL",
