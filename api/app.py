@@ -53,6 +53,7 @@ def refusal(request: Request, error: BaseException) -> Response:
     platform: Platform = request.app.state.platform
     language = errors.language_of(request.headers.get("accept-language"), platform.settings.lang)
     status, body = errors.problem(error, language)
+    body |= getattr(request.state, "told", {})
     return Response(
         content=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
         status_code=status,

@@ -151,14 +151,6 @@ class Incomplete(ApiError):
     code = "transmission.incomplete"
 
 
-class AnnounceRefused(ApiError):
-    """An announce was refused by a rule; the session that records it is named."""
-
-    def __init__(self, cause: DomainError, transmission: str) -> None:
-        super().__init__(str(cause), **cause.facts(), transmission=transmission)
-        self.code = cause.code
-
-
 def language_of(accept: str | None, default: str = "fr") -> str:
     """Return fr or en, the first that an Accept-Language header prefers."""
     best, weight = default, 0.0

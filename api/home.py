@@ -90,6 +90,10 @@ class Home:
             raise HomeAbsent(self.folder)
         return self
 
+    def holds(self, path: Path) -> bool:
+        """Say whether a file of this home is there already."""
+        return path.is_file()
+
     def create(self) -> Home:
         """Make the folders of a platform; those that are there stay as they are."""
         folders = (self.blobs, self.keys, self.custodians, self.highwater, self.envelopes)

@@ -6,14 +6,13 @@ no lock is taken.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from api.adapters.rng import SystemRng
 from api.adapters.scrub import blobs, connect_reading
 from api.home import Home
-from api.wiring import ReadOnlyLog, open_reader, subjects_of
+from api.wiring import open_reader, subjects_of
 from crypto.policies import Policy
 from ledger.exported import LogFolder
 from ledger.fsck import Finding, LogUnsound, fsck
@@ -40,8 +39,11 @@ def inspect_folder(folder: Path, policy: str, pins: Sequence[bytes], progress: P
     }
 
 
-def inspect_home(place: Home, pins: Sequence[bytes], progress: Progress) -> Shown:
-    """Return what is proven of a home, views included, or raise LogUnsound."""
+def inspect_home(place: Home, pins: Sequence[bytes], progress: Progress, scratch: Path) -> Shown:
+    """Return what is proven of a home, views included, or raise LogUnsound.
+
+    The views are built again in the scratch folder and compared there.
+    """
     mark = FolderHighWater(place.highwater).load()
     with open_reader(place) as log:
         policy = Policy.parse(log.policies["policy.txt"])
@@ -56,8 +58,8 @@ def inspect_home(place: Home, pins: Sequence[bytes], progress: Progress) -> Show
                 private_rows=private_rows(place),
             )
             sound = fsck_home(checked, policy, pins, progress)
-        views = same_views(place, log)
-    if not views:
+        views = compare(log, place.views, scratch / "views.db")
+    if not views.equal:
         finding = Finding("views", "the views are not what the entries make of them")
         raise LogUnsound([finding], {"views": 1})
     shown: Shown = {
@@ -88,18 +90,10 @@ def commands(reads: Reads) -> list[CommandRow]:
 
 def private_rows(place: Home) -> list[PrivateRow]:
     """Return the private rows of a home with the keys that open them."""
-    if not place.private.exists():
+    if not place.holds(place.private):
         return []
     subjects = subjects_of(place, SystemRng(), connect_reading)
     try:
         return [PrivateRow(*row) for row in subjects.private_rows()]
     finally:
         subjects.close()
-
-
-def same_views(place: Home, log: ReadOnlyLog) -> bool:
-    """Say whether the views, rebuilt from zero, are byte for byte the live ones."""
-    if not place.views.exists():
-        return True
-    with tempfile.TemporaryDirectory() as scratch:
-        return compare(log, place.views, Path(scratch) / "views.db").equal

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -19,16 +20,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Un objet JSON / one JSON o
 DEFAULT = Path("var/home")
 
 
-class NothingPublished(Exception):
-    """The log has published no checkpoint yet."""
-
-    code = "ledger.not-published"
-
-
 class FileUnreadable(Exception):
     """A file that was named cannot be read."""
 
-    code = "input.unreadable"
+    code = "file.unreadable"
 
 
 @app.command()
@@ -54,12 +49,13 @@ def checkpoint(home: HomeOption = DEFAULT, as_json: AsJson = False) -> None:
     from api.home import Home
     from api.wiring import open_reader
     from crypto.notes import parse_checkpoint, parse_note
+    from ledger.errors import NotPublished
     from ledger.export import log_vkey
 
     with open_reader(Home(home).existing()) as log:
         note = log.reader.published()
         if note is None:
-            raise NothingPublished(str(home))
+            raise NotPublished
         found = parse_checkpoint(parse_note(note).text)
         shown = {
             "origin": found.origin,
@@ -83,8 +79,6 @@ def export(
     from ledger.export import export as write
 
     with open_reader(Home(home).existing()) as log:
-        if log.reader.published() is None:
-            raise NothingPublished(str(home))
         size = write(log.reader, out, log.policies)
     print(json.dumps({"size": size, "out": str(out)}) if as_json else f"{size} → {out}")
 
@@ -134,7 +128,8 @@ def _fsck_home(home: Path, pins: list[bytes]) -> dict[str, object]:
     from api.home import Home
     from api.inspection import inspect_home
 
-    return inspect_home(Home(home).existing(), pins, _progress)
+    with tempfile.TemporaryDirectory() as scratch:
+        return inspect_home(Home(home).existing(), pins, _progress, Path(scratch))
 
 
 def _fsck_folder(folder: Path, policy: str, pins: list[bytes]) -> dict[str, object]:

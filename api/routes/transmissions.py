@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from api import attestations, uploading
 from api.adapters.uploads import Upload, missing
 from api.auth import Caller, Known
-from api.errors import Absent, AnnounceRefused, Incomplete
+from api.errors import Absent, Incomplete
 from api.forms import Count, Form, Hex32, IdText, LotText, Short
 from api.guards import refusal_of
 from api.idempotency import Key, as_uuid, derived_id, object_id
@@ -54,7 +54,7 @@ class AnnounceForm(Form):
 
 
 @router.post("", status_code=201, responses=writes())
-def start_transmission(who: Known, key: Key, form: AnnounceForm) -> Answer:
+def start_transmission(request: Request, who: Known, key: Key, form: AnnounceForm) -> Answer:
     """Announce an envelope: sizes, kind, lots, intent."""
     act = who.act(key, form.consultation)
     name = as_uuid(object_id(act.command_id, "transmission"))
@@ -86,7 +86,9 @@ def start_transmission(who: Known, key: Key, form: AnnounceForm) -> Answer:
     who.platform.uploads.start(name, form.consultation, who.org)
     if refused is not None:
         who.platform.uploads.end(name)
-        raise AnnounceRefused(refused, name)
+        # the session is an event: its attestation can be asked for by this name
+        request.state.told = {"transmission": name}
+        raise refused
     return attestations.started(who.platform, name)
 
 
