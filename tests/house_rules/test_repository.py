@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -104,4 +105,18 @@ def test_the_notice_names_every_bundled_package() -> None:
 
 def test_no_unfinished_code() -> None:
     for path in tracked(*(f"{package}/*.py" for package in PACKAGES), "frontend/src/*.ts"):
-        assert not re.search(r"\b(TODO|FIXME|XXX|NotImplementedError)\b", path.read_text()), path
+        found = re.search(r"\b(TODO|FIXME|XXX)\b|raise NotImplementedError", path.read_text())
+        assert not found, path
+
+
+def marked(sources: Iterable[str], marker: str) -> int:
+    """Return in how many test files a marker is used."""
+    return sum(bool(re.search(rf"pytest\.mark\.{marker}\b", source)) for source in sources)
+
+
+@pytest.mark.parametrize("marker", ["alone", "browser", "data"])
+def test_no_run_of_make_test_is_empty(marker: str) -> None:
+    """`make test` runs pytest twice: a run that selects nothing exits 5 and looks like a failure."""
+    assert marked((path.read_text() for path in (ROOT / "tests").rglob("*.py")), marker)
+    assert not marked(["# alone in the dark\npytest.mark.aloneness"], marker)
+    assert marked([f"pytestmark = [pytest.mark.{marker}]"], marker)
