@@ -10,6 +10,7 @@ import json
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from api import errors
 from api.guards import BodyGuard, Receive, ResponseHeaders, Scope, Send, refusal_of
@@ -82,6 +83,7 @@ def _handlers(app: FastAPI) -> None:
     app.add_exception_handler(LedgerError, _ledger_error)
     app.add_exception_handler(RequestValidationError, _bad_form)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -127,6 +129,11 @@ def _http_error(request: Request, error: Exception) -> Response:
     allow = error.headers if isinstance(error, HTTPException) and error.headers else {}
     response.headers.update(allow)
     return response
+
+
+def _gone(_: Request, __: Exception) -> Response:
+    """Answer into a broken line: what the cut means for a deposit is an event already."""
+    return Response(status_code=400)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

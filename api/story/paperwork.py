@@ -17,8 +17,8 @@ from api.story.records import Company, Contract
 
 NOTICE = (
     "Document joué par Pli à partir des données essentielles publiées d'un contrat réel "
-    "({source}). La procédure est jouée comme procédure adaptée, le montant publié sert d'estimation, et les "
-    "dépôts sont mis en scène : ce document n'est pas celui de l'acheteur."
+    "({source}). La procédure est jouée comme procédure adaptée, le montant publié sert "
+    "d'estimation, et les dépôts sont mis en scène : ce document n'est pas celui de l'acheteur."
 )
 DOCUMENTS = ("Acte d'engagement", "Mémoire technique", "Annexes")
 STAMP = (2026, 1, 1, 0, 0, 0)  # a fixed date inside archives: the same offer, the same bytes

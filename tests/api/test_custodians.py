@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -18,16 +19,22 @@ from nacl.pwhash import argon2id
 
 from api.adapters.custodian_ceremony import share_bound, share_name
 from api.adapters.custodian_seat import NotAsked
-from api.adapters.custodian_state import AnswersBroken, CustodianState, check_answers
+from api.adapters.custodian_state import AnswersBroken, CustodianState, PinMoved, check_answers
+from api.adapters.custodians import LocalWitness, published_policy
 from api.adapters.keys import Chest, ChestLocked, KeyFileAbsent, KeyFileExposed, Passphrase
+from api.adapters.local_custodian import LocalCustodian
 from crypto import canonical, merkle, statements
+from crypto.ceremony import Ceremony
 from crypto.errors import QuorumMissing, RecoveryRefused
 from crypto.keyset import Keyset, check_alive
+from crypto.log_errors import QuorumNotMet
 from crypto.pli1 import open_envelope
 from crypto.pli1_header import Header
-from crypto.threshold import Lock, check_partial, combine
+from crypto.policies import Policy
+from crypto.threshold import Lock, check_partial, combine, make_partial
 from domain.errors import ClockDistrusted
 from domain.ports import CustodianRefusal, CustodianSilent, CustodyComplaint
+from ledger.witness import Remember, Request
 
 
 @pytest.fixture
@@ -365,6 +372,20 @@ def _asked(bench: Bench, head: bytes) -> str:
 # --- durable before it leaves
 
 
+def crash(*_: object) -> None:
+    raise OSError("power lost")
+
+
+def answers_first(self: LocalCustodian, asked: Any, header: Any, held: Any, seen: Any) -> bytes:
+    """Answer as the product does, but with the pin swapped after the answer has left."""
+    bound = share_bound(bytes.fromhex(held.digest), held.place)
+    share = self._seat.chest.get(share_name(held.digest), bound)
+    keyset = Keyset(Ceremony.parse(held.ceremony), held.y, held.points, b"", {})
+    keyset = replace(keyset, digest=bytes.fromhex(held.digest))
+    lock = Lock(keyset, header.label.encoded, header.capsule)
+    return make_partial(lock, held.place, share, self._scalar())
+
+
 def test_the_pin_is_swapped_durably_before_the_answer_leaves(
     bench: Bench, keyset: Keyset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,13 +393,12 @@ def test_the_pin_is_swapped_durably_before_the_answer_leaves(
     first = bench.all[0]
     before = len(first.answers())
 
-    def crash(*_: object) -> None:
-        raise OSError("power lost")
-
     with monkeypatch.context() as broken:
         broken.setattr(CustodianState, "swap", crash)
         with pytest.raises(OSError, match="power lost"):
             bench.partial(sealed)
+        broken.setattr(LocalCustodian, "_answer", answers_first)
+        assert bench.partial(sealed), "the planted mistake is seen"
     bench.reopen()
     assert len(bench.all[0].answers()) == before, "no answer was recorded, and none had left"
     given = bench.partial(sealed)
@@ -544,3 +564,80 @@ def test_the_platform_signs_nothing_with_a_custodians_key(bench: Bench) -> None:
     assert SEED not in {one._seat.secrets.sign for one in bench.all}
     assert "sign" not in repr(bench.all[0]._seat.secrets)
     assert COOL_DOWN == 60
+
+
+# --- witness of the platform's log
+
+
+def asked(ledger: ShownLedger, old: int) -> bytes:
+    steps = tuple(merkle.consistency_proof(ledger.leaves(), old))
+    return bytes(Request(old, steps, ledger.note()))
+
+
+def test_each_custodian_cosigns_what_continues_what_it_knew(bench: Bench) -> None:
+    bench.case.published()
+    policy = Policy.parse(published_policy(bench.ledger.vkey, bench.folder))
+    witnesses = [LocalWitness(one) for one in bench.all]
+    with pytest.raises(QuorumNotMet):
+        policy.verify(bench.ledger.note())
+    lines = [each.add_checkpoint(asked(bench.ledger, 0)) for each in witnesses]
+    assert {reply.status for reply in lines} == {200}
+    note = bench.ledger.note() + lines[0].body
+    with pytest.raises(QuorumNotMet):
+        policy.verify(note)
+    assert len(policy.verify(note + lines[2].body).cosignatures) == 2
+    assert {each.key.name for each in witnesses} == {
+        f"{bench.ledger.origin}/{name}" for name in bench.names
+    }
+
+
+def test_a_witness_remembers_through_a_restart_and_keeps_evidence_of_a_fork(bench: Bench) -> None:
+    bench.case.published()
+    assert bench.all[0].witness(asked(bench.ledger, 0)).status == 200
+    known = len(bench.ledger.rows)
+    bench.reopen()
+    witness = LocalWitness(bench.all[0])
+    kept = witness.checkpoint()
+    assert kept is not None
+    assert kept.startswith(bench.ledger.note())
+    fork = ShownLedger()
+    for _ in range(known - 1):
+        fork.write("consultation/other", "Happened")
+    assert witness.add_checkpoint(asked(fork, known)).status == 422
+    state = CustodianState(bench.folder / bench.names[0] / "state.db")
+    assert state.evidence() == [fork.note()]
+    state.close()
+    assert witness.add_checkpoint(asked(bench.ledger, 0)).status == 409
+    bench.case.assigned()
+    assert witness.add_checkpoint(asked(bench.ledger, known)).status == 200
+
+
+def test_a_witness_without_a_clock_cosigns_nothing(bench: Bench) -> None:
+    def broken() -> Any:
+        raise ClockDistrusted("it jumped")
+
+    bench.clock.now = broken  # type: ignore[method-assign]
+    assert bench.all[0].witness(asked(bench.ledger, 0)).status == 503
+    assert LocalWitness(bench.all[0]).checkpoint() is None
+
+
+def test_a_cosigned_note_that_moved_is_never_overwritten(bench: Bench) -> None:
+    state = CustodianState(bench.folder / bench.names[0] / "state.db")
+    state.remember(Remember("x", None, b"one"))
+    with pytest.raises(PinMoved):
+        state.remember(Remember("x", None, b"two"))
+    assert state.witnessed("x") == b"one"
+    state.close()
+
+
+def test_a_pin_that_moved_is_never_overwritten(bench: Bench, keyset: Keyset) -> None:
+    sealed = bench.ready(keyset)
+    bench.partial(sealed)
+    state = CustodianState(bench.folder / bench.names[0] / "state.db")
+    pin = state.pin()
+    seen = bench.all[0]._seat.look()
+    with pytest.raises(PinMoved), state.answer({"x": 1}, b"", "now"):
+        state.swap(replace(pin, size=pin.size - 1), seen.view)
+    assert state.pin() == pin
+    assert state.shares() == [keyset.digest.hex()]
+    state.close()

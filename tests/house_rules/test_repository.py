@@ -116,7 +116,7 @@ def marked(sources: Iterable[str], marker: str) -> int:
 
 @pytest.mark.parametrize("marker", ["alone", "browser", "data"])
 def test_no_run_of_make_test_is_empty(marker: str) -> None:
-    """`make test` runs pytest twice: a run that selects nothing exits 5 and looks like a failure."""
+    """`make test` runs pytest twice: a run that selects nothing exits 5, as if it had failed."""
     assert marked((path.read_text() for path in (ROOT / "tests").rglob("*.py")), marker)
     assert not marked(["# alone in the dark\npytest.mark.aloneness"], marker)
     assert marked([f"pytestmark = [pytest.mark.{marker}]"], marker)

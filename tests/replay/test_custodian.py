@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,7 @@ KNOWN = [
 
 @pytest.mark.parametrize("vector", KNOWN, ids=lambda vector: vector["id"])
 def test_known_answers(vector: dict[str, Any]) -> None:
-    given = dict(vector["in"])
-    clock = given.pop("clock", None)
-    facts: Facts[int] = Facts(clock=None if clock is None else (clock[0], clock[1]), **given)
-    got = "ok"
-    try:
-        decide(facts)
-    except AnswerRefused as refusal:
-        got = f"refuse:{refusal.code}"
-    assert got == vector["expect"]
+    assert verdict(vector, lambda facts: facts) == vector["expect"]
 
 
 def tell(case: Case, **changes: Any) -> Shown:
@@ -397,3 +390,56 @@ def test_a_missing_field_refuses_the_view() -> None:
     case = Case().published().assigned().sealed().closed()
     case.ledger.write(f"opening/{NAME}.{LOT}", "OpeningPlanFixed", plan_no=1)
     assert "another form" in refuses(case)
+
+
+# --- every rule of the decision is needed: without it, a known answer comes out wrong
+
+Planted = Callable[[Facts[int]], Facts[int]]
+PLANTED: dict[str, Planted] = {
+    "clock dropped": lambda facts: replace(facts, clock=facts.clock or (2**60, 2**60)),
+    "latest for earliest": lambda facts: replace(
+        facts, clock=facts.clock and (facts.clock[1], facts.clock[1])
+    ),
+    "at the hour itself": lambda facts: replace(
+        facts, opens=facts.opens - 1, not_before=facts.not_before - 1
+    ),
+    "view dropped": lambda facts: replace(facts, view_ok=True),
+    "cancelled dropped": lambda facts: replace(facts, cancelled=False),
+    "not_before dropped": lambda facts: replace(facts, not_before=facts.opens),
+    "deadline dropped": lambda facts: replace(facts, opens=facts.not_before),
+    "register dropped": lambda facts: replace(facts, listed=True),
+    "plan dropped": lambda facts: replace(facts, planned=True),
+    "closing head dropped": lambda facts: replace(facts, anchored=True),
+    "presence dropped": lambda facts: replace(facts, present=2),
+    "purpose dropped": lambda facts: replace(
+        facts, kind="CANARY" if facts.purpose == "canary" else "OFFER"
+    ),
+    "header dropped": lambda facts: replace(facts, header_matches=True),
+    "capsule unchecked": lambda facts: replace(facts, capsule_ok=True),
+    "destroyed dropped": lambda facts: replace(facts, destroyed=False),
+    "keyset dropped": lambda facts: replace(facts, keyset_known=True),
+}
+
+
+def wrong_answers(planted: Planted) -> int:
+    return sum(verdict(vector, planted) != vector["expect"] for vector in KNOWN)
+
+
+def verdict(vector: dict[str, Any], planted: Planted) -> str:
+    given = dict(vector["in"])
+    clock = given.pop("clock", None)
+    facts: Facts[int] = Facts(clock=None if clock is None else (clock[0], clock[1]), **given)
+    try:
+        decide(planted(facts))
+    except AnswerRefused as refusal:
+        return f"refuse:{refusal.code}"
+    return "ok"
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_each_planted_mistake_gives_a_wrong_answer(name: str) -> None:
+    assert wrong_answers(PLANTED[name]) > 0
+
+
+def test_without_a_mistake_no_answer_is_wrong() -> None:
+    assert wrong_answers(lambda facts: facts) == 0
