@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from doubles.oracle import Violation
+from doubles.proofs import Proof
 from doubles.simulator import simulate
 from doubles.sizes import sized
 
@@ -37,13 +38,13 @@ def test_there_are_enough_of_them() -> None:
 
 @pytest.mark.skipif(not SEEDS, reason="mutants run in make prove and make night")
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_the_simulator_kills(mutant: Any) -> None:
+def test_the_simulator_kills(mutant: Any, proof: Proof) -> None:
     with mutant.planted():
         for seed in range(SEEDS):
             try:
                 simulate(seed)
             except Violation:
-                print(f"{mutant.name}: killed by seed {seed}")
+                proof(f"R10 control {mutant.name}", f"planted bug found by seed {seed}")
                 break
         else:
             pytest.fail(f"{mutant.name} survived {SEEDS} seeds")

@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 from doubles.kill_child import kill_bench, save_of
 from doubles.ledger import check_ledger
+from doubles.proofs import Proof
 from doubles.sizes import sized
 
 from crypto.notes import parse_checkpoint, parse_note
@@ -77,7 +78,7 @@ def lost(home: Path, run: str, acks: list[str]) -> list[str]:
 
 
 @pytest.mark.alone
-def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost(tmp_path: Path, proof: Proof) -> None:
     kill_bench(tmp_path).create()
     chance = random.Random(2026)
     total = 0
@@ -89,12 +90,12 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
             check_ledger(kill_bench(tmp_path))
         total += len(acks)
     size = check_ledger(kill_bench(tmp_path))
-    print(f"R2: {CYCLES} kills, {total} acknowledged, 0 lost, {size} entries, seed 2026")
     assert total >= LEAST_ACKS
+    proof("R2", f"{CYCLES} kills, {total} acknowledged, 0 lost, {size} entries, seed 2026")
 
 
 @pytest.mark.alone
-def test_an_acknowledgement_before_the_commit_is_caught(tmp_path: Path) -> None:
+def test_an_acknowledgement_before_the_commit_is_caught(tmp_path: Path, proof: Proof) -> None:
     kill_bench(tmp_path).create()
     chance = random.Random(7)
     caught = 0
@@ -103,8 +104,8 @@ def test_an_acknowledgement_before_the_commit_is_caught(tmp_path: Path) -> None:
         caught += len(lost(tmp_path, f"e{cycle}", acks))
         if caught:
             break
-    print(f"R2 control: {caught} acknowledged before the commit and lost, after {cycle + 1} kills")
     assert caught
+    proof("R2 control", f"{caught} acked before the commit and lost, after {cycle + 1} kills")
 
 
 def test_a_second_server_is_refused_by_the_lock(tmp_path: Path) -> None:

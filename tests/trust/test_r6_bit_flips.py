@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from doubles.proofs import Proof
 from doubles.sizes import sized
 
 from replay import verifier
@@ -90,10 +91,11 @@ def test_enough_is_under_attack() -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target[0])
-def test_no_changed_bit_is_believed(target: tuple[str, bytes, Judge]) -> None:
+def test_no_changed_bit_is_believed(target: tuple[str, bytes, Judge], proof: Proof) -> None:
     _, data, judge = target
     wrong = [copy for copy in flipped(data) if believed(judge, copy)]
     assert wrong == []
+    proof(f"R6 {target[0]}", f"{8 * len(data)} flipped bits, 0 believed")
 
 
 def edited(lines: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
@@ -167,7 +169,7 @@ def naive(data: bytes) -> object:
     raise verifier.Refused("signature")
 
 
-def test_a_naive_verifier_misses_changed_bits() -> None:
+def test_a_naive_verifier_misses_changed_bits(proof: Proof) -> None:
     data = (PROOFS / "1.tlog-proof").read_bytes()
     assert naive(data)
     missed = 0
@@ -177,3 +179,4 @@ def test_a_naive_verifier_misses_changed_bits() -> None:
         except (verifier.Refused, ValueError, KeyError, TypeError, AttributeError):
             continue
     assert missed > 50
+    proof("R6 control", f"a naive verifier believes {missed} of {8 * len(data)} flipped bits")

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import orjson
 import pytest
+from doubles.proofs import Proof
 from doubles.sizes import sized
 
 from crypto.canonical import Json, decode, encode
@@ -213,7 +214,7 @@ def wrongly_believed(reader: Callable[[bytes], object], texts: list[bytes]) -> l
     return [text for text in texts if believes(reader, text) and not truth(text)]
 
 
-def test_nothing_that_is_not_canonical_is_accepted() -> None:
+def test_nothing_that_is_not_canonical_is_accepted(proof: Proof) -> None:
     believed = 0
     for batch in range(-(-INPUTS // 10_000)):
         for text in inputs(min(10_000, INPUTS - batch * 10_000), seed=batch):
@@ -221,6 +222,7 @@ def test_nothing_that_is_not_canonical_is_accepted() -> None:
             believed += accepted
             assert accepted == truth(text), text
     assert INPUTS // 20 < believed < INPUTS // 2
+    proof("S3", f"{INPUTS} generated inputs, {believed} canonical ones accepted, 0 others")
 
 
 def again(loads: Callable[[bytes], object]) -> Callable[[bytes], object]:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from doubles.proofs import Proof
 from doubles.sizes import sized
 
 from crypto import merkle
@@ -451,18 +452,20 @@ def nfc_alone(case: Case) -> bool:
 COUNT = sized(push=2000, full=10_000, night=10_000_000)
 
 
-def test_what_the_platform_makes_is_proven_alike() -> None:
+def test_what_the_platform_makes_is_proven_alike(proof: Proof) -> None:
     wrong, seen = disagreements(by_verifier, stream_of(good_cases, 900), COUNT)
     assert wrong == []
     assert {key.split()[1] for key in seen} == {"proven"}
     assert len(seen) == 4
+    proof("S9", f"{COUNT} good bundles judged alike")
 
 
-def test_what_was_changed_is_judged_alike() -> None:
+def test_what_was_changed_is_judged_alike(proof: Proof) -> None:
     wrong, seen = disagreements(by_verifier, mutated_cases(901), COUNT)
     assert wrong == []
     assert min(seen.values()) >= COUNT / 200  # each verb was refused, and proven, often enough
     assert len(seen) == 8
+    proof("S9 changed", f"{COUNT} changed bundles judged alike, {sum(seen.values())} verdicts")
 
 
 def without_index(case: Case) -> object:
