@@ -46,8 +46,7 @@ def table(told: Mapping[str, Any]) -> str:
     """Return the account as a table: what each act proved, and the assurance level in words."""
     lines = ["", "Ce que l'histoire a prouvé", ""]
     for name, text in ROWS:
-        value = {True: "oui", False: "NON"}.get(told[name], told[name]) if name in told else "-"
-        lines.append(f"  {value!s:>8}  {text}")
+        lines.append(f"  {_shown(told.get(name, '-')):>8}  {text}")
     lines += [
         "",
         f"  racine    {told['root']}",
@@ -60,3 +59,10 @@ def table(told: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    """Return a count, or yes and no in words; a count of one is no yes."""
+    if isinstance(value, bool):
+        return "oui" if value else "NON"
+    return str(value)

@@ -130,6 +130,9 @@ def test_a_finished_story_appends_nothing_and_is_told_again(
     again = run(PLI, "story", "--once", "--json", "--home", home)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout) == told
+    table = run(PLI, "story", "--home", home).stdout.splitlines()
+    assert [line.split()[0] for line in table if "retiré avant l'heure" in line] == ["1"]
+    assert [line.split()[0] for line in table if "depuis zéro" in line] == ["oui"]
     assert (home / "ledger.db").read_bytes() == before
 
 
