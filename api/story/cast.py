@@ -21,6 +21,17 @@ SIZES = (100 * KIB, 240 * KIB, 700 * KIB, 3 * MIB, 400 * KIB, 6 * MIB, 1_200 * K
 LARGEST = 30 * MIB
 MOST_BYTES = 250 * MIB
 LIMIT = 64 * MIB
+FEWEST = 3  # contracts: their holders and two companies each make enough bids for all troubles
+
+
+class TooFewContracts(Exception):
+    """Every trouble needs a deposit of its own to happen to."""
+
+    code = "story.too-few-contracts"
+
+    def __init__(self, found: int) -> None:
+        super().__init__(f"{found}, the story needs {FEWEST} or more")
+        self.found = found
 
 
 class Trouble(StrEnum):
@@ -52,13 +63,18 @@ class Bid:
 
 
 def bids(contracts: Sequence[Contract]) -> list[Bid]:
-    """Return every bid of the story; each trouble happens once, spread over the contracts."""
+    """Return every bid of the story; each trouble happens once, spread over the contracts.
+
+    Raises ``TooFewContracts`` where there is not a bid for each trouble.
+    """
+    if len(contracts) < FEWEST:
+        raise TooFewContracts(len(contracts))
     made = list(_plain(contracts))
     scale = min(1.0, (MOST_BYTES - LARGEST) / sum(bid.size for bid in made))
     made = [_sized(bid, max(100 * KIB, int(bid.size * scale))) for bid in made]
     made[0] = _sized(made[0], LARGEST)
     for place, trouble in enumerate(one for one in Trouble if one != Trouble.PLAIN):
-        index = _last_of(made, place % len(contracts), trouble)
+        index = _last_of(made, place % len(contracts))
         bid = made[index]
         made[index] = Bid(bid.contract, bid.company, bid.rank, _size(bid, trouble), trouble)
     return made
@@ -77,16 +93,13 @@ def _plain(contracts: Sequence[Contract]) -> Iterator[Bid]:
             turn += 1
 
 
-def _last_of(made: Sequence[Bid], contract: int, trouble: Trouble) -> int:
+def _last_of(made: Sequence[Bid], contract: int) -> int:
     """Return the last bid of a contract that has met no trouble yet."""
-    free = [
+    return max(
         index
         for index, bid in enumerate(made)
         if bid.contract == contract and bid.trouble is Trouble.PLAIN and bid.size != LARGEST
-    ]
-    if not free:
-        raise ValueError(f"too few bids for {trouble}: give the story more contracts")
-    return free[-1]
+    )
 
 
 def _size(bid: Bid, trouble: Trouble) -> int:

@@ -18,7 +18,7 @@ from api.home import Home
 from api.platform import Platform
 from api.settings import Settings
 from api.story import account, opening_files
-from api.story.cast import complemented
+from api.story.cast import bids, complemented
 from api.story.epilogue import prove_home, prove_receipts
 from api.story.records import Contract
 from api.story.script import Play, perform
@@ -36,6 +36,7 @@ def play_once(folder: Path, contracts: Sequence[Contract], say: Say) -> dict[str
     Raises what an act is refused for; then nothing is kept, and a new performance may begin.
     """
     started = time.monotonic()
+    bids(contracts)  # too few contracts are refused before anything is created
     place = Home(folder)
     if not place.holds(place.ledger):
         create_platform(place)

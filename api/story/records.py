@@ -22,6 +22,11 @@ Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | 
 LARGEST = Decimal(10) ** 10
 DATE = re.compile(r"(20\d\d-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?")
 MOST_RECORDS = 40
+# texts typed on Windows and published as Latin-1: their dashes and quotes became control characters
+WINDOWS = {
+    code: bytes([code]).decode("cp1252", errors="replace").replace("\ufffd", " ")
+    for code in range(0x80, 0xA0)
+}
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,7 @@ def trimmed(value: Value) -> str:
     """Return a text without outer and doubled white space; integers count as text."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return " ".join(value.split()) if isinstance(value, str) else ""
+    return " ".join(value.translate(WINDOWS).split()) if isinstance(value, str) else ""
 
 
 def company(value: Value, name: str) -> Company | None:

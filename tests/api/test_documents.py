@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 from pypdf import PdfReader
 
-from api.documents.render import TEMPLATES, pdf
+from api.documents.render import SHOWN, TEMPLATES, displayable, pdf
 
 DATED = datetime(2026, 11, 24, 16, 0, 5, tzinfo=UTC)
 ROWS = [["Acheteur", "Ville de Roubaix #panic() *x* $y$"]]
@@ -51,3 +51,17 @@ def test_a_text_is_never_run_as_code() -> None:
 def test_an_unknown_template_is_refused() -> None:
     with pytest.raises(KeyError):
         pdf("invoice", FACTS, DATED)
+
+
+def test_every_character_that_is_kept_can_be_shown() -> None:
+    kept = "".join(
+        chr(code) for low, high in SHOWN for code in range(low, high + 1) if chr(code).isprintable()
+    )
+    assert displayable(kept.replace("\u212b", "Å")).count("?") < 20, "NFC moves a few, no more"
+    pdf("rules", {**FACTS, "object": kept}, DATED)
+
+
+def test_a_text_that_no_font_can_show_never_fails_a_document() -> None:
+    strange = "prix \x92 \u200b \U0001f600 漢字 \u202e abc\ndef \u0000"
+    text = PdfReader(BytesIO(pdf("rules", {**FACTS, "notice": strange}, DATED))).pages[0]
+    assert "prix ? ? ? ?? ? abc def ?" in text.extract_text().replace("\n", " ")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.story.paperwork import dossier, euros, offer
-from api.story.records import Company, DataFileUnreadable, built_in, select
+from api.story.records import Company, DataFileUnreadable, built_in, select, trimmed
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "decp" / "sample"
 GOOD = {
@@ -110,3 +110,8 @@ def test_forty_usable_records_of_the_regional_sample() -> None:
     chosen = select(path.read_bytes())
     assert len(chosen.contracts) == 40
     assert chosen.passed_over
+
+
+def test_quotes_of_windows_published_as_latin_1_are_read_as_quotes() -> None:
+    assert trimmed("l\x92école \x96 \x80 10") == "l’école – € 10"
+    assert trimmed("a\x81b") == "a b"

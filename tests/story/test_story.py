@@ -149,6 +149,25 @@ def test_time_travel_shows_a_consultation_before_its_end(
     assert json.loads(now.stdout)["aggregate"] != json.loads(then.stdout)["aggregate"]
 
 
+def test_a_file_with_too_few_contracts_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    record = {
+        "id": "2018-1",
+        "acheteur": {"id": "21590512600011", "nom": "Ville de Roubaix"},
+        "objet": "Menuiseries",
+        "codeCPV": "45421000-4",
+        "montant": 272782.27,
+        "dateNotification": "2018-07-05",
+        "titulaires": [{"id": "40304303700031", "denominationSociale": "SAS BOUILLON"}],
+    }
+    few = tmp_path / "few.ndjson"
+    few.write_text(json.dumps(record) + "\n" + json.dumps({**record, "id": ""}) + "\n")
+    refused = run(PLI, "story", "--once", "--data", few, "--home", tmp_path / "home")
+    assert refused.returncode == 1
+    assert "story.too-few-contracts" in refused.stderr
+    assert "id_missing" in refused.stderr, "and why the other one was passed over"
+    assert not (tmp_path / "home").exists()
+
+
 def test_a_data_file_that_is_no_decp_is_refused(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.json"
     wrong.write_text("hello")
