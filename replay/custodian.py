@@ -267,21 +267,26 @@ def _cancelled(consultation: Stream, custody: Stream, question: Question) -> boo
 def _listed(consultation: Stream, deposit: Stream, question: Question) -> bool:
     if question.label.kind == "BACKUP":
         return bool(deposit.data_of("BackupCopyOpeningAuthorised"))
-    row = _register(consultation).get(question.label.deposit)
-    if row is None:
+    rows = _register(consultation)
+    if rows is None:
         return False
-    _check_row(deposit, row)
-    return row["on_time"] is True or bool(deposit.data_of("LateDepositAdmitted"))
+    row = rows.get(question.label.deposit)
+    if row is not None:
+        _check_row(deposit, row)
+        if row["on_time"] is True:
+            return True
+    # what came after the closing has no row: late whatever it says, until it is admitted
+    return bool(deposit.data_of("LateDepositAdmitted"))
 
 
-def _register(consultation: Stream) -> dict[str, Mapping[str, Json]]:
-    """Return the rows of the closed register by deposit, once count and root agree."""
+def _register(consultation: Stream) -> dict[str, Mapping[str, Json]] | None:
+    """Return the rows of the closed register by deposit, once count and root agree; None: open."""
     closed = consultation.data_of("RegisterClosed")
     parts = consultation.data_of("RegisterListed")
     if not closed:
         if parts:
             raise ViewRefused("a register was listed and never closed")
-        return {}
+        return None
     rows = [_mapping(row) for part in parts for row in _list(part["deposits"])]
     said = closed[0]
     found = root([leaf_hash(canonical.encode(dict(row))) for row in rows]).hex()

@@ -89,10 +89,6 @@ def test_late_replaced_complemented_and_withdrawn(bench: Bench) -> None:
     assert shown(kept) == "opening.not-in-plan"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="custodians ask a row of the register from a deposit that came after it was closed",
-)
 def test_an_admitted_late_deposit_opens_under_a_later_plan(bench: Bench) -> None:
     at = bench.publish()
     envelope = bench.seal(at)

@@ -248,6 +248,16 @@ def test_a_late_deposit_is_listed_once_it_is_admitted() -> None:
     assert tell(case, **asked).listed
 
 
+@pytest.mark.parametrize("kind", ["LateDepositRecorded", "DepositSealed"])
+def test_what_came_after_the_closing_is_listed_only_once_it_is_admitted(kind: str) -> None:
+    case = Case().published().assigned().closed([]).sealed(LATE, kind)
+    opened(case)
+    asked = {"label": {"deposit": LATE}}
+    assert not tell(case, **asked).listed, "late whatever it says"
+    case.ledger.write(f"deposit/{LATE}", "LateDepositAdmitted", ground="x", reasons="y")
+    assert tell(case, **asked).listed
+
+
 def test_a_late_deposit_cannot_be_listed_as_on_time() -> None:
     case = Case().published().assigned().sealed(DEPOSIT, "LateDepositRecorded")
     assert "otherwise than the deposit itself" in refuses(opened(case.closed()))
