@@ -46,6 +46,6 @@ export function follow(element: HTMLElement): void {
     const text = words(remaining - (performance.now() - started), said, document.documentElement.lang);
     if (element.textContent !== text) element.textContent = text;
   };
-  show();
+  // the server's own words stand until the first minute has passed
   setInterval(show, MINUTE);
 }
