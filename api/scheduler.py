@@ -108,12 +108,15 @@ class Scheduler:
 
     def _expire(self, upload: Upload) -> None:
         platform = self._platform
-        session = uploading.session_of(platform, upload.transmission)
-        if session is not None and session.state not in uploading.ENDED:
-            act = platform.own_act(derived_id(upload.transmission, "expire"), upload.consultation)
-            command = ExpireTransmission(upload.transmission, upload.refused)
-            platform.act(expire_transmission, act, command)
-        uploading.forget(platform, upload)
+        with platform.desk.turns.hold(upload.consultation):
+            session = uploading.session_of(platform, upload.transmission)
+            if session is not None and session.state not in uploading.ENDED:
+                key = derived_id(upload.transmission, "expire")
+                command = ExpireTransmission(upload.transmission, upload.refused)
+                platform.act(
+                    expire_transmission, platform.own_act(key, upload.consultation), command
+                )
+            uploading.forget(platform, upload)
 
     def _life(self) -> None:
         """Ask each share for its proof of life, and open the canary, once a day."""

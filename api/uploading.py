@@ -115,10 +115,9 @@ def accept_chunk(  # noqa: PLR0913, PLR0917 - one chunk at one place
     with platform.desk.turns.hold(upload.consultation):
         platform.uploads.add(upload.transmission, Part(index, leaf, blob, len(chunk)))
         # after this line the chunk is durable; if it was the last, the envelope is received
-        sealed = seal_if_whole(platform, principal, upload)
-    platform.activity.heard(upload.transmission)
-    if not sealed:
-        _record_progress(platform, principal, upload, index)
+        platform.activity.heard(upload.transmission)
+        if not seal_if_whole(platform, principal, upload):
+            _record_progress(platform, principal, upload, index)
     return True
 
 
@@ -145,15 +144,19 @@ def forget(platform: Platform, upload: Upload) -> None:
 
 
 def stall(platform: Platform, upload: Upload, cause: StallCause) -> None:
-    """Record that bytes stopped coming, once until they come again."""
-    session = session_of(platform, upload.transmission)
-    if session is None or session.state not in {"STARTED", "RECEIVING"}:
-        return
-    highest = platform.uploads.progress(upload.transmission).highest
-    command = StallTransmission(upload.transmission, highest, cause)
-    key = derived_id(upload.transmission, "stall", str(session.version).encode())
-    act = _act(owner_of(upload), upload, key)
-    platform.act(stall_transmission, act, command)
+    """Record that bytes stopped coming, once until they come again.
+
+    Under the consultation's turn, as everything that moves a session: its last chunk may arrive by
+    another line at this very moment, and then the session has ended.
+    """
+    with platform.desk.turns.hold(upload.consultation):
+        session = session_of(platform, upload.transmission)
+        if session is None or session.state not in {"STARTED", "RECEIVING"}:
+            return
+        highest = platform.uploads.progress(upload.transmission).highest
+        command = StallTransmission(upload.transmission, highest, cause)
+        key = derived_id(upload.transmission, "stall", str(session.version).encode())
+        platform.act(stall_transmission, _act(owner_of(upload), upload, key), command)
 
 
 def owner_of(upload: Upload) -> Principal:
@@ -247,7 +250,7 @@ def _refused(platform: Platform, upload: Upload) -> int:
 def _record_progress(platform: Platform, principal: Principal, upload: Upload, index: int) -> None:
     """Record a resumption at once, progress every 30 s or 64 MiB."""
     session = session_of(platform, upload.transmission)
-    if session is None:
+    if session is None or session.state in ENDED:
         return
     if session.state == "STALLED":
         key = derived_id(upload.transmission, "resume", str(session.version).encode())

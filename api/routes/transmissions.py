@@ -167,14 +167,15 @@ def finish_transmission(who: Known, key: Key, transmission: Session) -> Answer:
 def end_transmission(who: Known, transmission: Session) -> Answer:
     """Give up: the session ends as an event and gives an attestation of attempt."""
     upload = _own(who, transmission)
-    session = uploading.session_of(who.platform, transmission)
-    if session is not None and session.state not in uploading.ENDED:
-        command = transmit.FailTransmission(
-            transmission, "client.gave-up", StallCause.CLIENT, upload.refused
-        )
-        act = who.derived(derived_id(transmission, "end"), upload.consultation)
-        who.platform.act(transmit.fail_transmission, act, command)
-    uploading.forget(who.platform, upload)
+    with who.platform.desk.turns.hold(upload.consultation):
+        session = uploading.session_of(who.platform, transmission)
+        if session is not None and session.state not in uploading.ENDED:
+            command = transmit.FailTransmission(
+                transmission, "client.gave-up", StallCause.CLIENT, upload.refused
+            )
+            act = who.derived(derived_id(transmission, "end"), upload.consultation)
+            who.platform.act(transmit.fail_transmission, act, command)
+        uploading.forget(who.platform, upload)
     return _state(who, transmission)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from doubles.bench import SOON, Bench
 from starlette.requests import ClientDisconnect
 
 from api.adapters.activity import Activity
+from api.depositor.sealing import Wish
 from api.facts import facts
 from api.scheduler import Scheduler
 
@@ -170,6 +172,27 @@ def broken_off(bench: Bench, path: str, body: bytes) -> None:
             await bench.app(scope, receive, send)
 
     asyncio.run(call())
+
+
+def test_chunks_that_wake_a_stalled_session_together_all_succeed(bench: Bench) -> None:
+    """Four lines resume one session; each sees it stalled, one of them brings the last chunk."""
+    at = bench.publish(**{name: 20_000_000 for name in ("max_total", "max_file")})
+    counter = watched(bench)
+    wish = Wish("OFFER", ("0",))
+    for _ in range(4):
+        envelope = bench.seal(at, 3_500_000, wish=wish)
+        name = bench.announce(envelope).json()["transmission"]
+        bench.head(name, envelope)
+        counter.forward(61)
+        bench.tick()
+        assert kinds(bench, f"transmission/{name}")[-1] == "TransmissionStalled"
+        with ThreadPoolExecutor(4) as pool:
+            sent = [pool.submit(bench.chunk, name, envelope, index) for index in range(4)]
+        assert {answer.result().status_code for answer in sent} == {201}
+        seen = kinds(bench, f"transmission/{name}")
+        assert seen.count("TransmissionResumed") == 1
+        assert seen[-1] == "TransmissionCompleted"
+        wish = Wish("OFFER", ("0",), "REPLACE", envelope.made.deposit)
 
 
 def test_the_beat_publishes_and_pads(bench: Bench) -> None:
