@@ -19,7 +19,7 @@ from ledger.fsck import Finding, LogUnsound, fsck
 from ledger.high_water import FolderHighWater
 from ledger.home_check import CommandRow, PrivateRow, fsck_home
 from ledger.home_check import Home as Checked
-from ledger.sqlite import Reads
+from ledger.store import Reads
 from replay.rebuild import compare
 
 Progress = Callable[[int], None]

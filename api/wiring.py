@@ -43,7 +43,8 @@ from ledger.mapper import CanonicalTranscoder, LedgerMapper
 from ledger.ports import Halt, Ports, never_halt
 from ledger.readers import LogReader
 from ledger.readers import open_reader as open_log
-from ledger.sqlite import Connection, connect
+from ledger.sqlite import connect
+from ledger.store import Connection
 from ledger.subjects import Subjects
 from ledger.vault import Vault as Blobs
 from projections.rebuild import prepared

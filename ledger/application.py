@@ -24,16 +24,18 @@ from ledger.entry import Row
 from ledger.errors import CommandReused, FeatureRefused, NoSuchEntry
 from ledger.factory import LedgerFactory
 from ledger.opened_store import OpenedStore
-from ledger.ports import Clock, Halt, HighWater, Ports, Rng, Signer, Witness, never_halt
+from ledger.other_writers import OtherWriters
+from ledger.ports import Clock, Database, Halt, HighWater, Ports, Rng, Signer, Witness, never_halt
 from ledger.proofs import consistency, inclusion
 from ledger.publisher import Publisher
+from ledger.queue import Recorded
 from ledger.readers import StoredLog
 from ledger.receipt import make_receipt
 from ledger.recorder import LedgerRecorder
 from ledger.recovery import check_mark, check_witnesses, read_genesis, verified_tiles
 from ledger.second_path import SecondPath
-from ledger.sequencer import Recorded
-from ledger.sqlite import Connection, connect
+from ledger.sqlite import connect
+from ledger.store import Connection
 
 
 class Aggregate(Protocol):
@@ -75,11 +77,12 @@ class Ledger:
         high_water: HighWater,
         witnesses: Sequence[Witness] = (),
         connect: Callable[[str], Connection] = connect,
+        database: Database | None = None,
         halt: Halt = never_halt,
         policy: str | None = None,
         pause: float = PAUSE_SECONDS,
     ) -> None:
-        ports = Ports(clock, rng, signer, high_water, connect, witnesses, halt)
+        ports = Ports(clock, rng, signer, high_water, connect, witnesses, halt, database)
         self.policies = {
             "policy.txt": policy or log_policy(signer.key),
             "policy-log.txt": log_policy(signer.key),
@@ -94,14 +97,16 @@ class Ledger:
             raise
         self._checkpointer.start()
         self._checkpointer.wake()
+        self._others = OtherWriters.of(self._store)
 
     def _open(self, ports: Ports, pause: float) -> None:
         store, key = self._store, ports.signer.key
         levels = store.sequencer.levels
-        mark = check_mark(levels, key, ports.high_water.load())
+        note = ports.high_water.load()
+        store.sequencer.refresh()  # what another process signed meanwhile is in the store already
+        mark = check_mark(levels, key, note)
         with store.readers.snapshot() as reads:
             self.genesis = read_genesis(reads, key)
-            published = reads.last_checkpoint()
         self.silent_witnesses = check_witnesses(levels, key, ports.witnesses)
         self._checkpointer = Checkpointer(
             sequencer=store.sequencer,
@@ -110,6 +115,7 @@ class Ledger:
             signer=ports.signer,
             high_water=ports.high_water,
             fail_stop=store.fail_stop,
+            turn=store.database.turn,
             pause=pause,
         )
         self._publisher = Publisher(
@@ -118,7 +124,7 @@ class Ledger:
             store=store.writer,
             witnesses=ports.witnesses,
             pad=self.genesis.pad,
-            published=0 if published is None else published[0],
+            turn=store.database.turn,
         )
         self._recorder = LedgerRecorder(store.sequencer, store.readers.snapshot)
         self.application = LedgerApplication(self._recorder)
@@ -167,6 +173,20 @@ class Ledger:
         to_stored = self.application.mapper.to_stored_event
         events = [event for each in changed for event in each.collect_events()]
         return self._recorder.record(
+            list(map(to_stored, events)), command=command, digest=digest, expect=expect
+        )
+
+    async def save_async(
+        self,
+        command: str,
+        digest: bytes,
+        changed: Sequence[Aggregate],
+        expect: Mapping[str, int] | None = None,
+    ) -> Recorded:
+        """Write as `save` does, for a task: its loop is never blocked."""
+        to_stored = self.application.mapper.to_stored_event
+        events = [event for each in changed for event in each.collect_events()]
+        return await self._recorder.record_async(
             list(map(to_stored, events)), command=command, digest=digest, expect=expect
         )
 
@@ -264,6 +284,8 @@ class Ledger:
 
     def close(self) -> None:
         """Sign what is committed, then give files and lock back; a second call does nothing."""
+        if self._others is not None:
+            self._others.close()
         self._checkpointer.close()
         self.application.close()
         self._store.close()

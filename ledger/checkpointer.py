@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
 from crypto import merkle, notes
@@ -16,13 +16,20 @@ from crypto.errors import CryptoError
 from crypto.merkle import HASH_BYTES, CompactRange
 from crypto.notes import Checkpoint, VerifierKey
 from crypto.policies import Policy, log_policy
-from ledger.errors import ForeignKey, HighWaterMoved, LedgerError, NoSuchEntry, PathsDisagree
+from ledger.errors import (
+    ForeignKey,
+    HighWaterMoved,
+    LedgerError,
+    NoSuchEntry,
+    PathsDisagree,
+    StoreUnreachable,
+)
 from ledger.fail_stop import FailStop
 from ledger.ports import HighWater, Signer
 from ledger.proofs import consistency
 from ledger.second_path import SecondPath
 from ledger.sequencer import Sequencer
-from ledger.sqlite import Reads
+from ledger.store import Reads
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.1
@@ -35,6 +42,11 @@ class Signed:
 
     checkpoint: Checkpoint
     note: bytes
+
+
+def nobody_else(_: str) -> AbstractContextManager[None]:
+    """Return at once: one process signs this log."""
+    return nullcontext()
 
 
 def read_mark(key: VerifierKey, note: bytes) -> Signed:
@@ -58,6 +70,7 @@ class Checkpointer:
         signer: Signer,
         high_water: HighWater,
         fail_stop: FailStop,
+        turn: Callable[[str], AbstractContextManager[None]] = nobody_else,
         pause: float = PAUSE_SECONDS,
     ) -> None:
         self._sequencer = sequencer
@@ -66,6 +79,7 @@ class Checkpointer:
         self._signer = signer
         self._high_water = high_water
         self._fail_stop = fail_stop
+        self._turn = turn
         self._pause = pause
         self._signing = threading.RLock()
         self._changed = threading.Condition()
@@ -110,6 +124,8 @@ class Checkpointer:
             self._moved.clear()
             try:
                 self.sign_head()
+            except StoreUnreachable:  # signed when the database answers again
+                self._moved.set()
             except LedgerError:  # the ledger has stopped; those who wait are told
                 break
             self._closing.wait(self._pause)
@@ -120,14 +136,14 @@ class Checkpointer:
 
     def sign_head(self) -> Signed:
         """Sign the head as it is stored now, or return the note that covers it already."""
-        with self._signing, self._snapshot() as reads:
+        with self._signing, self._turn("sign"), self._snapshot() as reads:
             head = reads.head()
             self._sequencer.catch_up_with(head.size)
             return self._sign(reads, head.size, head.edge)
 
     def sign_padded(self, multiple: int, beyond: int) -> Signed:
         """Pad the log and sign it at exactly the padded size, before anything larger is signed."""
-        with self._signing:
+        with self._signing, self._turn("sign"):
             filled = self._sequencer.fill(multiple, beyond)
             with self._snapshot() as reads:
                 return self._sign(reads, filled.size, filled.edge)
@@ -138,6 +154,8 @@ class Checkpointer:
                 signed = self._sign_once(reads, size, edge)
             except HighWaterMoved:
                 continue
+            except StoreUnreachable:
+                raise
             except Exception as error:  # any doubt, of whatever kind
                 raise self._fail_stop.trip(f"nothing is signed: {error}") from error
             with self._changed:

@@ -288,6 +288,38 @@ class FeatureRefused(LedgerError):
         self.what = what
 
 
+class StoreUnreachable(LedgerError):
+    """The database server does not answer: nothing was recorded, the command may be repeated."""
+
+    code = "ledger.unreachable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the database does not answer, nothing was recorded: {reason}")
+        self.reason = reason
+
+
+class BatchGivenUp(LedgerError):
+    """The database gave a transaction up (serialization, deadlock): it is run again once."""
+
+    code = "ledger.given-up"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the database gave the transaction up, nothing was recorded: {reason}")
+        self.reason = reason
+
+
+class EngineUnsafe(StartRefused):
+    """A setting of the database server under which a commit may be lost."""
+
+    code = "ledger.engine-unsafe"
+
+    def __init__(self, setting: str, found: str, wanted: str) -> None:
+        super().__init__(f"the server runs with {setting}={found}, the ledger needs {wanted}")
+        self.setting = setting
+        self.found = found
+        self.wanted = wanted
+
+
 class BlobMissing(LedgerError):
     """A blob that the vault does not hold."""
 

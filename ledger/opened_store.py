@@ -1,4 +1,4 @@
-"""A store that is open for writing: the lock held for life, one writer, readers, the tree.
+"""A store that is open for writing: the home's lock held for life, the writer, readers, the tree.
 
 Closing goes in the order readers, writer, lock: the last connection empties the WAL, and nobody
 else may open one before.
@@ -15,21 +15,22 @@ from ledger.entry import Draft
 from ledger.errors import LedgerAbsent, LedgerError, LedgerLocked
 from ledger.fail_stop import FailStop
 from ledger.ports import Ports
+from ledger.queue import Save
 from ledger.readers import STORE, LogReader, Readers
 from ledger.recovery import load_levels
-from ledger.sequencer import Save, Sequencer
-from ledger.sqlite import Judge, SqliteWriter
+from ledger.sequencer import Sequencer
+from ledger.sqlite import SqliteDatabase
 
 LOCK = "ledger.lock"
 
 
 class OpenedStore:
-    """The parts of a ledger that stand on one database file."""
+    """The parts of a ledger that stand on one database."""
 
     def __init__(self, folder: Path, ports: Ports, *, create: bool = False) -> None:
-        path = folder / STORE
-        if not create and not path.is_file():
-            raise LedgerAbsent(str(path))
+        self.database = ports.database or SqliteDatabase(folder / STORE, ports.connect)
+        if ports.database is None and not create and not (folder / STORE).is_file():
+            raise LedgerAbsent(self.database.name)
         self.fail_stop = FailStop(ports.halt)
         self._lock = (folder / LOCK).open("ab")
         try:
@@ -37,22 +38,23 @@ class OpenedStore:
         except BlockingIOError as error:
             self._lock.close()
             raise LedgerLocked(str(folder / LOCK)) from error
-        judge = Judge(self.fail_stop)
-        with judge("open the store"):
-            connection = ports.connect(str(path))
-        self.writer = SqliteWriter(connection, judge)
-        self.readers = Readers(str(path), ports.connect, judge)
+        try:
+            self.writer = self.database.writer(self.fail_stop)
+        except BaseException:
+            self._lock.close()
+            raise
+        self.readers = Readers(self.database, self.fail_stop)
         self.reader = LogReader(self.readers)
         try:
-            self.sequencer = self._ready(path, ports, create=create)
+            self.sequencer = self._ready(ports, create=create)
         except BaseException:
             self._give_back()
             raise
 
-    def _ready(self, path: Path, ports: Ports, *, create: bool) -> Sequencer:
+    def _ready(self, ports: Ports, *, create: bool) -> Sequencer:
         if not self.writer.exists():
             if not create:
-                raise LedgerAbsent(str(path))
+                raise LedgerAbsent(self.database.name)
             self.writer.create()
         with self.readers.snapshot() as reads:
             levels = load_levels(reads)
@@ -66,6 +68,7 @@ class OpenedStore:
         """End the batch in progress, close readers, then the writer, then give the lock back."""
         with suppress(LedgerError):
             self.sequencer.alone(self.fail_stop.close)
+        self.sequencer.close()
         self._give_back()
 
     def _give_back(self) -> None:

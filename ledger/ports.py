@@ -6,6 +6,7 @@ An adapter satisfies a port by its shape alone; nothing in ``ledger`` opens a so
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +15,8 @@ from crypto.notes import Checkpoint, VerifierKey
 from ledger.errors import LedgerHalted
 
 if TYPE_CHECKING:
-    from ledger.sqlite import Connection
+    from ledger.fail_stop import FailStop
+    from ledger.store import Connection, Reader, Writer
     from ledger.witness import Reply
 
 Halt = Callable[[LedgerHalted], None]
@@ -78,6 +80,36 @@ class Witness(Protocol):
         """Return the last note of this log that it cosigned; OSError: no answer."""
 
 
+class Waiting(Protocol):
+    """Tells when another process has written."""
+
+    def wait(self, seconds: float) -> None:
+        """Return once something was announced, or after this long; StoreUnreachable: ask later."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class Database(Protocol):
+    """Where a log is stored: one file of a home, or one schema of a server."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    def writer(self, fail_stop: FailStop) -> Writer:
+        """Open the connection that writes."""
+
+    def reader(self, fail_stop: FailStop) -> Reader:
+        """Open a connection that only reads."""
+
+    def turn(self, what: str) -> AbstractContextManager[None]:
+        """Hold, alone among all processes, the right to sign or to publish this log."""
+
+    def waiting(self) -> Waiting | None:
+        """Return what tells of other processes' batches, None where there can be none."""
+
+
 def never_halt(failure: LedgerHalted) -> None:
     """Do nothing more than refuse: for commands that end anyway."""
 
@@ -93,3 +125,5 @@ class Ports:
     connect: Callable[[str], Connection]
     witnesses: Sequence[Witness] = ()
     halt: Halt = field(default=never_halt)
+    database: Database | None = None
+    """Where the log is, if not in the file of the home."""

@@ -7,16 +7,17 @@ deposit and one with seven look the same. Published with the cosignatures that c
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 from crypto.errors import CryptoError
-from ledger.checkpointer import Checkpointer, Signed
+from ledger.checkpointer import Checkpointer, Signed, nobody_else
 from ledger.errors import LedgerError
 from ledger.ports import Witness
 from ledger.proofs import consistency
 from ledger.sequencer import Sequencer
-from ledger.sqlite import SqliteWriter
+from ledger.store import Writer
 from ledger.witness import Cosignature, ask_witness
 
 
@@ -28,10 +29,10 @@ class Publisher:
         *,
         checkpointer: Checkpointer,
         sequencer: Sequencer,
-        store: SqliteWriter,
+        store: Writer,
         witnesses: Sequence[Witness],
         pad: int,
-        published: int,
+        turn: Callable[[str], AbstractContextManager[None]] = nobody_else,
     ) -> None:
         self._checkpointer = checkpointer
         self._sequencer = sequencer
@@ -39,14 +40,17 @@ class Publisher:
         self._witnesses = witnesses
         self._pad = pad
         self._publishing = threading.Lock()
-        self._published = published  # under _publishing
+        self._turn = turn
+        self._published = 0  # under _publishing
         self._known: dict[str, int] = {}  # size that each witness cosigned last; _publishing
         self.silent: dict[str, str] = {}
         """Why each witness gave no cosignature the last time."""
 
     def publish(self) -> bytes:
         """Return the note of a new published checkpoint with the cosignatures that came."""
-        with self._publishing:
+        with self._publishing, self._turn("publish"):
+            newest = self._sequencer.alone(self._store.last_checkpoint)
+            self._published = 0 if newest is None else newest[0]
             signed = self._checkpointer.sign_padded(self._pad, self._published)
             size = signed.checkpoint.size
             lines = self._cosign(signed)

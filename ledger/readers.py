@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from crypto import merkle
 from crypto.log_errors import PathRefused
@@ -18,9 +17,10 @@ from ledger.entry import Row
 from ledger.errors import LedgerAbsent, NoSuchEntry, NotPublished
 from ledger.exported import CHECKPOINT, hashes_of
 from ledger.fail_stop import FailStop
-from ledger.ports import never_halt
+from ledger.ports import Database, never_halt
 from ledger.receipt import checkpoint_of, make_receipt
-from ledger.sqlite import FOREVER, Connection, Judge, Reads, SqliteReader
+from ledger.sqlite import SqliteDatabase
+from ledger.store import FOREVER, Connection, Reader, Reads
 from ledger.tiles import ENTRIES, TILE_WIDTH, TilePath, tile_at, write_bundle
 
 STORE = "ledger.db"
@@ -29,38 +29,40 @@ STORE = "ledger.db"
 class Readers:
     """As many reading connections as threads read at once; they are kept and used again."""
 
-    def __init__(self, path: str, connect: Callable[[str], Connection], judge: Judge) -> None:
-        self._path = path
-        self._connect = connect
-        self._judge = judge
+    def __init__(self, database: Database, fail_stop: FailStop) -> None:
+        self._database = database
+        self._fail_stop = fail_stop
         self._changed = threading.Condition()
         # under _changed:
-        self._idle: list[SqliteReader] = []
+        self._idle: list[Reader] = []
         self._busy = 0
 
     @contextmanager
     def snapshot(self) -> Iterator[Reads]:
         """Let several reads see one state of the store."""
         with self._changed:
-            self._judge.fail_stop.check()
+            self._fail_stop.check()
             reader = self._idle.pop() if self._idle else None
             self._busy += 1
         try:
             if reader is None:
-                with self._judge("open a reader"):
-                    reader = SqliteReader(self._connect(self._path), self._judge)
+                reader = self._database.reader(self._fail_stop)
             with reader.snapshot() as reads:
                 yield reads
         finally:
-            with self._changed:
-                self._busy -= 1
-                if reader is not None:
-                    self._idle.append(reader)
-                self._changed.notify_all()
+            self._return(reader)
+
+    def _return(self, reader: Reader | None) -> None:
+        """Keep a connection for the next snapshot, unless it was lost."""
+        with self._changed:
+            self._busy -= 1
+            if reader is not None and reader.usable:
+                self._idle.append(reader)
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Wait for those who read, then close every connection; the writer closes after them."""
-        self._judge.fail_stop.close()
+        self._fail_stop.close()
         with self._changed:
             self._changed.wait_for(lambda: self._busy == 0)
             readers, self._idle = self._idle, []
@@ -184,7 +186,11 @@ def open_reader(folder: Path, connect: Callable[[str], Connection]) -> LogReader
     path = folder / STORE
     if not path.is_file():
         raise LedgerAbsent(str(path))
-    address = f"file:{quote(str(path.absolute()))}?mode=ro"
-    reader = LogReader(Readers(address, connect, Judge(FailStop(never_halt))))
+    return reader_of(SqliteDatabase(path, connect).alone())
+
+
+def reader_of(database: Database) -> LogReader:
+    """Return what can be asked of a stored log, after a first look at it."""
+    reader = LogReader(Readers(database, FailStop(never_halt)))
     reader.size()
     return reader

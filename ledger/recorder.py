@@ -21,8 +21,9 @@ from eventsourcing.persistence import (
 
 from ledger.entry import LOG_STREAM, Draft, Row, check_draft
 from ledger.errors import CommandMissing, EntryRefused, FeatureRefused, NothingToSave
-from ledger.sequencer import Recorded, Save, Sequencer
-from ledger.sqlite import FOREVER, Reads
+from ledger.queue import Recorded, Save
+from ledger.sequencer import Sequencer
+from ledger.store import FOREVER, Reads
 
 LONGEST_COMMAND: Final = 200
 _AT_ONCE: Final = 1_000
@@ -80,11 +81,18 @@ class LedgerRecorder(ApplicationRecorder):
         """Record the events of one command and say where they stand."""
         if tracking is not None:
             raise FeatureRefused("a tracking record is given")
-        drafts = [
-            Draft(str(each.originator_id), each.originator_version, each.topic, each.state)
-            for each in stored_events
-        ]
-        return self._sequencer.submit(checked_save(command, digest, drafts, expect or {}))
+        return self._sequencer.submit(_save(stored_events, command, digest, expect))
+
+    async def record_async(
+        self,
+        stored_events: Sequence[StoredEvent],
+        *,
+        command: str,
+        digest: bytes,
+        expect: Mapping[str, int] | None = None,
+    ) -> Recorded:
+        """Record as `record` does, for a task: its loop is never blocked."""
+        return await self._sequencer.submit_async(_save(stored_events, command, digest, expect))
 
     def select_events(
         self,
@@ -165,6 +173,19 @@ class _Following(ListenNotifySubscription[LedgerRecorder]):
     def stop(self) -> None:
         self._recorder.forget(self)
         super().stop()
+
+
+def _save(
+    stored_events: Sequence[StoredEvent],
+    command: str,
+    digest: bytes,
+    expect: Mapping[str, int] | None,
+) -> Save:
+    drafts = [
+        Draft(str(each.originator_id), each.originator_version, each.topic, each.state)
+        for each in stored_events
+    ]
+    return checked_save(command, digest, drafts, expect or {})
 
 
 def _wanted(row: Row, topics: Sequence[str]) -> bool:

@@ -24,7 +24,7 @@ from ledger.errors import (
     WitnessAhead,
 )
 from ledger.ports import Witness
-from ledger.sqlite import Head, Reads
+from ledger.store import Head, Reads
 from ledger.tiles import TILE_WIDTH
 from ledger.tree import TILE_BYTES, Levels
 

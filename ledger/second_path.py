@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from crypto import merkle, merkle_peer
 from ledger.entry import leaf
 from ledger.errors import PathsDisagree
-from ledger.sqlite import Reads
+from ledger.store import Reads
 from ledger.tiles import TILE_WIDTH, write_tile
 
 

@@ -1,21 +1,19 @@
 """Sequencer: all that waits becomes one transaction (ledger.md §4).
 
-A caller that finds nobody writing leads: it commits what waits, itself included, in its own thread,
-and hands the lead to the first save that came meanwhile. There is no timer; a batch forms while the
-previous commit is in flight. Everything below `Sequencer._lead` is done by the one leader.
+Who waits and who leads is `ledger/queue.py`; everything here from `_record` on is done by the one
+leader. Several processes may append to one PostgreSQL: the head row is their fence, and a head that
+has moved makes the leader take the other's entries before its own.
 
 Numbers in the code are those of ledger.md §4.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import threading
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from ledger.chains import GUARD, NO_ENTRY, Tip
 from ledger.entry import (
@@ -29,34 +27,26 @@ from ledger.entry import (
     splice,
 )
 from ledger.errors import (
+    BatchGivenUp,
     CommandReused,
     LedgerError,
     OutcomeUnknown,
     StorageFull,
+    StoreUnreachable,
     StreamMoved,
     TimeRefused,
 )
 from ledger.fail_stop import FailStop
 from ledger.ports import Clock, Rng
-from ledger.sqlite import Command, Head, SqliteWriter
+from ledger.queue import Queue, Recorded, Save, SaveSlot, TaskSlot, WorkSlot
+from ledger.store import Command, Head, Writer
 from ledger.tree import Growth, Levels
 
-MOST_ENTRIES: Final = 2_000
-MOST_BYTES: Final = 4 * 1024 * 1024
 MOST_TIPS: Final = 200_000
 SALT_BYTES: Final = 16
 NO_TIP: Final = Tip(0, "", "")
 
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """Where the entries of a command stand: contiguous positions; repeated: it came before."""
-
-    first: int
-    count: int
-    repeated: bool = False
 
 
 class Filled(NamedTuple):
@@ -66,69 +56,13 @@ class Filled(NamedTuple):
     edge: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
-    """The entries of one command: all or none of them are recorded."""
-
-    command: str
-    digest: bytes
-    drafts: Sequence[Draft]
-    expect: Mapping[str, int] = field(default_factory=dict)
-
-    def weight(self) -> int:
-        """Return its size in bytes, nearly."""
-        return sum(len(draft.state) for draft in self.drafts)
-
-
-class _Slot(Generic[R]):
-    """One waiting caller. `woken` is released once: when it is settled, or when it shall lead."""
-
-    __slots__ = ("_failure", "_result", "settled", "woken")
-
-    def __init__(self) -> None:
-        self.woken = threading.Lock()
-        self.woken.acquire()
-        self.settled = False
-        self._failure: Exception | None = None
-        self._result: R | None = None
-
-    def settle(self, result: R) -> None:
-        self._result, self.settled = result, True
-
-    def fail(self, failure: Exception) -> None:
-        self._failure, self.settled = failure, True
-
-    def outcome(self) -> R:
-        if self._failure is not None:
-            raise self._failure
-        if not self.settled:  # its leader was interrupted
-            raise OutcomeUnknown("of an interrupted batch")
-        return self._result  # type: ignore[return-value]
-
-
-class _SaveSlot(_Slot[Recorded]):
-    __slots__ = ("save",)
-
-    def __init__(self, save: Save) -> None:
-        super().__init__()
-        self.save = save
-
-
-class _WorkSlot(_Slot[R]):
-    __slots__ = ("work",)
-
-    def __init__(self, work: Callable[[], R]) -> None:
-        super().__init__()
-        self.work = work
-
-
 class _Batch:
     """What one transaction will write; built save by save, dropped as a whole when it fails."""
 
     def __init__(self, head: Head, known: dict[str, Command], tips: dict[str, Tip]) -> None:
         self.rows: list[Row] = []
         self.commands: list[tuple[str, bytes, int, int]] = []
-        self.slots: list[_SaveSlot] = []
+        self.slots: list[SaveSlot] = []
         self.known = known
         self.tips = tips
         self.size = head.size
@@ -136,10 +70,10 @@ class _Batch:
 
 
 class Sequencer:
-    """Gives every save its positions; the only writer of the log."""
+    """Gives every save its positions; the only writer of the log in this process."""
 
     def __init__(
-        self, store: SqliteWriter, levels: Levels, clock: Clock, rng: Rng, fail_stop: FailStop
+        self, store: Writer, levels: Levels, clock: Clock, rng: Rng, fail_stop: FailStop
     ) -> None:
         self.levels = levels
         self.moved: Callable[[int], None] = lambda size: None
@@ -147,93 +81,68 @@ class Sequencer:
         self._clock = clock
         self._rng = rng
         self._fail_stop = fail_stop
+        self._queue = Queue(self._record)
         # Owned by whoever leads:
         self._tips: dict[str, Tip] = {}
-        # Shared, under _mutex:
-        self._mutex = threading.Lock()
-        self._queue: deque[_SaveSlot | _WorkSlot[object]] = deque()
-        self._led = False
 
     def submit(self, save: Save) -> Recorded:
         """Record a save durably and return where it stands; its drafts were checked before."""
-        slot = _SaveSlot(save)
-        self._wait_or_lead(slot)
+        self._fail_stop.check()
+        slot = SaveSlot(save)
+        self._queue.wait_or_lead(slot)
         return slot.outcome()
+
+    async def submit_async(self, save: Save) -> Recorded:
+        """Record a save as `submit` does, for a task: its loop is never blocked.
+
+        A cancelled task may have recorded its save: its command tells.
+        """
+        self._fail_stop.check()
+        slot = TaskSlot(save, asyncio.get_running_loop())
+        self._queue.enter(slot)
+        return await slot.future
 
     def alone(self, work: Callable[[], R]) -> R:
         """Run something on the writing connection, between two batches."""
-        slot = _WorkSlot(work)
-        self._wait_or_lead(slot)  # type: ignore[arg-type]
+        self._fail_stop.check()
+        slot = WorkSlot(work)
+        self._queue.wait_or_lead(slot)  # type: ignore[arg-type]
         return slot.outcome()
 
     def catch_up_with(self, size: int) -> int:
-        """Return the size in memory; a reader may see a commit just before its leader notes it."""
+        """Return the size in memory; a reader may see a commit before its leader notes it."""
         if self.levels.size < size:
-            self.alone(lambda: None)
+            self.alone(self._refresh)
+        return self.levels.size
+
+    def refresh(self) -> int:
+        """Take what other processes have written since, and return the size."""
+        self.alone(self._refresh)
         return self.levels.size
 
     def fill(self, multiple: int, beyond: int) -> Filled:
         """Pad the log to a multiple and beyond a size, and return the tree at exactly that size."""
         return self.alone(lambda: self._fill(multiple, beyond))
 
-    # -- who leads ---------------------------------------------------------------------------
-
-    def _wait_or_lead(self, slot: _SaveSlot | _WorkSlot[object]) -> None:
-        self._fail_stop.check()
-        with self._mutex:
-            self._queue.append(slot)
-            leads, self._led = not self._led, True
-        if not leads:
-            slot.woken.acquire()
-            if slot.settled:
-                return
-        self._lead()
-
-    def _lead(self) -> None:
-        """Do the work at the head of the queue, one's own included, then hand the lead over."""
-        with self._mutex:
-            batch = self._take()
-        try:
-            self._run(batch)
-        finally:
-            with self._mutex:
-                heir = self._queue[0] if self._queue else None
-                self._led = heir is not None
-            if heir is not None:
-                heir.woken.release()
-            for slot in batch:
-                slot.woken.release()
-
-    def _take(self) -> list[_SaveSlot | _WorkSlot[object]]:
-        """1: all that waits, at most so many entries or bytes; other work goes alone."""
-        batch = [self._queue.popleft()]
-        entries = weight = 0
-        while isinstance(batch[-1], _SaveSlot) and self._queue:
-            entries += len(batch[-1].save.drafts)
-            weight += batch[-1].save.weight()
-            following = self._queue[0]
-            full = entries >= MOST_ENTRIES or weight >= MOST_BYTES
-            if full or not isinstance(following, _SaveSlot):
-                break
-            batch.append(self._queue.popleft())
-        return batch
-
-    def _run(self, batch: Sequence[_SaveSlot | _WorkSlot[object]]) -> None:
-        try:
-            if isinstance(batch[0], _WorkSlot):
-                batch[0].settle(batch[0].work())
-            else:
-                self._record([slot for slot in batch if isinstance(slot, _SaveSlot)])
-        except Exception as error:  # whatever failed, nobody may wait for ever
-            for slot in batch:
-                if not slot.settled:
-                    slot.fail(error)
+    def close(self) -> None:
+        """End what leads for tasks."""
+        self._queue.close()
 
     # -- one batch ---------------------------------------------------------------------------
 
-    def _record(self, slots: Sequence[_SaveSlot]) -> None:
+    def _record(self, slots: Sequence[SaveSlot]) -> None:
+        """Write one batch; one that the database gave up, or lost before COMMIT, runs once more."""
+        try:
+            self._attempt(slots)
+        except (BatchGivenUp, StoreUnreachable):
+            self._attempt(slots)
+
+    def _attempt(self, slots: Sequence[SaveSlot]) -> None:
         ceiling = instant_text(self._clock.now().latest + GUARD)
         head = self._begin()
+        self._write(head, [slot for slot in slots if not slot.settled], ceiling)
+
+    def _write(self, head: Head, slots: Sequence[SaveSlot], ceiling: str) -> None:
         try:
             batch = self._prepare(head, slots)
             for slot in slots:
@@ -249,6 +158,7 @@ class Sequencer:
     def _begin(self) -> Head:
         """2, 3: begin; a head that differs from memory means that another writer was here."""
         try:
+            self._store.recover()
             head = self._store.begin()
         except StorageFull:
             self._store.rollback()
@@ -257,6 +167,13 @@ class Sequencer:
             self._catch_up(head)
         return head
 
+    def _refresh(self) -> None:
+        """Take what others wrote, without locking the head: what is committed never changes."""
+        self._store.recover()
+        head = self._store.head()
+        if head.size != self.levels.size:
+            self._catch_up(head)
+
     def _catch_up(self, head: Head) -> None:
         size = self.levels.size
         if head.size < size:
@@ -264,8 +181,9 @@ class Sequencer:
             raise self._fail_stop.trip(f"the store went back from size {size} to {head.size}")
         self._tips.clear()
         self.levels.adopt(self.levels.grow(self._store.leaves(size, head.size)))
+        self.moved(head.size)
 
-    def _prepare(self, head: Head, slots: Sequence[_SaveSlot]) -> _Batch:
+    def _prepare(self, head: Head, slots: Sequence[SaveSlot]) -> _Batch:
         """4: one query for the command keys, one for the tips that are not in memory."""
         known = self._store.known([slot.save.command for slot in slots])
         if len(self._tips) > MOST_TIPS:
@@ -277,7 +195,7 @@ class Sequencer:
             self._tips.update(dict.fromkeys(unknown, NO_TIP) | self._store.tips(unknown))
         return _Batch(head, known, {stream: self._tips[stream] for stream in streams})
 
-    def _place(self, batch: _Batch, slot: _SaveSlot, ceiling: str) -> None:
+    def _place(self, batch: _Batch, slot: SaveSlot, ceiling: str) -> None:
         """5: settle a save that came before or may not be; place the others behind the last."""
         save = slot.save
         try:
@@ -350,6 +268,14 @@ class Sequencer:
             # and a retry finds its command key
             sent = True
             self._store.commit()
+        except BatchGivenUp:
+            self._store.rollback()
+            raise
+        except StoreUnreachable as failure:
+            if not sent:
+                raise
+            self._fail(batch, failure, growth, sent=sent)
+            return
         except LedgerError as failure:
             self._fail(batch, failure, growth, sent=sent)
             return
@@ -374,20 +300,24 @@ class Sequencer:
     # -- padding -----------------------------------------------------------------------------
 
     def _fill(self, multiple: int, beyond: int) -> Filled:
-        size = self.levels.size
+        head = self._begin()
+        size = head.size
         count = -(-max(size, beyond + 1) // multiple) * multiple - size
-        if count:
-            tip = self._store.tips([LOG_STREAM])[LOG_STREAM]
-            state = checked_state(instant_text(self._clock.now().latest), {}, 1)
-            drafts = [
-                Draft(LOG_STREAM, tip.version + number, "LogPadded", state)
-                for number in range(1, count + 1)
-            ]
-            command = f"{LOG_STREAM}/pad/{size}"
-            slot = _SaveSlot(Save(command, hashlib.sha256(command.encode()).digest(), drafts))
-            self._record([slot])
-            slot.outcome()
-        return Filled(size + count, self._store.head().edge)
+        if not count:
+            self._store.rollback()
+            return Filled(size, head.edge)
+        ceiling = self._clock.now().latest
+        tip = self._store.tips([LOG_STREAM])[LOG_STREAM]
+        state = checked_state(instant_text(ceiling), {}, 1)
+        drafts = [
+            Draft(LOG_STREAM, tip.version + number, "LogPadded", state)
+            for number in range(1, count + 1)
+        ]
+        command = f"{LOG_STREAM}/pad/{size}"
+        slot = SaveSlot(Save(command, hashlib.sha256(command.encode()).digest(), drafts))
+        self._write(head, [slot], instant_text(ceiling + GUARD))
+        slot.outcome()
+        return Filled(size + count, self.levels.grow(()).edge)
 
 
 def _check_time(at: str, max_at: str, ceiling: str) -> None:

@@ -12,65 +12,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Final, cast
+from urllib.parse import quote
 
 from ledger import tables
 from ledger.chains import Tip
 from ledger.entry import Row
 from ledger.errors import LedgerError, StorageFull
 from ledger.fail_stop import FailStop
+from ledger.store import Command, Connection, Head, Params, Reads
 
 SQLITE_FULL: Final = 13
 WAL_LIMIT: Final = 64 * 1024 * 1024
 BUSY_SECONDS: Final = 5.0
-FOREVER: Final = 2**62
-
-Value = str | int | bytes
-Params = Sequence[Value] | Mapping[str, Value]
-
-
-class Cursor(Protocol):
-    """What is used of a cursor."""
-
-    def fetchall(self) -> list[Any]:
-        """Return the remaining rows."""
-
-
-class Connection(Protocol):
-    """What is used of a connection."""
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction is open."""
-
-    def execute(self, sql: str, parameters: Params = ..., /) -> Cursor:
-        """Run one statement."""
-
-    def executemany(self, sql: str, rows: Iterable[Params], /) -> Cursor:
-        """Run one statement for each row."""
-
-    def close(self) -> None:
-        """Give the connection back."""
-
-
-class Head(NamedTuple):
-    """The right end of the log as stored: size, edge (left to right), largest `at`."""
-
-    size: int
-    edge: bytes
-    max_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command that was recorded: digest of its content, first position, number of entries."""
-
-    digest: bytes
-    first: int
-    count: int
 
 
 def connect(path: str) -> Connection:
@@ -128,80 +85,6 @@ class _Judged:
         raise self._fail_stop.trip(f"{self._doing}: {error}") from error
 
 
-class Reads:
-    """The reads of a store over one connection; several of them see one state in a snapshot."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-
-    def head(self) -> Head:
-        """Return the right end of the log."""
-        return Head(*self.connection.execute(tables.SELECT_HEAD).fetchall()[0])
-
-    def counted(self) -> tuple[int, int]:
-        """Return the number of rows, and one more than the largest position."""
-        count, largest = self.connection.execute(tables.SELECT_COUNT).fetchall()[0]
-        return count, 0 if largest is None else largest + 1
-
-    def rows(self, start: int, end: int, limit: int = FOREVER) -> list[Row]:
-        """Return the rows of positions [start, end), in order."""
-        params = {"start": start, "end": end, "limit": limit}
-        return [Row(*row) for row in self.connection.execute(tables.SELECT_ROWS, params).fetchall()]
-
-    def leaves(self, start: int, end: int) -> list[bytes]:
-        """Return the stored leaves of positions [start, end)."""
-        params = {"start": start, "end": end}
-        found = self.connection.execute(tables.SELECT_LEAVES, params).fetchall()
-        return [row[0] for row in found]
-
-    def tiles(self, level: int, start: int, end: int) -> dict[int, bytes]:
-        """Return the full tiles [start, end) of a level that are stored."""
-        params = {"level": level, "start": start, "end": end}
-        return dict(self.connection.execute(tables.SELECT_TILES, params).fetchall())
-
-    def stream(  # noqa: PLR0913 - the bounds of one read
-        self,
-        stream: str,
-        *,
-        after: int = 0,
-        last: int = FOREVER,
-        end: int = FOREVER,
-        backwards: bool = False,
-        limit: int = FOREVER,
-    ) -> list[Row]:
-        """Return the entries of a stream by version, below a position."""
-        sql = tables.SELECT_STREAM_BACKWARDS if backwards else tables.SELECT_STREAM
-        params: Params = {
-            "stream": stream,
-            "after": after,
-            "last": last,
-            "end": end,
-            "limit": limit,
-        }
-        return [Row(*row) for row in self.connection.execute(sql, params).fetchall()]
-
-    def command(self, key: str) -> Command | None:
-        """Return the record of a command."""
-        found = self.connection.execute(tables.SELECT_COMMAND, {"key": key}).fetchall()
-        return Command(*found[0]) if found else None
-
-    def checkpoint(self, least: int) -> tuple[int, bytes] | None:
-        """Return the first published checkpoint of at least this size, with its cosignatures."""
-        return self._note(tables.SELECT_CHECKPOINT, {"least": least, "limit": 1})
-
-    def last_checkpoint(self) -> tuple[int, bytes] | None:
-        """Return the newest published checkpoint, with its cosignatures."""
-        return self._note(tables.SELECT_LAST_CHECKPOINT, {"limit": 1})
-
-    def _note(self, sql: str, params: Params) -> tuple[int, bytes] | None:
-        found = self.connection.execute(sql, params).fetchall()
-        if not found:
-            return None
-        size, note = found[0]
-        lines = self.connection.execute(tables.SELECT_COSIGNATURES, {"size": size}).fetchall()
-        return size, note + b"".join(f"{line}\n".encode() for (line,) in lines)
-
-
 class SqliteReader:
     """Connections that only read; each is used by one thread at a time."""
 
@@ -211,6 +94,11 @@ class SqliteReader:
         with judge("open a reader"):
             for pragma in ("query_only=1", "wal_autocheckpoint=0", "cell_size_check=1"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    @property
+    def usable(self) -> bool:
+        """Whether the connection can be used again: always, while the ledger is not stopped."""
+        return True
 
     @contextmanager
     def snapshot(self) -> Iterator[Reads]:
@@ -334,6 +222,14 @@ class SqliteWriter(Reads):
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
 
+    def recover(self) -> None:
+        """Do nothing: a file does not go away, and a failure of it stops the ledger."""
+
+    def last_checkpoint(self) -> tuple[int, bytes] | None:
+        """Return the newest published checkpoint, with its cosignatures."""
+        with self._judge("read the checkpoint"):
+            return super().last_checkpoint()
+
     def publish(self, size: int, note: bytes, cosignatures: Mapping[str, str]) -> None:
         """Store a published checkpoint with the lines of its witnesses, durably and at once.
 
@@ -353,3 +249,47 @@ class SqliteWriter(Reads):
     def close(self) -> None:
         """Close; as the last connection it empties the WAL."""
         self.connection.close()
+
+
+class SqliteDatabase:
+    """One log in one file of a home: one process writes, the lock is held for life."""
+
+    def __init__(self, path: Path, connect: Callable[[str], Connection] = connect) -> None:
+        self._path = path
+        self._connect = connect
+        self.name = str(path)
+
+    def writer(self, fail_stop: FailStop) -> SqliteWriter:
+        """Open the one connection that writes."""
+        judge = Judge(fail_stop)
+        with judge("open the store"):
+            connection = self._connect(str(self._path))
+        return SqliteWriter(connection, judge)
+
+    def reader(self, fail_stop: FailStop) -> SqliteReader:
+        """Open a connection that only reads, beside the writer of this process."""
+        return self._reader(str(self._path), fail_stop)
+
+    def alone(self) -> SqliteFile:
+        """Return the same file for reading only, also beside a running server."""
+        return SqliteFile(self._path, self._connect)
+
+    def _reader(self, address: str, fail_stop: FailStop) -> SqliteReader:
+        judge = Judge(fail_stop)
+        with judge("open a reader"):
+            return SqliteReader(self._connect(address), judge)
+
+    def turn(self, what: str) -> AbstractContextManager[None]:
+        """Return at once: one process writes here."""
+        return nullcontext()
+
+    def waiting(self) -> None:
+        """Return nothing: nobody else writes."""
+
+
+class SqliteFile(SqliteDatabase):
+    """A home's file opened by a command that only reads: never written, never checkpointed."""
+
+    def reader(self, fail_stop: FailStop) -> SqliteReader:
+        """Open the file ``mode=ro``."""
+        return self._reader(f"file:{quote(str(self._path.absolute()))}?mode=ro", fail_stop)

@@ -23,7 +23,8 @@ from crypto.canonical import Json
 from ledger.errors import LedgerHalted, NoSuchEntry
 from ledger.fail_stop import FailStop
 from ledger.ports import Halt, Rng, never_halt
-from ledger.sqlite import Connection, Judge
+from ledger.sqlite import Judge
+from ledger.store import Connection
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS subjects(

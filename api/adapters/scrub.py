@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from ledger.sqlite import Connection, connect
+from ledger.sqlite import connect
+from ledger.store import Connection
 
 PART = 1024 * 1024
 MISSING = "missing"

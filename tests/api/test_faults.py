@@ -12,7 +12,8 @@ import pytest
 from doubles.bench import Bench, shown
 
 from api.facts import facts
-from ledger.sqlite import Connection, connect
+from ledger.sqlite import connect
+from ledger.store import Connection
 
 FULL, IOERR = 13, 10
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from doubles.counter import Counter
 from doubles.ledger import START, Bench, LocalWitness, SeedSigner, check_ledger
+from doubles.postgres import ON_SQLITE
 
 from crypto import merkle, notes
 from crypto.notes import Checkpoint, parse_checkpoint, parse_note
 from ledger.application import Ledger
 from ledger.errors import HighWaterMoved, LedgerHalted, NoSuchEntry, PathsDisagree
 from ledger.high_water import FolderHighWater
-from ledger.readers import open_reader
+from ledger.postgres import PostgresDatabase
 from ledger.second_path import SecondPath
-from ledger.sqlite import connect
 from ledger.tree import Growth
 
 DIGEST = hashlib.sha256(b"").digest()
@@ -30,8 +30,8 @@ def counters(*names: str) -> list[Counter]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path).create()
+def bench(tmp_path: Path, database: PostgresDatabase | None) -> Bench:
+    return Bench(tmp_path, database=database).create()
 
 
 @pytest.fixture
@@ -66,14 +66,6 @@ def test_the_signed_bytes_are_those_of_the_published_form(ledger: Ledger, bench:
     assert ledger.covering(1) == notes.note(checkpoint, [bench.signer.sign(checkpoint)])
 
 
-def damage(bench: Bench, sql: str, table: str = "events") -> None:
-    """Change what is stored as somebody with the file could, past the triggers."""
-    raw = bench.raw()
-    raw.execute(f"DROP TRIGGER {table}_no_update")
-    raw.execute(sql)
-    raw.close()
-
-
 FLIP = (
     "UPDATE events SET {0} = CAST(substr({0}, 1, 20) || x'00' || substr({0}, 22) AS BLOB)"
     " WHERE position = {1}"
@@ -88,7 +80,7 @@ def test_a_flipped_stored_bit_is_never_signed(bench: Bench, column: str, positio
     signed = ledger._checkpointer
     ledger.covering(0)
     ledger.save("c1", DIGEST, counters(*(f"n{number}" for number in range(310))))
-    damage(bench, FLIP.format(column, position))
+    bench.damage(FLIP.format(column, position))
     mark = bench.high_water.load()
     with pytest.raises(LedgerHalted, match=f"position {position}"):
         signed.sign_head()
@@ -103,8 +95,8 @@ def test_a_flipped_stored_bit_is_never_signed(bench: Bench, column: str, positio
 def test_a_flipped_tile_and_a_lost_row_are_never_signed(bench: Bench) -> None:
     ledger = bench.open(pause=3600)
     ledger.save("c1", DIGEST, counters(*(f"n{number}" for number in range(310))))
-    damage(bench, "UPDATE tiles SET hashes = zeroblob(8192) WHERE level = 0", "tiles")
-    reader = open_reader(bench.folder, connect)
+    bench.damage("UPDATE tiles SET hashes = zeroblob(8192) WHERE level = 0", "tiles")
+    reader = bench.reader()
     with reader.snapshot() as reads:
         assert SecondPath([bytes(32)]).root(reads, 256) == bytes(32)
         with pytest.raises(PathsDisagree, match="tile 0"):
@@ -120,19 +112,18 @@ def test_a_running_state_that_differs_is_never_signed(bench: Bench) -> None:
     ledger = bench.open(pause=3600)
     ledger.covering(0)
     ledger.save("c1", DIGEST, counters("a"))
-    raw = bench.raw()
-    raw.execute("UPDATE head SET edge = zeroblob(32)")
-    raw.close()
+    bench.damage("UPDATE head SET edge = zeroblob(32)", "head")
     with pytest.raises(LedgerHalted, match="root of size 2"):
         ledger._checkpointer.sign_head()
     ledger.close()
 
 
+@ON_SQLITE
 def test_a_stored_value_of_another_type_is_never_signed(bench: Bench) -> None:
     ledger = bench.open(pause=3600)
     ledger.covering(0)
     ledger.save("c1", DIGEST, counters("a"))
-    damage(bench, "UPDATE events SET entry = 'text' WHERE position = 1")
+    bench.damage("UPDATE events SET entry = 'text' WHERE position = 1")
     with pytest.raises(LedgerHalted, match="nothing is signed"):
         ledger._checkpointer.sign_head()
     ledger.close()
@@ -174,6 +165,7 @@ def test_a_moved_mark_is_read_again_and_in_the_end_believed(bench: Bench) -> Non
     ledger.close()
 
 
+@ON_SQLITE
 def test_a_store_that_fails_under_a_signature_is_told_as_it_is(bench: Bench) -> None:
     ledger = bench.open(pause=3600)
     ledger.covering(0)
@@ -185,6 +177,7 @@ def test_a_store_that_fails_under_a_signature_is_told_as_it_is(bench: Bench) -> 
     ledger.close()
 
 
+@ON_SQLITE
 def test_a_reader_that_cannot_be_opened_stops_everything(bench: Bench) -> None:
     ledger = bench.open(pause=3600)
     ledger.covering(0)
@@ -250,7 +243,7 @@ def test_a_commit_that_its_leader_has_not_noted_yet_is_waited_for(
     ]
     for thread in waiting:
         thread.start()
-    while len(ledger._store.sequencer._queue) < 2:
+    while len(ledger._store.sequencer._queue._waiting) < 2:
         pass
     go_on.set()
     for thread in (saving, *waiting):
@@ -260,6 +253,7 @@ def test_a_commit_that_its_leader_has_not_noted_yet_is_waited_for(
     ledger.close()
 
 
+@ON_SQLITE
 def test_publishing_a_full_disk_or_a_broken_one(bench: Bench) -> None:
     ledger = bench.open(pause=3600)
     ledger.publish()

@@ -253,7 +253,7 @@ def test_a_store_that_does_not_agree_with_itself_is_refused(
 
 def test_an_entry_zero_that_is_no_beginning_is_refused(tmp_path: Path) -> None:
     from ledger.entry import Draft, checked_state, instant_text
-    from ledger.sequencer import Save
+    from ledger.queue import Save
 
     bench = Bench(tmp_path)
     state = checked_state(instant_text(START), {"origin": bench.signer.name}, 1)
@@ -277,7 +277,7 @@ def test_upper_tiles_are_compared(tmp_path: Path) -> None:
         upper = growth.tiles[-1][2]
 
         def head(self) -> object:
-            from ledger.sqlite import Head
+            from ledger.store import Head
 
             return Head(65_536, growth.edge, "")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from doubles.ledger import START, Bench, DiskError, FaultyConnection, check_ledger
+from doubles.postgres import ON_SQLITE
 from doubles.rng import ScriptedRng
 
 from ledger.chains import Tip
@@ -27,7 +28,9 @@ from ledger.errors import (
 )
 from ledger.fail_stop import FailStop
 from ledger.opened_store import OpenedStore
-from ledger.sequencer import MOST_TIPS, Recorded, Save, Sequencer
+from ledger.postgres import PostgresDatabase
+from ledger.queue import Recorded, Save, SaveSlot
+from ledger.sequencer import MOST_TIPS, Sequencer
 from ledger.sqlite import connect
 from ledger.tiles import read_bundle
 
@@ -47,8 +50,8 @@ def save(command: str, *versions: int, stream: str = "counter/a", **expect: int)
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path).create()
+def bench(tmp_path: Path, database: PostgresDatabase | None) -> Bench:
+    return Bench(tmp_path, database=database).create()
 
 
 @pytest.fixture
@@ -152,7 +155,7 @@ def test_a_batch_settles_each_save_alone(store: OpenedStore, bench: Bench) -> No
     def hold() -> None:
         for number, thread in enumerate(threads, 1):
             thread.start()
-            while len(store.sequencer._queue) < number:
+            while len(store.sequencer._queue._waiting) < number:
                 pass
 
     store.sequencer.alone(hold)
@@ -184,7 +187,7 @@ def held(store: OpenedStore, works: list[Callable[[], object]]) -> list[object]:
     def hold() -> None:
         for number, thread in enumerate(threads, 1):
             thread.start()
-            while len(store.sequencer._queue) < number:
+            while len(store.sequencer._queue._waiting) < number:
                 pass
 
     store.sequencer.alone(hold)
@@ -196,7 +199,7 @@ def held(store: OpenedStore, works: list[Callable[[], object]]) -> list[object]:
 def test_batches_are_bounded_and_padding_goes_alone(
     store: OpenedStore, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ledger.sequencer.MOST_ENTRIES", 2)
+    monkeypatch.setattr("ledger.queue.MOST_ENTRIES", 2)
     submit = store.sequencer.submit
     outcomes = held(
         store,
@@ -232,14 +235,12 @@ def test_an_interrupted_leader_leaves_nobody_believing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Sequencer, "_record", interrupt)
+    monkeypatch.setattr(Sequencer, "_attempt", interrupt)
     with pytest.raises(KeyboardInterrupt):
         store.sequencer.submit(save("a", 1))
     monkeypatch.undo()
-    from ledger.sequencer import _SaveSlot
-
     with pytest.raises(OutcomeUnknown):
-        _SaveSlot(save("a", 1)).outcome()
+        SaveSlot(save("a", 1)).outcome()
     assert store.sequencer.submit(save("b", 1)) == Recorded(1, 1)
 
 
@@ -318,6 +319,7 @@ def test_a_store_that_went_back_stops_everything(store: OpenedStore, bench: Benc
     raw.close()
 
 
+@ON_SQLITE
 def test_a_head_that_moves_during_a_batch_stops_everything(
     store: OpenedStore, bench: Bench
 ) -> None:
@@ -338,6 +340,7 @@ WRITES = ("BEGIN IMMEDIATE", "INSERT INTO events", "INSERT INTO commands", "UPDA
 READS = ("SELECT head", "SELECT commands", "SELECT e.stream")
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("carried_out", [False, True], ids=["not stored", "stored"])
 @pytest.mark.parametrize("code", [IOERR, CORRUPT, NOTADB, BUSY, FULL])
 @pytest.mark.parametrize("statement", [*WRITES, *READS, "INSERT INTO tiles"])
@@ -379,6 +382,7 @@ def test_no_fault_makes_an_answer_lie(
     assert check_ledger(bench) == 257
 
 
+@ON_SQLITE
 def test_a_failing_rollback_after_a_full_disk_stops_everything(
     store: OpenedStore, bench: Bench
 ) -> None:
@@ -389,6 +393,7 @@ def test_a_failing_rollback_after_a_full_disk_stops_everything(
     store.writer.connection.execute("ROLLBACK")
 
 
+@ON_SQLITE
 def test_an_error_that_is_not_the_stores_is_passed_on(bench: Bench) -> None:
     from ledger.sqlite import Judge
 
@@ -462,6 +467,7 @@ def test_states_outside_the_profile_are_refused_with_their_rule() -> None:
 # -- what the database itself refuses ----------------------------------------------------------
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     "sql",
     [
@@ -500,12 +506,14 @@ def test_a_fork_cannot_be_stored(store: OpenedStore, bench: Bench) -> None:
     store.sequencer.submit(save("a", 1))
     row: Row = store.reader.row(1)
     raw = bench.raw()
+    places = ", ".join(["?" if bench.database is None else "%s"] * 6)
     for position in (1, 2):
-        with pytest.raises(Exception, match="UNIQUE"):
-            raw.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (position, *row[1:]))
+        with pytest.raises(Exception, match=r"UNIQUE|unique"):
+            raw.execute(f"INSERT INTO events VALUES ({places})", (position, *row[1:]))  # noqa: S608
     raw.close()
 
 
+@ON_SQLITE
 def test_publishing_on_a_full_disk_leaves_nothing_open(store: OpenedStore, bench: Bench) -> None:
     bench.faults.append(("INSERT INTO checkpoints", False, FULL))
     with pytest.raises(StorageFull):

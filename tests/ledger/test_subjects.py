@@ -13,7 +13,8 @@ from doubles.rng import SeededRng
 from crypto import blinding
 from crypto.log_errors import BlindingRefused
 from ledger.errors import LedgerHalted, NoSuchEntry, StorageFull
-from ledger.sqlite import Connection, connect
+from ledger.sqlite import connect
+from ledger.store import Connection
 from ledger.subjects import Subjects
 
 KEY = bytes(range(32))

@@ -27,7 +27,8 @@ from api.home import Home
 from api.scheduler import Scheduler
 from api.settings import Settings
 from api.wiring import create_platform, open_platform
-from ledger.sqlite import Connection, connect
+from ledger.sqlite import connect
+from ledger.store import Connection
 
 BUYER = "20009320100016"
 OTHER_BUYER = "21590350100017"

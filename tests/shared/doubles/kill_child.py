@@ -1,8 +1,10 @@
 """A writer that is killed: eight threads save, and each answer is written to the parent's pipe.
 
-``python kill_child.py HOME FIRST MODE``: an answer is one line "<position> <leaf>" of at most 80
-bytes, so that a pipe takes it whole or not at all. MODE ``early`` is the planted bug: it answers
-before the commit.
+``python kill_child.py HOME RUN MODE [URL SCHEMA PLACE]``: an answer is one short line, so that a
+pipe takes it whole or not at all. MODE ``early`` is a planted bug: it answers before the commit;
+``lax`` another: it works with a server that loses commits. With a URL the log stands in a schema of
+PostgreSQL, and PLACE is the folder of this process beside others on the same log; MODE ``timed``
+tells each position with the readings of one clock around it.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,12 +27,20 @@ from ledger.high_water import FolderHighWater  # noqa: E402
 from ledger.recorder import checked_save  # noqa: E402
 from ledger.sequencer import Save  # noqa: E402
 
-THREADS = 8
+THREADS = int(os.environ.get("KILL_CHILD_THREADS", "8"))
+EACH = int(os.environ.get("KILL_CHILD_EACH", "0"))
 
 
-def kill_bench(home: Path) -> Bench:
+def kill_bench(home: Path, url: str = "", schema: str = "", place: str = "") -> Bench:
     """Return the bench of a home whose mark survives the process."""
-    bench = Bench(home)
+    if url:
+        from ledger.postgres import PostgresDatabase
+
+        folder = home / (place or "main")
+        folder.mkdir(exist_ok=True)
+        bench = Bench(folder, database=PostgresDatabase(url, schema))
+    else:
+        bench = Bench(home)
     bench.high_water = FolderHighWater(home / "highwater")
     return bench
 
@@ -46,7 +57,11 @@ def save_of(run: str, thread: int, number: int) -> Save:
 def main() -> None:
     """Save until killed."""
     home, run, mode = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    ledger = kill_bench(home).open(pause=0.05)
+    if mode == "lax":
+        from ledger import postgres
+
+        postgres.check_engine = lambda session: None
+    ledger = kill_bench(home, *sys.argv[4:]).open(pause=0.05)
     sequencer = ledger._store.sequencer
 
     def tell(line: str) -> None:
@@ -58,13 +73,23 @@ def main() -> None:
             if mode == "early":
                 tell(f"{save.command}\n")
                 sequencer.submit(save)
+            elif mode == "timed":
+                asked = time.monotonic_ns()
+                position = sequencer.submit(save).first
+                tell(f"{asked} {time.monotonic_ns()} {position} {save.command}\n")
+                if number == EACH:
+                    return
             else:
                 sequencer.submit(save)
                 tell(f"{save.command}\n")
 
     tell("ready\n")
-    for thread in range(THREADS):
-        threading.Thread(target=work, args=(thread,)).start()
+    working = [threading.Thread(target=work, args=(thread,)) for thread in range(THREADS)]
+    for each in working:
+        each.start()
+    for each in working:
+        each.join()
+    ledger.close()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ from ledger.exported import LogFiles
 from ledger.fsck import fsck
 from ledger.home_check import Home, fsck_home
 from ledger.ports import Ports
-from ledger.readers import open_reader
-from ledger.sqlite import Connection, Cursor, Params, connect
+from ledger.postgres import PostgresDatabase
+from ledger.readers import LogReader, open_reader, reader_of
+from ledger.sqlite import connect
+from ledger.store import Connection, Cursor, Params
 from ledger.witness import Reply
 from ledger.witness import Witness as WitnessDecision
 
@@ -140,8 +143,16 @@ class FaultyConnection:
 class Bench:
     """Everything one ledger under test stands on; it survives the ledger's restarts."""
 
-    def __init__(self, folder: Path, *, pad: int = 16, witnesses: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        pad: int = 16,
+        witnesses: int = 0,
+        database: PostgresDatabase | None = None,
+    ) -> None:
         self.folder = folder
+        self.database = database
         self.clock = FixedClock(START)
         self.rng: Any = SeededRng()
         self.signer = SeedSigner()
@@ -170,6 +181,7 @@ class Bench:
             self.connect,
             self.witnesses,
             self.halts.append,
+            self.database,
         )
 
     def create(self) -> Bench:
@@ -185,19 +197,40 @@ class Bench:
             high_water=self.high_water,
             witnesses=self.witnesses,
             connect=self.connect,
+            database=self.database,
             halt=self.halts.append,
             policy=self.policy,
             pause=pause,
         )
 
-    def raw(self) -> sqlite3.Connection:
+    def raw(self) -> Any:
         """Return a connection for looking at, and damaging, what is stored."""
+        if self.database is not None:
+            return self.database.connect().inner
         return sqlite3.connect(self.folder / "ledger.db", isolation_level=None)
+
+    def damage(self, sql: str, table: str = "events") -> None:
+        """Change what is stored as somebody with the database could, past the triggers."""
+        raw = self.raw()
+        if self.database is not None:
+            raw.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+            sql = sql.replace(" AS BLOB", " AS bytea").replace("x'00'", "'\\x00'::bytea")
+            sql = re.sub(r"zeroblob\((\d+)\)", r"decode(repeat('00', \1), 'hex')", sql)
+        elif table != "head":
+            raw.execute(f"DROP TRIGGER {table}_no_update")
+        raw.execute(sql)
+        raw.close()
+
+    def reader(self) -> LogReader:
+        """Return what can be asked of the stored log without its writer."""
+        if self.database is not None:
+            return reader_of(self.database)
+        return open_reader(self.folder, connect)
 
 
 def check_ledger(bench: Bench) -> int:
     """Read everything again that the ledger holds or serves; return its size."""
-    reader = open_reader(bench.folder, connect)
+    reader = bench.reader()
     try:
         with reader.snapshot() as reads:
             connection: Any = reads.connection
@@ -209,7 +242,8 @@ def check_ledger(bench: Bench) -> int:
                 checkpoints=[found for size, _ in noted if (found := reads.checkpoint(size))],
             )
             sound = fsck_home(home, Policy.parse(log_policy(bench.signer.key)))
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            if bench.database is None:
+                assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             commands = connection.execute("SELECT first, count FROM commands").fetchall()
         covered = sorted(
             place for first, count in commands for place in range(first, first + count)
