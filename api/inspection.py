@@ -9,11 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import orjson
+
 from api.adapters.rng import SystemRng
-from api.adapters.scrub import blobs, connect_reading
+from api.adapters.scrub import blobs, connect_reading, kept_blob
+from api.adapters.timestamps import trusted_roots
 from api.home import Home
+from api.settings import Settings
 from api.wiring import open_reader, subjects_of
+from crypto.local_authority import ORGANISATION
 from crypto.policies import Policy
+from ledger.anchors import AnchorRow
 from ledger.exported import LogFolder
 from ledger.fsck import Finding, LogUnsound, fsck
 from ledger.high_water import FolderHighWater
@@ -56,6 +62,8 @@ def inspect_home(place: Home, pins: Sequence[bytes], progress: Progress, scratch
                 commands=commands(reads),
                 blobs=blobs(place.blobs, place.uploads),
                 private_rows=private_rows(place),
+                anchors=anchors(reads, place),
+                trusted=trusted_roots(place.keys, Settings().tsa_certificates),
             )
             sound = fsck_home(checked, policy, pins, progress)
         views = compare(log, place.views, scratch / "views.db")
@@ -68,7 +76,10 @@ def inspect_home(place: Home, pins: Sequence[bytes], progress: Progress, scratch
         "size": sound.head.size,
         "streams": sound.streams,
         "views": "equal",
+        "stamps": len(sound.stamps),
     }
+    if test := sum(ORGANISATION in stamp.authority for stamp in sound.stamps.values()):
+        shown["stamps_without_legal_value"] = test
     if sound.published is not None:
         shown |= {"published": sound.published.size, "root": sound.published.root.hex()}
     return shown
@@ -86,6 +97,27 @@ def commands(reads: Reads) -> list[CommandRow]:
     """Return where the entries of each command stand."""
     rows = reads.connection.execute("SELECT key, first, count FROM commands").fetchall()
     return [CommandRow(str(key), int(first), int(count)) for key, first, count in rows]
+
+
+def anchors(reads: Reads, place: Home) -> list[AnchorRow]:
+    """Return every anchor of the log with its token, by position."""
+    sql = "SELECT position, stream, version, entry FROM events WHERE kind = 'CheckpointAnchored'"
+    found = []
+    for position, stream, version, entry in reads.connection.execute(sql).fetchall():
+        data = orjson.loads(entry)["data"]
+        name = data.get("token_hash")
+        token = kept_blob(place.blobs, name) if name else None
+        found.append(AnchorRow(position, stream, version, data["size"], data["root"], name, token))
+    return sorted(found, key=lambda row: row.position)
+
+
+def tokens(reads: Reads, place: Home) -> list[tuple[int, bytes]]:
+    """Return the first token of each stamped size, as an export carries them."""
+    found: dict[int, bytes] = {}
+    for row in anchors(reads, place):
+        if row.token is not None:
+            found.setdefault(row.size, row.token)
+    return sorted(found.items())
 
 
 def private_rows(place: Home) -> list[PrivateRow]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, cast
 import domain
 from api.adapters import custodians as custody
 from api.adapters.activity import Activity
-from api.adapters.clock import HostClock
+from api.adapters.anchor_book import AnchorBook
+from api.adapters.clock import HostClock, boot_us
 from api.adapters.follower import ViewsFollower
 from api.adapters.heads import LedgerHeads
 from api.adapters.index import LedgerIndex
@@ -22,9 +23,11 @@ from api.adapters.keys import create_signing_key, read_secret, signing_key, writ
 from api.adapters.local_custodian import LocalCustodian
 from api.adapters.rng import SystemRng
 from api.adapters.signer import FileSigner
+from api.adapters.timestamps import timestamper_of
 from api.adapters.turns import LocalTurns
 from api.adapters.uploads import Uploads
 from api.adapters.vault import EnvelopeVault
+from api.anchoring import Anchoring
 from api.home import Home
 from api.law import shipped_law
 from api.platform import Platform
@@ -234,13 +237,14 @@ class _Opening:
             self.settings.reserve_bytes,
             lambda: self.rng.bytes(8).hex(),
         )
+        book = AnchorBook(ledger)
         desk = Desk(
             files=ledger,
             clock=self.clock,
             rng=self.rng,
             subjects=subjects,
             register=index,
-            heads=LedgerHeads(ledger, Policy.parse(ledger.policies["policy.txt"])),
+            heads=LedgerHeads(ledger, Policy.parse(ledger.policies["policy.txt"]), book.token),
             turns=LocalTurns(),
             vault=vault,
             unsealing=ThresholdUnsealing(vault),
@@ -252,6 +256,21 @@ class _Opening:
         views = prepared(ledger, place.views)
         runner = Runner(ledger, views)
         accounts = place.accounts()
+        anchoring = Anchoring(
+            desk=desk,
+            ledger=ledger,
+            index=index,
+            book=book,
+            store=vault.put,
+            timestamper=timestamper_of(
+                place.keys,
+                self.settings.tsa_url,
+                self.settings.tsa_certificates,
+                self.clock,
+                self.rng,
+            ),
+            counter=boot_us,
+        )
         platform = Platform(
             settings=self.settings,
             home=place,
@@ -262,6 +281,7 @@ class _Opening:
             vault=vault,
             index=index,
             activity=Activity(),
+            anchoring=anchoring,
             views=runner,
             moved=(StreamMoved, OutcomeUnknown),
             fatal=(LedgerHalted,),
@@ -275,7 +295,7 @@ class _Opening:
             uploads.close,
             accounts.close,
         ]
-        platform.runners = [ViewsFollower(ledger, runner, views), Scheduler(platform)]
+        platform.runners = [ViewsFollower(ledger, runner, views), Scheduler(platform), anchoring]
         self.built = platform
         return platform
 

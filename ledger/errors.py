@@ -326,3 +326,14 @@ class ExportRefused(LedgerError):
     def __init__(self, folder: str) -> None:
         super().__init__(f"{folder} is not empty: an export is written into a new folder")
         self.folder = folder
+
+
+class AnchorDiffers(LedgerError):
+    """An anchor that names something else than what was published and stamped."""
+
+    code = "ledger.anchor-differs"
+
+    def __init__(self, size: int, what: str) -> None:
+        super().__init__(f"the anchor of size {size}: {what}")
+        self.size = size
+        self.what = what

@@ -6,7 +6,7 @@ same bytes, because nothing below a published size ever changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ledger.entry import parse
@@ -14,6 +14,8 @@ from ledger.errors import ExportRefused
 from ledger.exported import CHECKPOINT
 from ledger.readers import LogReader
 from ledger.tiles import tiles_of
+
+ANCHORS = "anchors"
 
 
 def log_vkey(reader: LogReader) -> str:
@@ -27,8 +29,12 @@ def export(
     folder: Path,
     policies: Mapping[str, str],
     progress: Callable[[int], None] = lambda files: None,
+    anchors: Iterable[tuple[int, bytes]] = (),
 ) -> int:
-    """Write the last published log into a new folder; return its size."""
+    """Write the last published log into a new folder; return its size.
+
+    `anchors`: size and token of each; those beyond the published size stay behind.
+    """
     log = reader.files()
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -41,6 +47,10 @@ def export(
     (folder / "vkey").write_text(f"{log_vkey(reader)}\n")
     for name, text in policies.items():
         (folder / name).write_text(text)
+    (folder / ANCHORS).mkdir()
+    for size, token in anchors:
+        if size <= log.size:
+            (folder / ANCHORS / f"{size}.tsr").write_bytes(token)
     # Last: a folder without it is an export that was interrupted.
     (folder / CHECKPOINT).write_bytes(log.read(CHECKPOINT) or b"")
     return log.size

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from crypto.notes import Checkpoint, VerifierKey
+from crypto.timestamps import Certificates
 from ledger.errors import LedgerHalted
 
 if TYPE_CHECKING:
@@ -76,6 +77,17 @@ class Witness(Protocol):
 
     def checkpoint(self) -> bytes | None:
         """Return the last note of this log that it cosigned; OSError: no answer."""
+
+
+class Timestamper(Protocol):
+    """An authority that stamps (RFC 3161), wherever it runs."""
+
+    @property
+    def trusted(self) -> Certificates:
+        """Return the roots under which its answers are judged."""
+
+    def stamp(self, request: bytes) -> bytes:
+        """Return the answer to a request, unjudged; OSError: no answer."""
 
 
 def never_halt(failure: LedgerHalted) -> None:

@@ -60,6 +60,7 @@ def read_ledger(here: Here) -> Answer:
         "origin": here.desk.origin,
         "policy": here.policies["policy.txt"],
         "policy_log": here.policies["policy-log.txt"],
+        "anchors": here.anchoring.status().shown(),
     }
     note = here.served("checkpoint")
     return shown | (_checkpoint(note) if note else {})

@@ -57,9 +57,13 @@ def test_the_export_is_proven_by_a_stranger(ledger: Ledger, bench: Bench, tmp_pa
     reader = open_reader(bench.folder, connect)
     out = tmp_path / "out"
     written: list[int] = []
-    assert export(reader, out, ledger.policies, written.append) == 608
+    stamped = [(304, b"first"), (608, b"second"), (912, b"beyond")]
+    assert export(reader, out, ledger.policies, written.append, stamped) == 608
+    tokens = {path.name: path.read_bytes() for path in (out / "anchors").iterdir()}
+    assert tokens == {"304.tsr": b"first", "608.tsr": b"second"}
     names = {str(path) for path in tiles_of(608)}
-    assert files_of(out) == names | {"checkpoint", "vkey", "policy.txt", "policy-log.txt"}
+    others = {"checkpoint", "vkey", "policy.txt", "policy-log.txt"}
+    assert files_of(out) == names | others | {f"anchors/{name}" for name in tokens}
     assert written == list(range(1, len(names) + 1))
     sound = fsck(LogFolder(out), Policy.parse((out / "policy.txt").read_text()))
     assert (sound.checkpoint.size, len(sound.cosignatures)) == (608, 3)
