@@ -33,13 +33,13 @@ from api.law import shipped_law
 from api.platform import Platform
 from api.scheduler import Scheduler
 from api.settings import Settings
-from crypto.notes import LOG
+from crypto.notes import LOG, Checkpoint
 from crypto.policies import Policy
 from crypto.self_test import self_test
 from domain.ports import Clock, Desk, Rng
 from domain.unsealing import ThresholdUnsealing
 from ledger.application import Ledger
-from ledger.creation import BEAT_S, PAD, adopt, create
+from ledger.creation import BEAT_S, PAD, adopt, create, succeed
 from ledger.errors import LedgerHalted, OutcomeUnknown, StreamMoved
 from ledger.high_water import FolderHighWater
 from ledger.mapper import CanonicalTranscoder, LedgerMapper
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 ORGANISATION = "platform"
 SUBJECT_KEY_BYTES = 32
+SUBJECTS_KEY = "subjects.key"
 Connect = Callable[[str], Connection]
 
 
@@ -88,7 +89,7 @@ def create_platform(  # noqa: PLR0913 - the facts of a new platform
     place.create()
     name = origin or f"pli.localhost/{random.bytes(4).hex()}"
     key = create_signing_key(place.keys / "log.key", name, LOG, random.bytes(32))
-    subjects = place.keys / "subjects.key"
+    subjects = place.keys / SUBJECTS_KEY
     if not subjects.exists():
         write_durably(subjects, random.bytes(SUBJECT_KEY_BYTES).hex().encode() + b"\n")
     custody.create_local(
@@ -108,6 +109,13 @@ def adopt_mark(place: Home, note: bytes, reason: str) -> None:
     """Restore a lost high-water mark from a checkpoint that the log signed."""
     clock = HostClock(Settings().clock_bound_ms)
     adopt(place.folder, _ports(place, clock, SystemRng(), connect), note=note, reason=reason)
+
+
+def create_successor(place: Home, origin: str, before: Checkpoint, reason: str) -> None:
+    """Make a new platform whose log names the one that it continues."""
+    create_platform(place, origin=origin)
+    clock = HostClock(Settings().clock_bound_ms)
+    succeed(place.folder, _ports(place, clock, SystemRng(), connect), before, reason)
 
 
 def open_platform(
@@ -134,14 +142,19 @@ def open_reader(place: Home) -> ReadOnlyLog:
 
 def subjects_of(place: Home, rng: Rng, connect: Connect, halt: Halt = never_halt) -> Subjects:
     """Return the private rows of a home, under the key that lies outside their file."""
-    key = bytes.fromhex(read_secret(place.keys / "subjects.key").decode().strip())
+    key = bytes.fromhex(read_secret(place.keys / SUBJECTS_KEY).decode().strip())
     return Subjects(place.private, key=key, rng=rng, connect=connect, halt=halt)
 
 
 def policies_of(place: Home) -> Mapping[str, str]:
-    """Return the texts of the two policies of a home: with its custodians, and the log alone."""
+    """Return the texts of the two policies of a home: with its custodians, and the log alone.
+
+    A restored home without keys has them as files.
+    """
     from crypto.policies import log_policy
 
+    if not place.holds(place.keys / "log.key"):
+        return place.kept_policies()
     key = signing_key(place.keys / "log.key", LOG).verifier()
     full = custody.published_policy(key, place.custodians)
     return {"policy.txt": full, "policy-log.txt": log_policy(key)}
