@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 
 from api.depositor.errors import ServerRefused, StrangeAnswer, Unreachable
+from api.errors import ApiError
 
 TIMEOUTS = httpx2.Timeout(60.0, connect=10.0)
 SHORT = httpx2.Timeout(10.0, connect=5.0)
@@ -93,7 +94,7 @@ class PlatformClient:
         raise Unreachable(f"{method} {path}: {failure!r}") from failure
 
 
-class NoAnswer(OSError):
+class NoAnswer(ApiError, OSError):
     """A service that could not be reached in time, or whose answer is none of its protocol."""
 
     code = "network.no-answer"

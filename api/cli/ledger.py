@@ -97,7 +97,7 @@ def anchor(
 ) -> None:
     """Publish a checkpoint and have it time-stamped; exit 1 where an anchor is overdue.
 
-    It writes, so it needs the lock: beside a running server, ask that one (GET /api/v1/ledger).
+    It writes, so it needs the lock: a running server is asked by POST /api/v1/ledger/anchors.
     """
     from api.home import Home
     from api.settings import Settings

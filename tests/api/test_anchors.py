@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -211,6 +212,37 @@ def test_the_local_authority_stamps_daily_and_a_day_without_is_named(
     bench.reopen()
     again = bench.platform.anchoring.status()
     assert [day.isoformat() for day in again.missed] == missed, "the ledger remembers"
+
+
+def test_on_demand_beside_a_server(outside: Bench, served: Server) -> None:
+    shown = outside.done("/api/v1/ledger/anchors", outside.tokens.admin)
+    assert (shown["last_size"], shown["legal_value"]) == (outside.platform.published_size(), True)
+    assert outside.post("/api/v1/ledger/anchors", outside.tokens.buyer).status_code == 403
+    assert outside.post("/api/v1/ledger/anchors", None).status_code == 401
+    for answer, code in (
+        ((503, "text/plain", b""), "network.no-answer"),
+        ((200, REPLY, b"junk"), "stamp.form"),
+    ):
+        served.answer = lambda body, answer=answer: answer  # type: ignore[misc]
+        refused = outside.post("/api/v1/ledger/anchors", outside.tokens.admin)
+        assert (refused.status_code, refused.json()["code"]) == (503, code)
+    assert len(facts(outside.platform.ledger, "anchors/main")) == 1
+
+
+def test_it_works_beside_the_requests(outside: Bench, served: Server) -> None:
+    outside.platform.publish()
+    asked = threading.Event()
+    good = served.answer
+
+    def answer(body: bytes) -> tuple[int, str, bytes]:
+        asked.set()
+        return good(body)
+
+    served.answer = answer
+    outside.platform.anchoring.start()
+    assert asked.wait(60)
+    outside.platform.anchoring.stop()
+    assert len(facts(outside.platform.ledger, "anchors/main")) == 1
 
 
 def test_on_demand_from_the_command_line(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
