@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from api.adapters.archive import (
@@ -66,7 +66,7 @@ def backup(place: Home, target: Path, *, clock: Clock, keys: bool = False) -> Ma
                 heads.append(_head(Reads(connection), key.name))
 
     try:
-        for name in databases_of(place.folder, keys=keys):
+        for name in databases_of(place.folder):
             archive.snapshot(place.folder, name, judge)
         for name, path in files_of(place.folder, keys=keys):
             with path.open("rb") as file:
@@ -91,6 +91,8 @@ class Restored:
     witnessed: VerifiedCheckpoint
     goes_on: bool
     inspection: Mapping[str, object]
+    policy_given: bool
+    """Whether trust came from the user, or only from the archive itself."""
 
     def shown(self) -> Shown:
         """Return what is said of it."""
@@ -102,6 +104,7 @@ class Restored:
             "witnessed_root": self.witnessed.checkpoint.root.hex(),
             "witnesses": sorted(self.witnessed.cosignatures),
             "goes_on": self.goes_on,
+            "policy": "given" if self.policy_given else "of the archive",
             "verdict": self.inspection["verdict"],
         }
 
@@ -144,7 +147,7 @@ def restore_as_successor(  # noqa: PLR0913 - the evidence of one restore
     found = _restore(archive, before, policy, evidence, None, progress, older=True)
     # A crash before the next line leaves a proven predecessor and no log: remove and repeat.
     create_successor(place, origin, found.head, reason)
-    return Restored(found.head, found.witnessed, True, found.inspection)
+    return replace(found, goes_on=True)
 
 
 def _restore(  # noqa: PLR0913, PLR0917 - the evidence of one restore
@@ -180,7 +183,7 @@ def _restore(  # noqa: PLR0913, PLR0917 - the evidence of one restore
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
-    return Restored(manifest.head, found[0], mark is not None, found[1])
+    return Restored(manifest.head, found[0], mark is not None, found[1], policy is not None)
 
 
 def _prove(

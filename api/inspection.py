@@ -18,8 +18,10 @@ from api.home import Home
 from api.settings import Settings
 from api.wiring import SUBJECTS_KEY, open_reader, subjects_of
 from crypto.local_authority import ORGANISATION
+from crypto.notes import VerifierKey
 from crypto.policies import Policy
-from ledger.anchors import AnchorRow
+from ledger.anchors import AnchorRow, stamped_bytes
+from ledger.export import Anchored
 from ledger.exported import LogFolder
 from ledger.fsck import Finding, LogUnsound, fsck
 from ledger.high_water import FolderHighWater
@@ -121,13 +123,15 @@ def anchors(reads: Reads, place: Home) -> list[AnchorRow]:
     return sorted(found, key=lambda row: row.position)
 
 
-def tokens(reads: Reads, place: Home) -> list[tuple[int, bytes]]:
-    """Return the first token of each stamped size, as an export carries them."""
-    found: dict[int, bytes] = {}
+def stamps(reads: Reads, place: Home, keys: Sequence[VerifierKey]) -> list[Anchored]:
+    """Return each stamped size with its first token, as an export carries them."""
+    notes = dict(published(reads))
+    found: dict[int, Anchored] = {}
     for row in anchors(reads, place):
-        if row.token is not None:
-            found.setdefault(row.size, row.token)
-    return sorted(found.items())
+        if row.token is not None and row.size in notes:
+            own = stamped_bytes(notes[row.size], keys)
+            found.setdefault(row.size, Anchored(row.size, own, row.token))
+    return [found[size] for size in sorted(found)]
 
 
 def private_rows(place: Home) -> list[PrivateRow]:

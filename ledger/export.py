@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from ledger.entry import parse
 from ledger.errors import ExportRefused
@@ -16,6 +17,14 @@ from ledger.readers import LogReader
 from ledger.tiles import tiles_of
 
 ANCHORS = "anchors"
+
+
+class Anchored(NamedTuple):
+    """A stamped size: the exact bytes that were stamped, and the token."""
+
+    size: int
+    stamped: bytes
+    token: bytes
 
 
 def log_vkey(reader: LogReader) -> str:
@@ -29,11 +38,11 @@ def export(
     folder: Path,
     policies: Mapping[str, str],
     progress: Callable[[int], None] = lambda files: None,
-    anchors: Iterable[tuple[int, bytes]] = (),
+    anchors: Iterable[Anchored] = (),
 ) -> int:
     """Write the last published log into a new folder; return its size.
 
-    `anchors`: size and token of each; those beyond the published size stay behind.
+    Anchors beyond the published size stay behind.
     """
     log = reader.files()
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,8 +57,9 @@ def export(
     for name, text in policies.items():
         (folder / name).write_text(text)
     (folder / ANCHORS).mkdir()
-    for size, token in anchors:
+    for size, stamped, token in anchors:
         if size <= log.size:
+            (folder / ANCHORS / f"{size}.note").write_bytes(stamped)
             (folder / ANCHORS / f"{size}.tsr").write_bytes(token)
     # Last: a folder without it is an export that was interrupted.
     (folder / CHECKPOINT).write_bytes(log.read(CHECKPOINT) or b"")

@@ -26,9 +26,8 @@ from ledger.transfer import MANIFEST, FileRow, is_file_name
 
 PART = 1024 * 1024
 MAX_MANIFEST = 256 * 1024 * 1024
-DATABASES = ("ledger.db", "private.db", "uploads.db")
-SECRET_DATABASES = ("accounts.db",)
-FOLDERS = ("blobs", "envelopes", "receipts", "opening")
+DATABASES = ("ledger.db", "private.db", "uploads.db", "accounts.db")
+FOLDERS = ("blobs", "envelopes")
 SECRET_FOLDERS = ("keys", "custodians")
 PUBLIC = ("keys/timestamps.pem",)
 UNFINISHED = ("blobs/new", "envelopes/incoming")
@@ -125,17 +124,21 @@ def files_of(home: Path, *, keys: bool) -> Iterator[tuple[str, Path]]:
     for folder in folders:
         for path in sorted((home / folder).rglob("*")):
             name = path.relative_to(home).as_posix()
-            if path.is_file() and not name.startswith(tuple(f"{each}/" for each in UNFINISHED)):
+            if path.is_file() and not _is_unfinished(name):
                 yield name, path
-    for name in ("story.json", *(() if keys else PUBLIC)):
+    for name in () if keys else PUBLIC:
         if (home / name).is_file():
             yield name, home / name
 
 
-def databases_of(home: Path, *, keys: bool) -> list[str]:
+def _is_unfinished(name: str) -> bool:
+    """Say whether a file has not its name yet: it may vanish, and nothing speaks of it."""
+    return name.endswith(".new") or name.startswith(tuple(f"{each}/" for each in UNFINISHED))
+
+
+def databases_of(home: Path) -> list[str]:
     """Return the databases that a backup copies, the ledger first."""
-    wanted = DATABASES + (SECRET_DATABASES if keys else ())
-    return [name for name in wanted if (home / name).is_file()]
+    return [name for name in DATABASES if (home / name).is_file()]
 
 
 def manifest_of(archive: Path) -> bytes:

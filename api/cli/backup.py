@@ -18,7 +18,8 @@ def backup(
         "var/home"
     ),
     with_keys: Annotated[
-        bool, typer.Option("--with-keys", help="Clés et jetons aussi / keys and tokens too")
+        bool,
+        typer.Option("--with-keys", help="Clés et gardiens aussi / keys, custodians too"),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:

@@ -75,14 +75,15 @@ def export(
 ) -> None:
     """Write the last published log as static files: checkpoint, tiles, vkey, policies."""
     from api.home import Home
-    from api.inspection import tokens
+    from api.inspection import stamps
     from api.wiring import open_reader
+    from crypto.policies import Policy
     from ledger.export import export as write
 
     place = Home(home).existing()
     with open_reader(place) as log:
         with log.reader.snapshot() as reads:
-            stamped = tokens(reads, place)
+            stamped = stamps(reads, place, Policy.parse(log.policies["policy.txt"]).logs)
         size = write(log.reader, out, log.policies, anchors=stamped)
     print(json.dumps({"size": size, "out": str(out)}) if as_json else f"{size} → {out}")
 

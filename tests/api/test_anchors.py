@@ -102,15 +102,15 @@ def test_a_closing_head_is_stamped_at_once_and_stands_behind_the_plan(
     assert run(["ledger", "export", str(export), "--home", str(outside.home.folder)]) == 0
     size = main.data["size"]
     token = (export / "anchors" / f"{size}.tsr").read_bytes()
-    note = (export / "checkpoint").read_bytes()
-    own = b"".join(note.splitlines(keepends=True)[:5])
+    own = (export / "anchors" / f"{size}.note").read_bytes()
+    assert own == b"".join((export / "checkpoint").read_bytes().splitlines(keepends=True)[:5])
     assert verify(token, own, trust_store(served.trusted)).accuracy_us == 1_000_000  # type: ignore[attr-defined]
     policy = str(export / "policy.txt")
     assert run(["ledger", "fsck", "--dir", str(export), "--policy", policy]) == 0
     if OPENSSL is None:
         pytest.skip("openssl is absent: the export's stamp was judged by one implementation only")
-    (tmp_path / "own").write_bytes(own)
-    given = ["-data", "own", "-in", f"export/anchors/{size}.tsr", "-CAfile", "roots.pem"]
+    at = f"export/anchors/{size}"
+    given = ["-data", f"{at}.note", "-in", f"{at}.tsr", "-CAfile", "roots.pem"]
     judged = subprocess.run(
         ["openssl", "ts", "-verify", *given],
         cwd=tmp_path,

@@ -65,7 +65,7 @@ def test_a_stopped_platform_goes_on_elsewhere(
     assert run(["restore", out, "--home", str(new), "--mark", str(mark), "--json"]) == 0
     found = last(capsys)
     assert (found["size"], found["root"]) == (made["size"], made["root"])
-    assert found["goes_on"] is True
+    assert (found["goes_on"], found["policy"]) == (True, "of the archive")
     assert found["witnesses"] == ["custodian-1", "custodian-2", "custodian-3"]
     platform = open_platform(Home(new), Settings(home=new), clock=bench.clock)
     size = platform.published_size()
@@ -82,13 +82,17 @@ def test_a_backup_without_keys_is_read_and_proven_but_does_not_go_on(
     bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     filled(bench)
+    (bench.home.blobs / "ab").mkdir(exist_ok=True)
+    (bench.home.blobs / "ab" / "half.new").write_bytes(b"of a write in progress")
     out, new = tmp_path / "b.tar", tmp_path / "new"
     assert run(["backup", str(out), "--home", str(bench.home.folder)]) == 0
     names = {entry.name for entry, _ in inside(out)}
-    assert {"ledger.db", "private.db", "uploads.db", "policy.txt", "keys/timestamps.pem"} <= names
-    secret = {name for name in names if name.startswith(("keys/", "custodians/", "accounts"))}
+    databases = {"ledger.db", "private.db", "uploads.db", "accounts.db"}
+    assert databases | {"policy.txt", "keys/timestamps.pem"} <= names
+    secret = {name for name in names if name.startswith(("keys/", "custodians/"))}
     assert secret == {"keys/timestamps.pem"}
     assert not any(name.startswith(("views", "highwater")) for name in names)
+    assert not any(name.endswith((".new", "-wal", "-shm")) for name in names)
     seeds = [(bench.home.keys / name).read_bytes() for name in ("log.key", "subjects.key")]
     assert not any(seed.strip() in data for seed in seeds for _, data in inside(out))
     assert run(["backup", str(out), "--home", str(bench.home.folder)]) == 1, "it is there already"
