@@ -1,7 +1,7 @@
 """The folder of one platform: where each file stands, and who may be there.
 
 ``ledger.db ledger.lock views.db private.db accounts.db blobs/ keys/ custodians/<id>/ highwater/
-receipts/ opening/ story.json``
+receipts/ opening/ story.json``; a successor also has ``predecessor/``, the home that was restored
 """
 
 from __future__ import annotations
@@ -93,6 +93,13 @@ class Home:
     def holds(self, path: Path) -> bool:
         """Say whether a file of this home is there already."""
         return path.is_file()
+
+    def kept_policies(self) -> dict[str, str]:
+        """Return the policies that lie here as files: of a home that was restored without keys."""
+        names = ("policy.txt", "policy-log.txt")
+        if not all(self.holds(self.folder / name) for name in names):
+            raise HomeAbsent(self.folder)
+        return {name: (self.folder / name).read_text() for name in names}
 
     def create(self) -> Home:
         """Make the folders of a platform; those that are there stay as they are."""

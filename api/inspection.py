@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import orjson
+
 from api.adapters.rng import SystemRng
-from api.adapters.scrub import blobs, connect_reading
+from api.adapters.scrub import blobs, connect_reading, kept_blob
+from api.adapters.timestamps import trusted_roots
 from api.home import Home
-from api.wiring import open_reader, subjects_of
+from api.settings import Settings
+from api.wiring import SUBJECTS_KEY, open_reader, subjects_of
+from crypto.local_authority import ORGANISATION
+from crypto.notes import VerifierKey
 from crypto.policies import Policy
+from ledger.anchors import AnchorRow, stamped_bytes
+from ledger.export import Anchored
 from ledger.exported import LogFolder
 from ledger.fsck import Finding, LogUnsound, fsck
 from ledger.high_water import FolderHighWater
@@ -39,12 +47,21 @@ def inspect_folder(folder: Path, policy: str, pins: Sequence[bytes], progress: P
     }
 
 
-def inspect_home(place: Home, pins: Sequence[bytes], progress: Progress, scratch: Path) -> Shown:
+def inspect_home(
+    place: Home,
+    pins: Sequence[bytes],
+    progress: Progress,
+    scratch: Path,
+    *,
+    mark: bytes | None = None,
+) -> Shown:
     """Return what is proven of a home, views included, or raise LogUnsound.
 
-    The views are built again in the scratch folder and compared there.
+    The views are built again in the scratch folder and compared there. `mark`: of a home that has
+    none of its own, because it is a copy.
     """
-    mark = FolderHighWater(place.highwater).load()
+    if mark is None:
+        mark = FolderHighWater(place.highwater).load()
     with open_reader(place) as log:
         policy = Policy.parse(log.policies["policy.txt"])
         with log.reader.snapshot() as reads:
@@ -56,10 +73,13 @@ def inspect_home(place: Home, pins: Sequence[bytes], progress: Progress, scratch
                 commands=commands(reads),
                 blobs=blobs(place.blobs, place.uploads),
                 private_rows=private_rows(place),
+                anchors=anchors(reads, place),
+                trusted=trusted_roots(place.keys, Settings().tsa_certificates),
             )
             sound = fsck_home(checked, policy, pins, progress)
-        views = compare(log, place.views, scratch / "views.db")
-    if not views.equal:
+        copied = not place.holds(place.views)  # of a copy: nothing to compare yet
+        equal = copied or compare(log, place.views, scratch / "views.db").equal
+    if not equal:
         finding = Finding("views", "the views are not what the entries make of them")
         raise LogUnsound([finding], {"views": 1})
     shown: Shown = {
@@ -67,8 +87,11 @@ def inspect_home(place: Home, pins: Sequence[bytes], progress: Progress, scratch
         "origin": sound.head.origin,
         "size": sound.head.size,
         "streams": sound.streams,
-        "views": "equal",
+        "views": "absent" if copied else "equal",
+        "stamps": len(sound.stamps),
     }
+    if test := sum(ORGANISATION in stamp.authority for stamp in sound.stamps.values()):
+        shown["stamps_without_legal_value"] = test
     if sound.published is not None:
         shown |= {"published": sound.published.size, "root": sound.published.root.hex()}
     return shown
@@ -88,9 +111,32 @@ def commands(reads: Reads) -> list[CommandRow]:
     return [CommandRow(str(key), int(first), int(count)) for key, first, count in rows]
 
 
+def anchors(reads: Reads, place: Home) -> list[AnchorRow]:
+    """Return every anchor of the log with its token, by position."""
+    sql = "SELECT position, stream, version, entry FROM events WHERE kind = 'CheckpointAnchored'"
+    found = []
+    for position, stream, version, entry in reads.connection.execute(sql).fetchall():
+        data = orjson.loads(entry)["data"]
+        name = data.get("token_hash")
+        token = kept_blob(place.blobs, name) if name else None
+        found.append(AnchorRow(position, stream, version, data["size"], data["root"], name, token))
+    return sorted(found, key=lambda row: row.position)
+
+
+def stamps(reads: Reads, place: Home, keys: Sequence[VerifierKey]) -> list[Anchored]:
+    """Return each stamped size with its first token, as an export carries them."""
+    notes = dict(published(reads))
+    found: dict[int, Anchored] = {}
+    for row in anchors(reads, place):
+        if row.token is not None and row.size in notes:
+            own = stamped_bytes(notes[row.size], keys)
+            found.setdefault(row.size, Anchored(row.size, own, row.token))
+    return [found[size] for size in sorted(found)]
+
+
 def private_rows(place: Home) -> list[PrivateRow]:
-    """Return the private rows of a home with the keys that open them."""
-    if not place.holds(place.private):
+    """Return the private rows of a home with the keys that open them; none without its key."""
+    if not (place.holds(place.private) and place.holds(place.keys / SUBJECTS_KEY)):
         return []
     subjects = subjects_of(place, SystemRng(), connect_reading)
     try:

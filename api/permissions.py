@@ -30,6 +30,7 @@ OPERATIONS: Mapping[str, str | None] = MappingProxyType(
         "read_tile": PUBLIC,
         "read_favicon": PUBLIC,
         "publish_checkpoint": "run the platform",
+        "stamp_checkpoint": "run the platform",
         "draft_consultation": "draft consultation",
         "define_lot": None,
         "set_criteria": None,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from api.adapters.index import LedgerIndex
     from api.adapters.uploads import Uploads
     from api.adapters.vault import EnvelopeVault
+    from api.anchoring import Anchoring
     from api.home import Home
     from ledger.application import Ledger
     from projections.runner import Runner
@@ -56,6 +57,7 @@ class Platform:
     vault: EnvelopeVault
     index: LedgerIndex
     activity: Activity
+    anchoring: Anchoring
     views: Runner
     moved: tuple[type[Exception], ...]
     fatal: tuple[type[Exception], ...]

@@ -38,3 +38,7 @@ class Settings(BaseSettings):
     """Room on disk which no announced transmission may take (T08)."""
     secure: bool = False
     """Whether the platform is reached over TLS, so that HSTS is announced."""
+    tsa_url: str | None = None
+    """Time-stamping authority (RFC 3161) of anchors; without one a local test authority stamps."""
+    tsa_certificates: Path | None = None
+    """Roots of that authority, in PEM form: the trust store of anchors."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, cast
 import domain
 from api.adapters import custodians as custody
 from api.adapters.activity import Activity
-from api.adapters.clock import HostClock
+from api.adapters.anchor_book import AnchorBook
+from api.adapters.clock import HostClock, boot_us
 from api.adapters.follower import ViewsFollower
 from api.adapters.heads import LedgerHeads
 from api.adapters.index import LedgerIndex
@@ -22,21 +23,23 @@ from api.adapters.keys import create_signing_key, read_secret, signing_key, writ
 from api.adapters.local_custodian import LocalCustodian
 from api.adapters.rng import SystemRng
 from api.adapters.signer import FileSigner
+from api.adapters.timestamps import timestamper_of
 from api.adapters.turns import LocalTurns
 from api.adapters.uploads import Uploads
 from api.adapters.vault import EnvelopeVault
+from api.anchoring import Anchoring
 from api.home import Home
 from api.law import shipped_law
 from api.platform import Platform
 from api.scheduler import Scheduler
 from api.settings import Settings
-from crypto.notes import LOG
+from crypto.notes import LOG, Checkpoint
 from crypto.policies import Policy
 from crypto.self_test import self_test
 from domain.ports import Clock, Desk, Rng
 from domain.unsealing import ThresholdUnsealing
 from ledger.application import Ledger
-from ledger.creation import BEAT_S, PAD, adopt, create
+from ledger.creation import BEAT_S, PAD, adopt, create, succeed
 from ledger.errors import LedgerHalted, OutcomeUnknown, StreamMoved
 from ledger.high_water import FolderHighWater
 from ledger.mapper import CanonicalTranscoder, LedgerMapper
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 
 ORGANISATION = "platform"
 SUBJECT_KEY_BYTES = 32
+SUBJECTS_KEY = "subjects.key"
 Connect = Callable[[str], Connection]
 
 
@@ -86,7 +90,7 @@ def create_platform(  # noqa: PLR0913 - the facts of a new platform
     place.create()
     name = origin or f"pli.localhost/{random.bytes(4).hex()}"
     key = create_signing_key(place.keys / "log.key", name, LOG, random.bytes(32))
-    subjects = place.keys / "subjects.key"
+    subjects = place.keys / SUBJECTS_KEY
     if not subjects.exists():
         write_durably(subjects, random.bytes(SUBJECT_KEY_BYTES).hex().encode() + b"\n")
     custody.create_local(
@@ -106,6 +110,13 @@ def adopt_mark(place: Home, note: bytes, reason: str) -> None:
     """Restore a lost high-water mark from a checkpoint that the log signed."""
     clock = HostClock(Settings().clock_bound_ms)
     adopt(place.folder, _ports(place, clock, SystemRng(), connect), note=note, reason=reason)
+
+
+def create_successor(place: Home, origin: str, before: Checkpoint, reason: str) -> None:
+    """Make a new platform whose log names the one that it continues."""
+    create_platform(place, origin=origin)
+    clock = HostClock(Settings().clock_bound_ms)
+    succeed(place.folder, _ports(place, clock, SystemRng(), connect), before, reason)
 
 
 def open_platform(
@@ -132,14 +143,19 @@ def open_reader(place: Home) -> ReadOnlyLog:
 
 def subjects_of(place: Home, rng: Rng, connect: Connect, halt: Halt = never_halt) -> Subjects:
     """Return the private rows of a home, under the key that lies outside their file."""
-    key = bytes.fromhex(read_secret(place.keys / "subjects.key").decode().strip())
+    key = bytes.fromhex(read_secret(place.keys / SUBJECTS_KEY).decode().strip())
     return Subjects(place.private, key=key, rng=rng, connect=connect, halt=halt)
 
 
 def policies_of(place: Home) -> Mapping[str, str]:
-    """Return the texts of the two policies of a home: with its custodians, and the log alone."""
+    """Return the texts of the two policies of a home: with its custodians, and the log alone.
+
+    A restored home without keys has them as files.
+    """
     from crypto.policies import log_policy
 
+    if not place.holds(place.keys / "log.key"):
+        return place.kept_policies()
     key = signing_key(place.keys / "log.key", LOG).verifier()
     full = custody.published_policy(key, place.custodians)
     return {"policy.txt": full, "policy-log.txt": log_policy(key)}
@@ -235,13 +251,14 @@ class _Opening:
             self.settings.reserve_bytes,
             lambda: self.rng.bytes(8).hex(),
         )
+        book = AnchorBook(ledger)
         desk = Desk(
             files=ledger,
             clock=self.clock,
             rng=self.rng,
             subjects=subjects,
             register=index,
-            heads=LedgerHeads(ledger, Policy.parse(ledger.policies["policy.txt"])),
+            heads=LedgerHeads(ledger, Policy.parse(ledger.policies["policy.txt"]), book.token),
             turns=LocalTurns(),
             vault=vault,
             unsealing=ThresholdUnsealing(vault),
@@ -253,6 +270,21 @@ class _Opening:
         views = prepared(ledger, place.views)
         runner = Runner(ledger, views)
         accounts = place.accounts()
+        anchoring = Anchoring(
+            desk=desk,
+            ledger=ledger,
+            index=index,
+            book=book,
+            store=vault.put,
+            timestamper=timestamper_of(
+                place.keys,
+                self.settings.tsa_url,
+                self.settings.tsa_certificates,
+                self.clock,
+                self.rng,
+            ),
+            counter=boot_us,
+        )
         platform = Platform(
             settings=self.settings,
             home=place,
@@ -263,6 +295,7 @@ class _Opening:
             vault=vault,
             index=index,
             activity=Activity(),
+            anchoring=anchoring,
             views=runner,
             moved=(StreamMoved, OutcomeUnknown),
             fatal=(LedgerHalted,),
@@ -276,7 +309,7 @@ class _Opening:
             uploads.close,
             accounts.close,
         ]
-        platform.runners = [ViewsFollower(ledger, runner, views), Scheduler(platform)]
+        platform.runners = [ViewsFollower(ledger, runner, views), Scheduler(platform), anchoring]
         self.built = platform
         return platform
 

@@ -135,8 +135,13 @@ def join_note(note_text: str, lines: Sequence[str]) -> bytes:
 
 def sign(checkpoint: Checkpoint, name: str, seed: bytes) -> str:
     """Return the log's signature line, without newline."""
+    return sign_text(text(checkpoint), name, seed)
+
+
+def sign_text(note_text: str, name: str, seed: bytes) -> str:
+    """Return the log's signature line below another text, which must not read as a checkpoint."""
     key = VerifierKey.of_seed(name, LOG, seed)
-    return _line(key, SigningKey(seed).sign(text(checkpoint).encode()).signature)
+    return _line(key, SigningKey(seed).sign(note_text.encode()).signature)
 
 
 def cosign(note_text: str, name: str, seed: bytes, time: int) -> str:

@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 
 from crypto.canonical import Json
+from crypto.notes import Checkpoint
 from ledger.chains import FORMAT
 from ledger.checkpointer import Checkpointer, read_mark
 from ledger.entry import LOG_STREAM, Data, Draft, checked_state, instant_text
@@ -68,6 +69,23 @@ def adopt(folder: Path, ports: Ports, *, note: bytes, reason: str) -> None:
             "size": checkpoint.size,
         }
         _append(store, ports, version + 1, "LogAdopted", data)
+
+
+def succeed(folder: Path, ports: Ports, before: Checkpoint, reason: str) -> None:
+    """Name the log that this new one continues, as its second entry (ledger.md §5).
+
+    Entries of a log belong to its entry 0, so none is copied: the log before stays whole, beside.
+    """
+    with OpenedStore(folder, ports) as store:
+        if store.sequencer.levels.size != 1:
+            raise LedgerExists(str(folder))
+        data: dict[str, Json] = {
+            "reason": f"successor of {before.origin}: {reason}",
+            "root": before.root.hex(),
+            "size": before.size,
+        }
+        _append(store, ports, 2, "LogAdopted", data)
+        _checkpointer(store, ports).sign_head()
 
 
 def _append(store: OpenedStore, ports: Ports, version: int, kind: str, data: Data) -> None:

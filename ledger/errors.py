@@ -358,3 +358,65 @@ class ExportRefused(LedgerError):
     def __init__(self, folder: str) -> None:
         super().__init__(f"{folder} is not empty: an export is written into a new folder")
         self.folder = folder
+
+
+class AnchorDiffers(LedgerError):
+    """An anchor that names something else than what was published and stamped."""
+
+    code = "ledger.anchor-differs"
+
+    def __init__(self, size: int, what: str) -> None:
+        super().__init__(f"the anchor of size {size}: {what}")
+        self.size = size
+        self.what = what
+
+
+class BackupDamaged(LedgerError):
+    """A backup that is not, byte for byte, what its signed manifest says."""
+
+    code = "backup.damaged"
+
+
+class BackupOlder(LedgerError):
+    """Somebody holds a later checkpoint of this log than the backup: to go on would be a fork."""
+
+    code = "backup.older"
+
+    def __init__(self, size: int, known: int, source: str) -> None:
+        super().__init__(
+            f"the backup ends at {size}, {source} is of size {known}: entries {size}..{known - 1} "
+            "are missing; restore a newer one, or go on as a successor with a new origin"
+        )
+        self.size = size
+        self.known = known
+        self.source = source
+
+
+class BackupUnwitnessed(LedgerError):
+    """No published checkpoint of the backup reaches the quorum of the policy."""
+
+    code = "backup.unwitnessed"
+
+    def __init__(self, published: int) -> None:
+        super().__init__(f"none of {published} published checkpoints reaches the quorum")
+        self.published = published
+
+
+class BackupTarget(LedgerError):
+    """A place for a backup, or for what is restored, where something lies already."""
+
+    code = "backup.target"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} exists already: nothing was written")
+        self.path = path
+
+
+class SuccessorOrigin(LedgerError):
+    """A successor that carries the name of the log before it: two histories under one name."""
+
+    code = "backup.origin"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"{origin!r} cannot be the origin of the successor: give it a new one")
+        self.origin = origin

@@ -6,14 +6,25 @@ same bytes, because nothing below a published size ever changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from ledger.entry import parse
 from ledger.errors import ExportRefused
 from ledger.exported import CHECKPOINT
 from ledger.readers import LogReader
 from ledger.tiles import tiles_of
+
+ANCHORS = "anchors"
+
+
+class Anchored(NamedTuple):
+    """A stamped size: the exact bytes that were stamped, and the token."""
+
+    size: int
+    stamped: bytes
+    token: bytes
 
 
 def log_vkey(reader: LogReader) -> str:
@@ -27,8 +38,12 @@ def export(
     folder: Path,
     policies: Mapping[str, str],
     progress: Callable[[int], None] = lambda files: None,
+    anchors: Iterable[Anchored] = (),
 ) -> int:
-    """Write the last published log into a new folder; return its size."""
+    """Write the last published log into a new folder; return its size.
+
+    Anchors beyond the published size stay behind.
+    """
     log = reader.files()
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -41,6 +56,11 @@ def export(
     (folder / "vkey").write_text(f"{log_vkey(reader)}\n")
     for name, text in policies.items():
         (folder / name).write_text(text)
+    (folder / ANCHORS).mkdir()
+    for size, stamped, token in anchors:
+        if size <= log.size:
+            (folder / ANCHORS / f"{size}.note").write_bytes(stamped)
+            (folder / ANCHORS / f"{size}.tsr").write_bytes(token)
     # Last: a folder without it is an export that was interrupted.
     (folder / CHECKPOINT).write_bytes(log.read(CHECKPOINT) or b"")
     return log.size

@@ -10,7 +10,7 @@ commitments. Views are compared by who rebuilds them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from crypto import merkle
@@ -19,8 +19,10 @@ from crypto.errors import CryptoError
 from crypto.merkle import HASH_BYTES, CompactRange
 from crypto.notes import Checkpoint
 from crypto.policies import Policy
+from crypto.timestamps import Certificates, Stamp
+from ledger.anchors import AnchorRow, check_anchor
 from ledger.entry import Row, parse
-from ledger.errors import EntryRefused
+from ledger.errors import AnchorDiffers, EntryRefused
 from ledger.fsck import Finding, Findings, Mark, inspect
 from ledger.tiles import ENTRIES, TILE_WIDTH, TilePath, read_tile, write_bundle, write_tile
 
@@ -72,6 +74,9 @@ class Home:
     blobs: Iterable[tuple[str, str]] = ()
     """Name, and the SHA-256 of the bytes found under it, in hexadecimal."""
     private_rows: Iterable[PrivateRow] = ()
+    anchors: Iterable[AnchorRow] = ()
+    trusted: Certificates = ()
+    """Roots under which the tokens of anchors are judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class SoundHome:
     head: Checkpoint
     published: Checkpoint | None
     streams: int
+    stamps: Mapping[int, Stamp] = field(default_factory=dict)
+    """The verified time stamp of each anchored size."""
 
 
 def fsck_home(
@@ -93,7 +100,8 @@ def fsck_home(
     report = Findings()
     size, edge, _ = home.reads.head()
     head = Checkpoint(home.origin, size, _edge_root(size, edge, report))
-    published = _published(home, policy, report)
+    notes = dict(home.checkpoints)
+    published = _published(notes, policy, report)
     marks = [Mark(one, "root", f"the checkpoint {one.size}") for one in published]
     marks += _signed(pins, policy, "pin", report)
     if home.mark is not None:
@@ -104,9 +112,11 @@ def fsck_home(
     _check_commands(home, size, report)
     _check_blobs(home, report)
     _check_private_rows(home, report)
+    stamps = _check_anchors(home, notes, policy, report)
     if report.counts:
         raise report.refusal()
-    return SoundHome(head, max(published, key=lambda one: one.size, default=None), streams)
+    newest = max(published, key=lambda one: one.size, default=None)
+    return SoundHome(head, newest, streams, stamps)
 
 
 class _StoredLog:
@@ -157,9 +167,9 @@ def _edge_root(size: int, edge: bytes, report: Findings) -> bytes:
         return b""
 
 
-def _published(home: Home, policy: Policy, report: Findings) -> list[Checkpoint]:
+def _published(notes: Mapping[int, bytes], policy: Policy, report: Findings) -> list[Checkpoint]:
     found = []
-    for size, note in home.checkpoints:
+    for size, note in notes.items():
         try:
             # Known cosignatures must verify; a beat is published with as many as came.
             checkpoint = policy.without_quorum().verify(note).checkpoint
@@ -204,3 +214,19 @@ def _check_private_rows(home: Home, report: Findings) -> None:
             open_row(row.commitment, row.subject_key, row.nonce, row.ciphertext)
         except CryptoError as error:
             report.add(Finding("commitment", f"private row {row.commitment.hex()}: {error}"))
+
+
+def _check_anchors(
+    home: Home, notes: Mapping[int, bytes], policy: Policy, report: Findings
+) -> dict[int, Stamp]:
+    stamps = {}
+    for row in home.anchors:
+        place = (row.position, row.stream, row.version)
+        try:
+            stamp = check_anchor(row, notes.get(row.size), policy.logs, home.trusted)
+        except (CryptoError, AnchorDiffers) as error:
+            report.add(Finding("anchor", f"anchor of size {row.size}: {error}", *place))
+        else:
+            if stamp is not None:
+                stamps[row.size] = stamp
+    return stamps

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from crypto.notes import Checkpoint, VerifierKey
+from crypto.timestamps import Certificates
 from ledger.errors import LedgerHalted
 
 if TYPE_CHECKING:
@@ -108,6 +109,17 @@ class Database(Protocol):
 
     def waiting(self) -> Waiting | None:
         """Return what tells of other processes' batches, None where there can be none."""
+
+
+class Timestamper(Protocol):
+    """An authority that stamps (RFC 3161), wherever it runs."""
+
+    @property
+    def trusted(self) -> Certificates:
+        """Return the roots under which its answers are judged."""
+
+    def stamp(self, request: bytes) -> bytes:
+        """Return the answer to a request, unjudged; OSError: no answer."""
 
 
 def never_halt(failure: LedgerHalted) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from crypto.log_errors import QuorumNotMet
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 class LedgerHeads:
     """Heads of one ledger; a published one counts only under the full policy of its witnesses."""
 
-    def __init__(self, ledger: Ledger, policy: Policy) -> None:
+    def __init__(self, ledger: Ledger, policy: Policy, token: Callable[[int], str | None]) -> None:
         self._ledger = ledger
         self._policy = policy
+        self._token = token
 
     def covering(self, position: int) -> Head:
         """Return an internal checkpoint that covers this position, waiting for it."""
@@ -38,4 +40,5 @@ class LedgerHeads:
         except QuorumNotMet:
             return None
         found = verified.checkpoint
-        return Head(found.size, found.root.hex(), tuple(sorted(verified.cosignatures)))
+        names = tuple(sorted(verified.cosignatures))
+        return Head(found.size, found.root.hex(), names, self._token(found.size))

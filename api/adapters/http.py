@@ -11,8 +11,10 @@ from typing import Any
 import httpx2
 
 from api.depositor.errors import ServerRefused, StrangeAnswer, Unreachable
+from api.errors import ApiError
 
 TIMEOUTS = httpx2.Timeout(60.0, connect=10.0)
+SHORT = httpx2.Timeout(10.0, connect=5.0)
 CONNECTIONS = httpx2.Limits(max_connections=8, max_keepalive_connections=8)
 ATTEMPTS = 6
 FIRST_WAIT_S = 0.25
@@ -90,6 +92,51 @@ class PlatformClient:
                 return _read(answer)
             failure = _refusal(answer)
         raise Unreachable(f"{method} {path}: {failure!r}") from failure
+
+
+class NoAnswer(ApiError, OSError):
+    """A service that could not be reached in time, or whose answer is none of its protocol."""
+
+    code = "network.no-answer"
+
+
+class Posting:
+    """One exchange of a binary protocol: a body out, a bounded body in, in bounded time."""
+
+    def __init__(
+        self, url: str, *, limit: int, transport: httpx2.BaseTransport | None = None
+    ) -> None:
+        self._url = url
+        self._limit = limit
+        self._transport = transport
+
+    def __call__(self, body: bytes, sent: str, expected: str) -> bytes:
+        """Return the body of a good answer of the expected type, else raise NoAnswer."""
+        headers = {"content-type": sent, "accept": expected, "user-agent": client_name()}
+        try:
+            with (
+                httpx2.Client(
+                    timeout=SHORT,
+                    follow_redirects=False,
+                    trust_env=False,
+                    transport=self._transport,
+                ) as http,
+                http.stream("POST", self._url, content=body, headers=headers) as answer,
+            ):
+                kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+                if answer.status_code != 200 or kind != expected:
+                    raise NoAnswer(f"{answer.status_code} {kind[:80]}")
+                return self._read(answer)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise NoAnswer(type(error).__name__) from error
+
+    def _read(self, answer: httpx2.Response) -> bytes:
+        data = b""
+        for part in answer.iter_bytes():
+            data += part
+            if len(data) > self._limit:
+                raise NoAnswer(f"more than {self._limit} bytes")
+        return data
 
 
 def client_name() -> str:

@@ -32,6 +32,13 @@ def blobs(folder: Path, uploads: Path) -> Iterator[tuple[str, str]]:
         yield name, MISSING
 
 
+def kept_blob(folder: Path, name: str) -> bytes | None:
+    """Return a blob that has the hash of its name, None where there is none."""
+    path = folder / name[:2] / name
+    data = path.read_bytes() if path.is_file() else b""
+    return data if hashlib.sha256(data).hexdigest() == name else None
+
+
 def needed(uploads: Path) -> set[str]:
     """Return the blobs of which the envelopes of this home are made."""
     if not uploads.exists():

@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "vectors": ("Rejoue des réponses connues", "Run known answers"),
     "replay": ("Montre un objet tel qu'il était", "Show an object as it was"),
     "ledger": ("Crée, contrôle, exporte le registre", "Create, check, export the ledger"),
+    "backup": ("Sauvegarde une plateforme en marche", "Back up a running platform"),
+    "restore": ("Restaure une sauvegarde et la prouve", "Restore a backup and prove it"),
     "rebuild": ("Reconstruit les vues depuis zéro", "Rebuild the views from zero"),
     "doctor": ("Dit si ce poste peut faire tourner Pli", "Say whether this machine can run Pli"),
 }

@@ -1,4 +1,4 @@
-"""``pli ledger init|fsck|export|checkpoint|adopt`` (``ledger.md`` §10).
+"""``pli ledger init|fsck|export|checkpoint|anchor|adopt`` (``ledger.md`` §10).
 
 ``fsck``, ``export`` and ``checkpoint`` only read: they need no lock and may run beside a server.
 """
@@ -75,12 +75,45 @@ def export(
 ) -> None:
     """Write the last published log as static files: checkpoint, tiles, vkey, policies."""
     from api.home import Home
+    from api.inspection import stamps
     from api.wiring import open_reader
+    from crypto.policies import Policy
     from ledger.export import export as write
 
-    with open_reader(Home(home).existing()) as log:
-        size = write(log.reader, out, log.policies)
+    place = Home(home).existing()
+    with open_reader(place) as log:
+        with log.reader.snapshot() as reads:
+            stamped = stamps(reads, place, Policy.parse(log.policies["policy.txt"]).logs)
+        size = write(log.reader, out, log.policies, anchors=stamped)
     print(json.dumps({"size": size, "out": str(out)}) if as_json else f"{size} → {out}")
+
+
+@app.command()
+def anchor(
+    home: HomeOption = DEFAULT,
+    status: Annotated[
+        bool, typer.Option("--status", help="Sans rien horodater / ask only")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a checkpoint and have it time-stamped; exit 1 where an anchor is overdue.
+
+    It writes, so it needs the lock: a running server is asked by POST /api/v1/ledger/anchors.
+    """
+    from api.home import Home
+    from api.settings import Settings
+    from api.wiring import open_platform
+
+    platform = open_platform(Home(home).existing(), Settings(home=home))
+    try:
+        if not status:
+            platform.anchoring.now()
+        found = platform.anchoring.status()
+    finally:
+        platform.close()
+    shown = found.shown()
+    print(json.dumps(shown) if as_json else _told(shown))
+    raise typer.Exit(1 if found.alarm else 0)
 
 
 @app.command()

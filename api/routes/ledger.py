@@ -60,6 +60,7 @@ def read_ledger(here: Here) -> Answer:
         "origin": here.desk.origin,
         "policy": here.policies["policy.txt"],
         "policy_log": here.policies["policy-log.txt"],
+        "anchors": here.anchoring.status().shown(),
     }
     note = here.served("checkpoint")
     return shown | (_checkpoint(note) if note else {})
@@ -70,6 +71,14 @@ def publish_checkpoint(here: Here, who: Known, key: Key) -> Answer:
     """Publish a checkpoint now, as the operator asks; a repetition publishes another one."""
     _ = (who, key)
     return _checkpoint(here.publish())
+
+
+@router.post("/api/v1/ledger/anchors", status_code=201, responses=writes())
+def stamp_checkpoint(here: Here, who: Known, key: Key) -> Answer:
+    """Publish a checkpoint and have it time-stamped now; a repetition stamps another one."""
+    _ = (who, key)
+    here.anchoring.now()
+    return here.anchoring.status().shown()
 
 
 @router.get("/favicon.ico", response_class=Response, responses=reads())

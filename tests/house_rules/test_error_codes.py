@@ -28,6 +28,7 @@ ROOTS = {
     "api.errors.ApiError",
     "api.home.HomeError",
     "crypto.errors.CryptoError",
+    "crypto.stamp_errors.StampError",
     "domain.errors.DomainError",
     "ledger.errors.LedgerError",
     "projections.errors.ProjectionError",

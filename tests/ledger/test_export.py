@@ -14,7 +14,7 @@ from doubles.ledger import START, Bench
 from crypto.policies import Policy
 from ledger.application import Ledger
 from ledger.errors import ExportRefused, LedgerAbsent, NotPublished
-from ledger.export import export, log_vkey
+from ledger.export import Anchored, export, log_vkey
 from ledger.exported import LogFolder
 from ledger.fsck import fsck
 from ledger.proofs import TlogProof
@@ -57,9 +57,15 @@ def test_the_export_is_proven_by_a_stranger(ledger: Ledger, bench: Bench, tmp_pa
     reader = open_reader(bench.folder, connect)
     out = tmp_path / "out"
     written: list[int] = []
-    assert export(reader, out, ledger.policies, written.append) == 608
+    sizes = {304: b"first", 608: b"second", 912: b"beyond"}
+    stamped = [Anchored(size, b"note", token) for size, token in sizes.items()]
+    assert export(reader, out, ledger.policies, written.append, stamped) == 608
+    tokens = {path.name: path.read_bytes() for path in (out / "anchors").iterdir()}
+    notes = {"304.note": b"note", "608.note": b"note"}
+    assert tokens == notes | {"304.tsr": b"first", "608.tsr": b"second"}
     names = {str(path) for path in tiles_of(608)}
-    assert files_of(out) == names | {"checkpoint", "vkey", "policy.txt", "policy-log.txt"}
+    others = {"checkpoint", "vkey", "policy.txt", "policy-log.txt"}
+    assert files_of(out) == names | others | {f"anchors/{name}" for name in tokens}
     assert written == list(range(1, len(names) + 1))
     sound = fsck(LogFolder(out), Policy.parse((out / "policy.txt").read_text()))
     assert (sound.checkpoint.size, len(sound.cosignatures)) == (608, 3)

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from doubles.small_logs import ORIGIN, POLICY, log, rows_of, signed
+from doubles.small_logs import ORIGIN, POLICY, START, log, rows_of, signed
 
 from crypto import merkle
 from crypto.blinding import PersonalValue, seal_row
+from crypto.local_authority import TestAuthority
 from crypto.merkle import CompactRange
-from crypto.notes import COSIGNATURE, VerifierKey, cosign, parse_note
+from crypto.notes import COSIGNATURE, VerifierKey, cosign, parse_checkpoint, parse_note
 from crypto.policies import Policy, witness_policy
+from crypto.timestamps import Certificates, request, trust_store
+from ledger.anchors import AnchorRow, stamped_bytes
 from ledger.entry import Row, parse
 from ledger.fsck import LogUnsound
 from ledger.home_check import CommandRow, Home, PrivateRow, fsck_home
@@ -171,3 +174,37 @@ def test_blobs_and_private_rows() -> None:
     [row] = home().private_rows
     changed = row._replace(ciphertext=row.ciphertext[:-1] + b"\x00")
     assert counts(replace(home(), private_rows=[changed])) == {"commitment": 1}
+
+
+AUTHORITY = TestAuthority.of_seed(bytes(32), START)
+ROOTS = trust_store(AUTHORITY.trusted())
+
+
+def anchored(entries: list[bytes] = ENTRIES[:256], **changed: object) -> AnchorRow:
+    note = signed(entries)
+    asked = request(stamped_bytes(note, POLICY.logs), bytes(8))
+    token = AUTHORITY.answer(asked, 1, START, 0)
+    root = parse_checkpoint(parse_note(note).text).root.hex()
+    row = AnchorRow(5, "anchors/main", 1, len(entries), root, "ab" * 32, token)
+    return replace(row, **changed)  # type: ignore[arg-type]
+
+
+def test_anchors_that_hold() -> None:
+    rows = [anchored(), anchored(ENTRIES[:512], token_hash=None)]
+    sound = fsck_home(replace(home(), anchors=rows, trusted=ROOTS), POLICY)
+    assert {size: stamp.time for size, stamp in sound.stamps.items()} == {256: START}
+
+
+@pytest.mark.parametrize(
+    ("row", "trusted"),
+    [
+        (anchored(root="00" * 32), ROOTS),
+        (anchored(token=None), ROOTS),
+        (anchored(token=anchored(ENTRIES[:512]).token), ROOTS),
+        (anchored(ENTRIES[:300]), ROOTS),
+        (anchored(), ()),
+    ],
+    ids=["root", "lost", "of another size", "never published", "no trust store"],
+)
+def test_anchors_that_do_not(row: AnchorRow, trusted: Certificates) -> None:
+    assert counts(replace(home(), anchors=[row], trusted=trusted)) == {"anchor": 1}

@@ -16,7 +16,7 @@ from crypto import notes
 from crypto.log_errors import IndexOutside
 from crypto.notes import Checkpoint, parse_checkpoint, parse_note
 from ledger.application import Ledger
-from ledger.creation import adopt, create
+from ledger.creation import adopt, create, succeed
 from ledger.entry import parse
 from ledger.errors import (
     AnotherHistory,
@@ -338,3 +338,21 @@ def test_a_mark_in_memory_is_a_faithful_double() -> None:
     mark.swap(None, b"a")
     with pytest.raises(HighWaterMoved):
         mark.swap(None, b"b")
+
+
+def test_a_successor_names_the_log_before_it_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path).create()
+    before = Checkpoint("old.example/log", 300, b"\x01" * 32)
+    succeed(bench.folder, bench.ports(), before, "the disk died")
+    ledger = bench.open()
+    entry = parse(ledger.row(1).entry)
+    assert (entry.stream, entry.version, entry.kind) == ("log", 2, "LogAdopted")
+    assert entry.data == {
+        "reason": "successor of old.example/log: the disk died",
+        "root": "01" * 32,
+        "size": 300,
+    }
+    ledger.close()
+    check_ledger(bench)
+    with pytest.raises(LedgerExists):
+        succeed(bench.folder, bench.ports(), before, "again")
