@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "vectors": ("Rejoue des réponses connues", "Run known answers"),
     "replay": ("Montre un objet tel qu'il était", "Show an object as it was"),
     "ledger": ("Crée, contrôle, exporte le registre", "Create, check, export the ledger"),
+    "witness": ("Cosigne le registre d'un voisin", "Cosign the log of a neighbour"),
     "rebuild": ("Reconstruit les vues depuis zéro", "Rebuild the views from zero"),
     "doctor": ("Dit si ce poste peut faire tourner Pli", "Say whether this machine can run Pli"),
 }
@@ -37,6 +38,7 @@ ENVIRONMENT = (
     "keys.",
     "vault.",
     "self-test",
+    "witness.absent",
 )
 REFUSED = frozenset({"ledger.exists", "ledger.export-exists"})
 
