@@ -75,6 +75,11 @@ class Home:
         return self.folder / "highwater"
 
     @property
+    def policy(self) -> Path:
+        """The operator's policy with remote witnesses, where there is one."""
+        return self.folder / "policy.txt"
+
+    @property
     def uploads(self) -> Path:
         """Which chunk of which transmission is which blob."""
         return self.folder / "uploads.db"

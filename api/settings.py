@@ -38,3 +38,5 @@ class Settings(BaseSettings):
     """Room on disk which no announced transmission may take (T08)."""
     secure: bool = False
     """Whether the platform is reached over TLS, so that HSTS is announced."""
+    policy_file: Path | None = None
+    """Policy with the witnesses of this log (C2SP tlog-policy); else ``policy.txt`` of the home."""

@@ -25,6 +25,7 @@ from api.adapters.signer import FileSigner
 from api.adapters.turns import LocalTurns
 from api.adapters.uploads import Uploads
 from api.adapters.vault import EnvelopeVault
+from api.adapters.witnesses import read_policy, remote_witnesses
 from api.home import Home
 from api.law import shipped_law
 from api.platform import Platform
@@ -135,12 +136,19 @@ def subjects_of(place: Home, rng: Rng, connect: Connect, halt: Halt = never_halt
     return Subjects(place.private, key=key, rng=rng, connect=connect, halt=halt)
 
 
-def policies_of(place: Home) -> Mapping[str, str]:
-    """Return the texts of the two policies of a home: with its custodians, and the log alone."""
+def policies_of(place: Home, settings: Settings | None = None) -> Mapping[str, str]:
+    """Return the texts of the two policies of a home: with its witnesses, and the log alone.
+
+    The operator's own policy comes first; without one, the local custodians are the witnesses.
+    """
     from crypto.policies import log_policy
 
     key = signing_key(place.keys / "log.key", LOG).verifier()
-    full = custody.published_policy(key, place.custodians)
+    chosen = (settings or Settings()).policy_file
+    if chosen is not None or place.holds(place.policy):
+        full = read_policy(chosen or place.policy, key)
+    else:
+        full = custody.published_policy(key, place.custodians)
     return {"policy.txt": full, "policy-log.txt": log_policy(key)}
 
 
@@ -204,16 +212,21 @@ class _Opening:
             show=self._show,
         )
         ports = _ports(place, self.clock, self.rng, self.connect)
+        policy = policies_of(place, self.settings)["policy.txt"]
+        witnesses = [custody.LocalWitness(one) for one in local]
+        remote = remote_witnesses(
+            Policy.parse(policy), ports.signer.key, [one.key for one in witnesses]
+        )
         self.ledger = Ledger(
             place.folder,
             clock=ports.clock,
             rng=ports.rng,
             signer=ports.signer,
             high_water=ports.high_water,
-            witnesses=[custody.LocalWitness(one) for one in local],
+            witnesses=[*witnesses, *remote],
             connect=self.connect,
             halt=self._halt,
-            policy=policies_of(place)["policy.txt"],
+            policy=policy,
         )
         try:
             return self._joined(local)

@@ -7,6 +7,7 @@ than the ledger holds. Behind the port Register; nothing of it is shown to anybo
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ledger.entry import Row
 
 BATCH = 1_000
+CLOSINGS = 16
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class LedgerIndex:
         self._awaited: dict[str, Awaited] = {}
         self._custody_alive: set[str] = set()
         self._ceremonies: dict[str, str] = {}
-        self._closed_at = -1
+        self._closings: deque[int] = deque(maxlen=CLOSINGS)
         self._granted: dict[str, str] = {}
         self._reads: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {
             "AccessGranted": self._access,
@@ -97,7 +99,13 @@ class LedgerIndex:
         """Return the position of the last closed register, -1 for none."""
         with self._lock:
             self._follow()
-            return self._closed_at
+            return self._closings[-1] if self._closings else -1
+
+    def closings(self) -> list[int]:
+        """Return the positions of the last closed registers, in order."""
+        with self._lock:
+            self._follow()
+            return list(self._closings)
 
     def published(self) -> list[str]:
         """Return the public consultations by name."""
@@ -134,7 +142,7 @@ class LedgerIndex:
             self._deposit(row)
             return
         if row.kind == "RegisterClosed":
-            self._closed_at = row.position
+            self._closings.append(row.position)
         reader = self._reads.get(row.kind)
         if reader is not None:
             reader(row.stream.partition("/")[2], orjson.loads(row.entry)["data"])
