@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("Montre un objet tel qu'il était", "Show an object as it was"),
     "ledger": ("Crée, contrôle, exporte le registre", "Create, check, export the ledger"),
     "witness": ("Cosigne le registre d'un voisin", "Cosign the log of a neighbour"),
+    "monitor": ("Surveille un registre du dehors", "Watch a log from outside"),
     "rebuild": ("Reconstruit les vues depuis zéro", "Rebuild the views from zero"),
     "doctor": ("Dit si ce poste peut faire tourner Pli", "Say whether this machine can run Pli"),
 }

@@ -1,0 +1,350 @@
+"""R8: a restored old backup, a refilled one and two histories are each seen, with evidence (H13).
+
+An insider with the log's own key restores the store and the lock store beside it at every backup
+point, refills it and signs again. The chain is valid: a verifier that only checks chains finds
+nothing, and that is the positive control. Receipts, witnesses and monitors find every one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from doubles.counter import Counter
+from doubles.ledger import START, Bench, check_ledger
+from doubles.proofs import Proof
+from doubles.rng import SeededRng
+from doubles.sizes import sized
+from doubles.witness_process import PROGRAM, WitnessProcess, free_port, pli
+
+from api.adapters.clock import HostClock
+from api.adapters.http import Outgoing
+from api.adapters.keys import signing_key
+from api.adapters.witnesses import RemoteWitness
+from api.home import Home
+from api.settings import Settings
+from api.wiring import create_platform, open_platform
+from crypto.notes import LOG, parse_checkpoint, parse_note
+from crypto.policies import Policy
+from ledger.errors import AnotherHistory, WitnessAhead
+from ledger.exported import hashes_of
+from ledger.fsck import LogUnsound, fsck
+from ledger.proofs import TlogProof
+from ledger.readers import open_reader
+from ledger.sqlite import connect
+from replay.monitor import Evidence, Kind, Watch, compare, judge
+
+POINTS = sized(push=6, full=40, night=200)
+PER_POINT = sized(push=4, full=6, night=10)
+DIGEST = bytes(32)
+
+
+def size_of(note: bytes) -> int:
+    return parse_checkpoint(parse_note(note).text).size
+
+
+@dataclass
+class Backup:
+    """The store as it was, and the lock store beside it."""
+
+    size: int
+    folder: Path
+    mark: bytes | None
+
+
+@dataclass
+class History:
+    """What happened truly: backups on the way, and the receipts that people hold."""
+
+    bench: Bench
+    backups: list[Backup]
+    receipts: list[bytes]
+
+
+def save(bench: Bench, names: list[str]) -> list[bytes]:
+    """Append one entry a name; return the receipts."""
+    ledger = bench.open()
+    try:
+        receipts = []
+        for name in names:
+            made = Counter(name=name, timestamp=START, meta={})
+            found = ledger.save(f"save-{name}", DIGEST, [made])
+            receipts.append(ledger.receipt(found.first))
+        return receipts
+    finally:
+        ledger.close()
+
+
+def true_history(folder: Path) -> History:
+    bench = Bench(folder / "true", pad=16).create()
+    made = History(bench, [], [])
+    for point in range(POINTS):
+        names = [f"true-{point}-{n}" for n in range(PER_POINT)]
+        made.receipts += save(bench, names)
+        copy = folder / f"backup-{point}"
+        shutil.copytree(bench.folder, copy)
+        mark = bench.high_water.load()
+        assert mark is not None
+        made.backups.append(Backup(size_of(mark), copy, mark))
+    made.receipts += save(bench, [f"true-last-{n}" for n in range(PER_POINT)])
+    return made
+
+
+def refill(backup: Backup, folder: Path, count: int) -> Bench:
+    """Restore a backup with its lock store and write another history, longer than the true one."""
+    shutil.copytree(backup.folder, folder)
+    forged = Bench(folder, pad=16)
+    forged.rng = SeededRng(10_000 + backup.size)
+    forged.high_water.note = backup.mark
+    save(forged, [f"forged-{n}" for n in range(count)])
+    ledger = forged.open()
+    ledger.publish()
+    ledger.close()
+    return forged
+
+
+def test_every_backup_point_and_every_receipt(tmp_path: Path, proof: Proof) -> None:
+    true = true_history(tmp_path)
+    total = len(true.receipts) + 16
+    policy = Policy.parse(true.bench.policy)
+    caught = touched = quiet = missed_by_chains = 0
+    for backup in true.backups:
+        forged = refill(backup, tmp_path / f"forged-{backup.size}", total)
+        assert check_ledger(forged) > total
+        reader = open_reader(forged.folder, connect)
+        files = reader.files()
+        note = files.read("checkpoint")
+        assert note is not None
+        # the positive control: chains, leaves, tiles and signature are all sound
+        missed_by_chains += fsck(files, policy).checkpoint.size == size_of(note)
+        tree = hashes_of(files, size_of(note))
+        for receipt in true.receipts:
+            pin = TlogProof.parse(receipt).note
+            found = compare(policy, pin, note, tree)
+            if size_of(pin) <= backup.size:
+                assert found is None, "a receipt of the common part accuses nobody"
+                quiet += 1
+                continue
+            touched += 1
+            with pytest.raises(LogUnsound):
+                fsck(files, policy, [pin])
+            assert found is not None
+            assert found.kind is Kind.FORK
+            judge(Evidence.parse(bytes(found)), policy)
+            caught += 1
+        reader.close()
+    assert missed_by_chains == len(true.backups)
+    assert (caught, quiet > 0) == (touched, True)
+    counted = (
+        f"{len(true.backups)} backup points x {len(true.receipts)} receipts: {caught} of {touched} "
+        f"caught, {quiet} of the common part quiet; chains alone missed {missed_by_chains} of "
+        f"{len(true.backups)}"
+    )
+    proof("R8", counted)
+
+
+# -- witnesses as processes
+
+
+@pytest.fixture
+def witnesses(tmp_path: Path) -> Iterator[list[WitnessProcess]]:
+    log = Bench(tmp_path / "none").signer.key
+    made = [WitnessProcess(tmp_path / f"w{n}", f"w{n}.example", log) for n in (1, 2)]
+    yield made
+    for each in made:
+        each.kill()
+
+
+def remote(bench: Bench, *running: WitnessProcess) -> list[RemoteWitness]:
+    out = Outgoing([each.url for each in running])
+    return [RemoteWitness(each.key, each.url, bench.signer.key, out) for each in running]
+
+
+def publish(bench: Bench) -> bytes:
+    ledger = bench.open()
+    try:
+        return ledger.publish()
+    finally:
+        ledger.close()
+
+
+def cosigners(note: bytes) -> set[str]:
+    return {line.name for line in parse_note(note).signatures if line.name.endswith(".example")}
+
+
+def test_witnesses_refuse_the_other_history_also_after_a_restart(
+    tmp_path: Path, witnesses: list[WitnessProcess]
+) -> None:
+    one, two = (each.start() for each in witnesses)
+    true = Bench(tmp_path / "true", pad=16).create()
+    save(true, ["common"])
+    shutil.copytree(true.folder, tmp_path / "forged")
+    forged = Bench(tmp_path / "forged", pad=16)
+    forged.rng = SeededRng(77)
+    forged.high_water.note = true.high_water.load()
+    save(forged, ["forged"])
+    save(true, ["true"])
+    # each history finds a witness that has seen nothing yet
+    true.witnesses, forged.witnesses = remote(true, one), remote(forged, two)  # type: ignore[assignment]
+    assert cosigners(publish(true)) == {"w1.example"}
+    assert cosigners(publish(forged)) == {"w2.example"}
+    for _ in range(2):
+        # a start beside the witness of the other history is refused
+        for bench, foreign in ((true, two), (forged, one)):
+            bench.witnesses = remote(bench, foreign)  # type: ignore[assignment]
+            with pytest.raises(AnotherHistory, match=foreign.key.name):
+                bench.open()
+            # and the insider who starts without asking gets no cosignature, same size or larger
+            bench.witnesses = []
+            ledger = bench.open()
+            ledger._publisher._witnesses = remote(bench, foreign)
+            assert cosigners(ledger.publish()) == set()
+            ledger.close()
+        assert size_of(one.cosigned(true.signer.name) or b"") == 16
+        one.restart()
+        two.restart()
+    assert len(one.evidence()) == len(two.evidence()) == 2
+
+
+def test_a_restored_lock_store_does_not_deceive_a_witness(
+    tmp_path: Path, witnesses: list[WitnessProcess]
+) -> None:
+    one = witnesses[0].start()
+    true = Bench(tmp_path / "true", pad=16).create()
+    save(true, ["a"])
+    shutil.copytree(true.folder, tmp_path / "old")
+    mark = true.high_water.load()
+    true.witnesses = remote(true, one)  # type: ignore[assignment]
+    publish(true)
+    old = Bench(tmp_path / "old", pad=16)
+    old.high_water.note = mark
+    # the control: store and lock store agree with each other, and nothing is noticed
+    old.open().close()
+    old.witnesses = remote(old, one)  # type: ignore[assignment]
+    one.restart()
+    with pytest.raises(WitnessAhead, match=one.key.name):
+        old.open()
+
+
+def test_planted_a_witness_whose_state_is_restored_cosigns_both_and_the_monitor_sees_it(
+    tmp_path: Path, witnesses: list[WitnessProcess]
+) -> None:
+    one = witnesses[0]
+    one.save(tmp_path / "before")
+    true = Bench(tmp_path / "true", pad=16).create()
+    save(true, ["common"])
+    shutil.copytree(true.folder, tmp_path / "forged")
+    forged = Bench(tmp_path / "forged", pad=16)
+    forged.rng = SeededRng(78)
+    forged.high_water.note = true.high_water.load()
+    notes = []
+    for bench in (true, forged):
+        one.start()
+        bench.witnesses = remote(bench, one)  # type: ignore[assignment]
+        save(bench, [f"in {bench.folder.name}"])
+        notes.append(publish(bench))
+        one.kill()
+        one.restore(tmp_path / "before")
+    assert [cosigners(note) for note in notes] == [{"w1.example"}] * 2, (
+        "it forgot, and cosigned both"
+    )
+    reader = open_reader(forged.folder, connect)
+    files = reader.files()
+    policy = Policy.parse(Bench(tmp_path / "none").policy)
+    watch = Watch(policy, files.read, {}, {"pin": notes[0]}, 7_200, lambda: None)
+    found = watch.poll(None, int(START.timestamp()))
+    assert [each.kind for each in found.alarms] == [Kind.FORK]
+    judge(found.alarms[0], policy)
+    reader.close()
+
+
+# -- a monitor and two servers, as processes
+
+
+class Served:
+    """``pli serve`` of one home on a port that another copy takes over later."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        command = ["serve", "--home", str(home), "--port", str(port)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(6_000):
+            assert self.process.poll() is None, "the server left by itself"
+            with contextlib.suppress(httpx2.HTTPError):
+                if httpx2.get(f"http://127.0.0.1:{port}/checkpoint", timeout=2).is_success:
+                    return
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.02)
+        raise AssertionError("the server does not answer")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def served(home: Path, port: int) -> Iterator[None]:
+    running = Served(home, port)
+    try:
+        yield
+    finally:
+        running.stop()
+
+
+def publish_home(home: Path, times: int) -> bytes:
+    settings = Settings(home=home, reserve_bytes=0)
+    platform = open_platform(Home(home), settings, clock=HostClock(250))
+    try:
+        return [platform.publish() for _ in range(times)][-1]
+    finally:
+        platform.close()
+
+
+def test_a_monitor_raises_its_alarm_within_one_poll_with_evidence_for_everybody(
+    tmp_path: Path,
+) -> None:
+    home, port = tmp_path / "home", free_port()
+    create_platform(Home(home), origin="pli.example/r8", pad=16)
+    publish_home(home, 1)
+    shutil.copytree(home, tmp_path / "old")
+    publish_home(home, 2)
+    for name, times in (("same", 2), ("longer", 5)):
+        shutil.copytree(tmp_path / "old", tmp_path / name)
+        publish_home(tmp_path / name, times)
+    policy = tmp_path / "policy.txt"
+    log = signing_key(home / "keys" / "log.key", LOG).verifier()
+    policy.write_text(f"log {log}\nquorum none\n")
+    url = f"http://127.0.0.1:{port}"
+    options = ["--url", url, "--policy", policy, "--state", tmp_path / "state", "--once", "--json"]
+
+    with served(home, port):
+        for _ in range(2):
+            quiet = pli("monitor", *options)
+            assert (quiet.returncode, json.loads(quiet.stdout)["verdict"]) == (0, "quiet")
+    for name, kind in (("same", "fork"), ("longer", "fork"), ("old", "rollback")):
+        with served(tmp_path / name, port):
+            told = pli("monitor", *options)
+        assert told.returncode == 1, (name, told.stdout, told.stderr)
+        (alarm,) = json.loads(told.stdout)["alarms"]
+        assert (alarm["kind"], alarm["source"]) == (kind, "own memory")
+        judged = pli("monitor", "judge", alarm["evidence"], "--policy", policy, "--json")
+        assert (judged.returncode, json.loads(judged.stdout)["kind"]) == (0, kind)
+    # the true log is still the one that is remembered; nobody there is no alarm before the limit
+    with served(home, port):
+        assert pli("monitor", *options).returncode == 0
+    down = pli("monitor", *options)
+    assert (down.returncode, list(json.loads(down.stdout)["problems"])) == (0, ["log"])
+    evidence = Path(alarm["evidence"])
+    evidence.write_bytes(evidence.read_bytes().replace(b'"rollback"', b'"fork"'))
+    assert pli("monitor", "judge", evidence, "--policy", policy).returncode == 1
