@@ -156,7 +156,9 @@ class Watch:
         others = self._others(problems)
         try:
             served = self._served()
-            if any(_size(note) > served.checkpoint.size for note in others.values()):
+            # what was once served is published: only a witness can be ahead of it for a moment
+            seen = _size(kept.note) if kept.note else 0
+            if seen <= served.checkpoint.size < max(map(_size, others.values()), default=0):
                 self.pause()
                 served = self._served()
             return self._judged(kept, served, others, problems, now)

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -29,6 +30,7 @@ from api.adapters.clock import HostClock
 from api.adapters.http import Outgoing
 from api.adapters.keys import signing_key
 from api.adapters.witnesses import RemoteWitness
+from api.cli import run
 from api.home import Home
 from api.settings import Settings
 from api.wiring import create_platform, open_platform
@@ -42,7 +44,7 @@ from ledger.readers import open_reader
 from ledger.sqlite import connect
 from replay.monitor import Evidence, Kind, Watch, compare, judge
 
-POINTS = sized(push=6, full=40, night=200)
+POINTS = sized(push=10, full=40, night=200)
 PER_POINT = sized(push=4, full=6, night=10)
 DIGEST = bytes(32)
 
@@ -83,8 +85,13 @@ def save(bench: Bench, names: list[str]) -> list[bytes]:
         ledger.close()
 
 
+def new_bench(folder: Path) -> Bench:
+    folder.mkdir()
+    return Bench(folder, pad=16).create()
+
+
 def true_history(folder: Path) -> History:
-    bench = Bench(folder / "true", pad=16).create()
+    bench = new_bench(folder / "true")
     made = History(bench, [], [])
     for point in range(POINTS):
         names = [f"true-{point}-{n}" for n in range(PER_POINT)]
@@ -184,7 +191,7 @@ def test_witnesses_refuse_the_other_history_also_after_a_restart(
     tmp_path: Path, witnesses: list[WitnessProcess]
 ) -> None:
     one, two = (each.start() for each in witnesses)
-    true = Bench(tmp_path / "true", pad=16).create()
+    true = new_bench(tmp_path / "true")
     save(true, ["common"])
     shutil.copytree(true.folder, tmp_path / "forged")
     forged = Bench(tmp_path / "forged", pad=16)
@@ -218,7 +225,7 @@ def test_a_restored_lock_store_does_not_deceive_a_witness(
     tmp_path: Path, witnesses: list[WitnessProcess]
 ) -> None:
     one = witnesses[0].start()
-    true = Bench(tmp_path / "true", pad=16).create()
+    true = new_bench(tmp_path / "true")
     save(true, ["a"])
     shutil.copytree(true.folder, tmp_path / "old")
     mark = true.high_water.load()
@@ -239,7 +246,7 @@ def test_planted_a_witness_whose_state_is_restored_cosigns_both_and_the_monitor_
 ) -> None:
     one = witnesses[0]
     one.save(tmp_path / "before")
-    true = Bench(tmp_path / "true", pad=16).create()
+    true = new_bench(tmp_path / "true")
     save(true, ["common"])
     shutil.copytree(true.folder, tmp_path / "forged")
     forged = Bench(tmp_path / "forged", pad=16)
@@ -249,7 +256,7 @@ def test_planted_a_witness_whose_state_is_restored_cosigns_both_and_the_monitor_
     for bench in (true, forged):
         one.start()
         bench.witnesses = remote(bench, one)  # type: ignore[assignment]
-        save(bench, [f"in {bench.folder.name}"])
+        save(bench, [f"in-{bench.folder.name}"])
         notes.append(publish(bench))
         one.kill()
         one.restore(tmp_path / "before")
@@ -302,49 +309,75 @@ def served(home: Path, port: int) -> Iterator[None]:
         running.stop()
 
 
-def publish_home(home: Path, times: int) -> bytes:
-    settings = Settings(home=home, reserve_bytes=0)
+def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any]:
+    """Run one command here; return its exit status and the object it printed."""
+    capsys.readouterr()
+    status = run([*map(str, arguments), "--json"])
+    shown = capsys.readouterr().out
+    return status, json.loads(shown) if shown else None
+
+
+def publish_home(home: Path, times: int, policy: Path | None = None) -> bytes:
+    settings = Settings(home=home, reserve_bytes=0, policy_file=policy)
     platform = open_platform(Home(home), settings, clock=HostClock(250))
     try:
-        return [platform.publish() for _ in range(times)][-1]
+        for _ in range(times):
+            platform.publish()
+        return platform.ledger.published() or b""
     finally:
         platform.close()
 
 
 def test_a_monitor_raises_its_alarm_within_one_poll_with_evidence_for_everybody(
-    tmp_path: Path,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     home, port = tmp_path / "home", free_port()
     create_platform(Home(home), origin="pli.example/r8", pad=16)
     publish_home(home, 1)
     shutil.copytree(home, tmp_path / "old")
-    publish_home(home, 2)
+    log = signing_key(home / "keys" / "log.key", LOG).verifier()
+    one = WitnessProcess(tmp_path / "w1", "w1.example", log).start()
+    request.addfinalizer(one.kill)
+    policy = tmp_path / "policy.txt"
+    policy.write_text(f"log {log}\nwitness w1 {one.key} {one.url}\nquorum w1\n")
+    publish_home(home, 2, policy)
     for name, times in (("same", 2), ("longer", 5)):
         shutil.copytree(tmp_path / "old", tmp_path / name)
         publish_home(tmp_path / name, times)
-    policy = tmp_path / "policy.txt"
-    log = signing_key(home / "keys" / "log.key", LOG).verifier()
-    policy.write_text(f"log {log}\nquorum none\n")
+    pin = tmp_path / "pin"
+    pin.write_bytes(publish_home(home, 0))
     url = f"http://127.0.0.1:{port}"
-    options = ["--url", url, "--policy", policy, "--state", tmp_path / "state", "--once", "--json"]
+    options = ["--url", url, "--policy", policy, "--state", tmp_path / "state", "--once"]
 
     with served(home, port):
-        for _ in range(2):
-            quiet = pli("monitor", *options)
-            assert (quiet.returncode, json.loads(quiet.stdout)["verdict"]) == (0, "quiet")
+        done = pli("monitor", *options)  # once as its own process
+        assert (done.returncode, done.stdout[:5]) == (0, "quiet")
+        status, found = told(capsys, "monitor", *options)
+        assert (status, found["verdict"], found["problems"]) == (0, "quiet", {})
+        assert found["quorum"] is True
     for name, kind in (("same", "fork"), ("longer", "fork"), ("old", "rollback")):
         with served(tmp_path / name, port):
-            told = pli("monitor", *options)
-        assert told.returncode == 1, (name, told.stdout, told.stderr)
-        (alarm,) = json.loads(told.stdout)["alarms"]
+            status, found = told(capsys, "monitor", *options)
+            if name == "longer":
+                # a new monitor knows only what the witness and a pin tell it
+                fresh = ["--url", url, "--policy", policy, "--state", tmp_path / "new", "--once"]
+                at, new = told(capsys, "monitor", *fresh, "--pin", pin)
+        assert (status, found["verdict"]) == (1, "alarm")
+        alarm, second = found["alarms"]
         assert (alarm["kind"], alarm["source"]) == (kind, "own memory")
-        judged = pli("monitor", "judge", alarm["evidence"], "--policy", policy, "--json")
-        assert (judged.returncode, json.loads(judged.stdout)["kind"]) == (0, kind)
-    # the true log is still the one that is remembered; nobody there is no alarm before the limit
-    with served(home, port):
-        assert pli("monitor", *options).returncode == 0
-    down = pli("monitor", *options)
-    assert (down.returncode, list(json.loads(down.stdout)["problems"])) == (0, ["log"])
+        assert (second["kind"], second["source"]) == (kind, "witness w1")
+        status, judged = told(capsys, "monitor", "judge", alarm["evidence"], "--policy", policy)
+        assert (status, judged["kind"]) == (0, kind)
+    sources = [each["source"].split()[0] for each in new["alarms"]]
+    assert (at, sources) == (1, ["witness", "pin"])
+    # nobody there is no alarm before the limit, and the true log is still what is remembered
+    status, found = told(capsys, "monitor", *options)
+    assert (status, list(found["problems"])) == (0, ["log"])
     evidence = Path(alarm["evidence"])
     evidence.write_bytes(evidence.read_bytes().replace(b'"rollback"', b'"fork"'))
-    assert pli("monitor", "judge", evidence, "--policy", policy).returncode == 1
+    assert told(capsys, "monitor", "judge", evidence, "--policy", policy)[0] == 1
+    assert told(capsys, "monitor", "judge", tmp_path / "none", "--policy", policy)[0] == 1
+    assert told(capsys, "monitor", "judge", evidence)[0] == 2
+    assert told(capsys, "monitor", "--url", url)[0] == 2
+    policy.write_bytes(b"\xff")
+    assert told(capsys, "monitor", *options)[0] == 1
