@@ -58,8 +58,9 @@ class Scheduler:
     def tick(self) -> None:
         """Do everything that is due now."""
         with self._lock:
-            self._chore("deadlines", self._deadlines)
+            # first: after a restart, what is owed is known before anything larger is published
             self._chore("late cosignatures", self._late)
+            self._chore("deadlines", self._deadlines)
             self._chore("silence", self._silence)
             self._chore("life", self._life)
             self._chore("beat", self._beat)

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 from api.adapters.keys import create_signing_key
 from api.adapters.witness_home import NotALog, WitnessAbsent, WitnessExists, WitnessHome
+from api.cli import run
 from api.routes.witness import BODY_LIMIT, create_witness_app
 from crypto.notes import (
     COSIGNATURE,
@@ -171,21 +172,27 @@ def test_a_slow_body_is_cut_and_told_why(tmp_path: Path) -> None:
     home.close()
 
 
-def test_the_commands_make_a_witness_and_tell_what_is_wrong(tmp_path: Path) -> None:
+def test_the_commands_make_a_witness_and_tell_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = run(["witness", *map(str, arguments)])
+        return status, *capsys.readouterr()
+
     home = tmp_path / "w"
-    wrong = pli("witness", "init", "--home", home, "--name", "w.example", "--log", "nonsense")
-    assert (wrong.returncode, home.exists()) == (2, False)
-    spaced = pli("witness", "init", "--home", home, "--name", "w w", "--log", LOG_KEY)
-    assert spaced.returncode == 2
+    wrong = told("init", "--home", home, "--name", "w.example", "--log", "nonsense")
+    assert (wrong[0], home.exists()) == (2, False)
+    assert told("init", "--home", home, "--name", "w w", "--log", LOG_KEY)[0] == 2
     options = ("--home", home, "--name", "w.example", "--log", LOG_KEY)
-    made = json.loads(pli("witness", "init", *options, "--json").stdout)
+    made = json.loads(told("init", *options, "--json")[1])
     assert VerifierKey.parse(made["vkey"]).name == "w.example"
     assert made["logs"] == [LOG_KEY.name]
     # done again: the same key
-    assert pli("witness", "init", *options).stdout.strip() == made["vkey"]
-    absent = pli("witness", "serve", "--home", tmp_path / "nothing")
-    assert (absent.returncode, "[witness.absent]" in absent.stderr) == (3, True)
-    assert pli("witness", "evidence", "--home", home, tmp_path / "found").returncode == 0
+    assert told("init", *options)[1].strip() == made["vkey"]
+    absent = told("serve", "--home", tmp_path / "nothing")
+    assert (absent[0], "[witness.absent]" in absent[2]) == (3, True)
+    assert told("evidence", "--home", home, tmp_path / "found")[0] == 0
 
 
 def test_evidence_is_written_out(running: WitnessProcess, tmp_path: Path) -> None:

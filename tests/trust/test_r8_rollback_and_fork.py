@@ -20,7 +20,7 @@ from typing import Any
 import httpx2
 import pytest
 from doubles.counter import Counter
-from doubles.ledger import START, Bench, check_ledger
+from doubles.ledger import START, Bench
 from doubles.proofs import Proof
 from doubles.rng import SeededRng
 from doubles.sizes import sized
@@ -44,8 +44,10 @@ from ledger.readers import open_reader
 from ledger.sqlite import connect
 from replay.monitor import Evidence, Kind, Watch, compare, judge
 
-POINTS = sized(push=10, full=40, night=200)
-PER_POINT = sized(push=4, full=6, night=10)
+POINTS = sized(push=10, full=40, night=100)
+PER_POINT = sized(push=4, full=6, night=2)
+FORKS = sized(push=1, full=5, night=100)
+"""Different histories written after each backup point."""
 DIGEST = bytes(32)
 
 
@@ -105,55 +107,76 @@ def true_history(folder: Path) -> History:
     return made
 
 
-def refill(backup: Backup, folder: Path, count: int) -> Bench:
+def refill(backup: Backup, folder: Path, count: int, seed: int) -> Bench:
     """Restore a backup with its lock store and write another history, longer than the true one."""
     shutil.copytree(backup.folder, folder)
     forged = Bench(folder, pad=16)
-    forged.rng = SeededRng(10_000 + backup.size)
+    forged.rng = SeededRng(10_000 + seed)
     forged.high_water.note = backup.mark
-    save(forged, [f"forged-{n}" for n in range(count)])
     ledger = forged.open()
+    made = [Counter(name=f"forged-{n}", timestamp=START, meta={}) for n in range(count)]
+    ledger.save("forged", DIGEST, made)
     ledger.publish()
     ledger.close()
     return forged
+
+
+@dataclass
+class Found:
+    """What the checks found over all histories."""
+
+    caught: int = 0
+    touched: int = 0
+    quiet: int = 0
+    missed_by_chains: int = 0
+
+
+def judge_history(
+    found: Found, true: History, backup: Backup, forged: Bench, policy: Policy
+) -> None:
+    """Hold every receipt against one forged history."""
+    reader = open_reader(forged.folder, connect)
+    files = reader.files()
+    note = files.read("checkpoint")
+    assert note is not None
+    # the positive control: chains, leaves, tiles and signature are all sound
+    found.missed_by_chains += fsck(files, policy).checkpoint.size == size_of(note)
+    tree = hashes_of(files, size_of(note))
+    for receipt in true.receipts:
+        pin = TlogProof.parse(receipt).note
+        evidence = compare(policy, pin, note, tree)
+        if size_of(pin) <= backup.size:
+            assert evidence is None, "a receipt of the common part accuses nobody"
+            found.quiet += 1
+            continue
+        found.touched += 1
+        assert evidence is not None
+        assert evidence.kind is Kind.FORK
+        judge(Evidence.parse(bytes(evidence)), policy)
+        if receipt is true.receipts[-1]:
+            with pytest.raises(LogUnsound):
+                fsck(files, policy, [pin])
+        found.caught += 1
+    reader.close()
 
 
 def test_every_backup_point_and_every_receipt(tmp_path: Path, proof: Proof) -> None:
     true = true_history(tmp_path)
     total = len(true.receipts) + 16
     policy = Policy.parse(true.bench.policy)
-    caught = touched = quiet = missed_by_chains = 0
-    for backup in true.backups:
-        forged = refill(backup, tmp_path / f"forged-{backup.size}", total)
-        assert check_ledger(forged) > total
-        reader = open_reader(forged.folder, connect)
-        files = reader.files()
-        note = files.read("checkpoint")
-        assert note is not None
-        # the positive control: chains, leaves, tiles and signature are all sound
-        missed_by_chains += fsck(files, policy).checkpoint.size == size_of(note)
-        tree = hashes_of(files, size_of(note))
-        for receipt in true.receipts:
-            pin = TlogProof.parse(receipt).note
-            found = compare(policy, pin, note, tree)
-            if size_of(pin) <= backup.size:
-                assert found is None, "a receipt of the common part accuses nobody"
-                quiet += 1
-                continue
-            touched += 1
-            with pytest.raises(LogUnsound):
-                fsck(files, policy, [pin])
-            assert found is not None
-            assert found.kind is Kind.FORK
-            judge(Evidence.parse(bytes(found)), policy)
-            caught += 1
-        reader.close()
-    assert missed_by_chains == len(true.backups)
-    assert (caught, quiet > 0) == (touched, True)
+    found = Found()
+    for seed in range(len(true.backups) * FORKS):
+        backup = true.backups[seed // FORKS]
+        forged = refill(backup, tmp_path / "forged", total, seed)
+        judge_history(found, true, backup, forged, policy)
+        shutil.rmtree(forged.folder)
+    forks = len(true.backups) * FORKS
+    assert found.missed_by_chains == forks
+    assert (found.caught, found.quiet > 0) == (found.touched, True)
     counted = (
-        f"{len(true.backups)} backup points x {len(true.receipts)} receipts: {caught} of {touched} "
-        f"caught, {quiet} of the common part quiet; chains alone missed {missed_by_chains} of "
-        f"{len(true.backups)}"
+        f"{forks} histories after {len(true.backups)} backup points x {len(true.receipts)} "
+        f"receipts: {found.caught} of {found.touched} caught, {found.quiet} of the common part "
+        f"quiet; chains alone missed {found.missed_by_chains} of {forks}"
     )
     proof("R8", counted)
 
