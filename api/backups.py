@@ -35,7 +35,7 @@ from domain.ports import Clock
 from ledger.errors import BackupDamaged, BackupTarget, SuccessorOrigin
 from ledger.high_water import FolderHighWater
 from ledger.recovery import load_levels
-from ledger.sqlite import Reads
+from ledger.store import Reads
 from ledger.transfer import (
     Evidence,
     Manifest,

@@ -70,10 +70,18 @@ class BodyGuard:
     is one path for both. The answer, if the route gave none, says why.
     """
 
-    def __init__(
-        self, app: App, *, window_s: float, rate: int, dossier_limit: int, language: str = "fr"
+    def __init__(  # noqa: PLR0913 - the bounds of one application
+        self,
+        app: App,
+        *,
+        window_s: float,
+        rate: int,
+        dossier_limit: int,
+        language: str = "fr",
+        limit: int = JSON_LIMIT,
     ) -> None:
         self.app = app
+        self.limit = limit
         self.window_s = window_s
         self.rate = rate
         self.language = language
@@ -106,7 +114,7 @@ class BodyGuard:
             await self._refuse(scope, send, meter.refusal)
 
     def _limit(self, path: str) -> int:
-        return next((size for pattern, size in self.limits if pattern.match(path)), JSON_LIMIT)
+        return next((size for pattern, size in self.limits if pattern.match(path)), self.limit)
 
     async def _refuse(self, scope: Scope, send: Send, error: errors.ApiError) -> None:
         accept = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")

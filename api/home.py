@@ -28,6 +28,12 @@ class HomeAbsent(HomeError):
         self.folder = str(folder)
 
 
+class DriverAbsent(HomeError):
+    """A PostgreSQL is configured, and its driver is not installed."""
+
+    code = "home.no-driver"
+
+
 @dataclass(frozen=True)
 class Home:
     """The files of a platform by name; nothing is created by naming it."""
@@ -75,6 +81,11 @@ class Home:
         return self.folder / "highwater"
 
     @property
+    def policy(self) -> Path:
+        """The operator's policy with remote witnesses, where there is one."""
+        return self.folder / "policy.txt"
+
+    @property
     def uploads(self) -> Path:
         """Which chunk of which transmission is which blob."""
         return self.folder / "uploads.db"
@@ -86,7 +97,7 @@ class Home:
 
     def existing(self) -> Home:
         """Return this home if it holds a platform, else raise HomeAbsent."""
-        if not self.ledger.is_file():
+        if not self.ledger.is_file() and not (self.keys / "log.key").is_file():
             raise HomeAbsent(self.folder)
         return self
 

@@ -17,6 +17,7 @@ from api.adapters.clock import boot_us
 from api.adapters.uploads import Upload
 from api.idempotency import derived_id
 from api.platform import Platform
+from crypto.log_errors import QuorumNotMet
 from domain.commands.prove_life import DecryptCanary, ProveLife, decrypt_canary, prove_life
 from domain.commands.reach_deadline import ReachDeadline, reach_deadline
 from domain.commands.transmit import ExpireTransmission, expire_transmission
@@ -26,6 +27,9 @@ from domain.events.transmission import StallCause
 TICK_S = 0.5
 SECOND_US = 1_000_000
 DAY_S = 86_400
+CLOSINGS = 16  # the last closing heads whose missing cosignatures are asked for again
+LATE_S = 30
+"""Between two times that silent witnesses are asked again for a closing head."""
 
 
 class Scheduler:
@@ -39,6 +43,7 @@ class Scheduler:
         # owned by whoever ticks, one at a time under _lock
         self._lock = threading.Lock()
         self._beat_at = counter()
+        self._late_at = counter() - LATE_S * SECOND_US
         self._proofs: dict[str, str] = {}
 
     def start(self) -> None:
@@ -54,6 +59,8 @@ class Scheduler:
     def tick(self) -> None:
         """Do everything that is due now."""
         with self._lock:
+            # first: after a restart, what is owed is known before anything larger is published
+            self._chore("late cosignatures", self._late)
             self._chore("deadlines", self._deadlines)
             self._chore("silence", self._silence)
             self._chore("life", self._life)
@@ -83,6 +90,20 @@ class Scheduler:
         # also after a crash between the two: a closed register without a published head is due
         if platform.index.closed_at() >= platform.published_size():
             self._publish(closing=True)
+
+    def _late(self) -> None:
+        """Ask again for the cosignatures that a closing head lacks: nothing opens before."""
+        platform = self._platform
+        if self._counter() - self._late_at < LATE_S * SECOND_US:
+            return
+        self._late_at = self._counter()
+        published = platform.published_size()
+        for position in platform.index.closings()[-CLOSINGS:]:
+            if position < published:
+                try:
+                    platform.ledger.complete(position)
+                except QuorumNotMet as error:  # an older one must not stand before a newer one
+                    sys.stderr.write(f"pli : scheduler late cosignatures [{error.code}]\n")
 
     def _close(self, name: str) -> None:
         """Seal what was whole before D, then reach D: both under the consultation's turn."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_HOME = Path("var/home")
@@ -38,7 +38,13 @@ class Settings(BaseSettings):
     """Room on disk which no announced transmission may take (T08)."""
     secure: bool = False
     """Whether the platform is reached over TLS, so that HSTS is announced."""
+    database_url: SecretStr | None = None
+    """PostgreSQL of the log (libpq URL); without one the log is a file of the home."""
+    database_schema: str = Field(default="pli", pattern=r"^[a-z][a-z0-9_]{0,40}$")
+    """The schema that holds this log."""
     tsa_url: str | None = None
     """Time-stamping authority (RFC 3161) of anchors; without one a local test authority stamps."""
     tsa_certificates: Path | None = None
     """Roots of that authority, in PEM form: the trust store of anchors."""
+    policy_file: Path | None = None
+    """Policy with the witnesses of this log (C2SP tlog-policy); else ``policy.txt`` of the home."""

@@ -27,8 +27,9 @@ from api.adapters.timestamps import timestamper_of
 from api.adapters.turns import LocalTurns
 from api.adapters.uploads import Uploads
 from api.adapters.vault import EnvelopeVault
+from api.adapters.witnesses import read_policy, remote_witnesses
 from api.anchoring import Anchoring
-from api.home import Home
+from api.home import DriverAbsent, Home
 from api.law import shipped_law
 from api.platform import Platform
 from api.scheduler import Scheduler
@@ -40,11 +41,12 @@ from domain.ports import Clock, Desk, Rng
 from domain.unsealing import ThresholdUnsealing
 from ledger.application import Ledger
 from ledger.creation import BEAT_S, PAD, adopt, create, succeed
-from ledger.errors import LedgerHalted, OutcomeUnknown, StreamMoved
+from ledger.errors import LedgerAbsent, LedgerHalted, OutcomeUnknown, StreamMoved
+from ledger.fail_stop import FailStop
 from ledger.high_water import FolderHighWater
 from ledger.mapper import CanonicalTranscoder, LedgerMapper
 from ledger.ports import Halt, Ports, never_halt
-from ledger.readers import LogReader
+from ledger.readers import LogReader, reader_of
 from ledger.readers import open_reader as open_log
 from ledger.sqlite import connect
 from ledger.store import Connection
@@ -56,6 +58,7 @@ from projections.runner import Runner
 if TYPE_CHECKING:
     from crypto.canonical import Json
     from domain.aggregate import Event
+    from ledger.postgres import PostgresDatabase
     from projections.facts import LedgerRow
 
 ORGANISATION = "platform"
@@ -138,7 +141,34 @@ def open_platform(
 def open_reader(place: Home) -> ReadOnlyLog:
     """Return the log of a home for reading only, also beside a running server."""
     register_kinds()
-    return ReadOnlyLog(open_log(place.folder, connect), policies_of(place))
+    database = database_of(Settings())
+    log = open_log(place.folder, connect) if database is None else reader_of(database)
+    return ReadOnlyLog(log, policies_of(place))
+
+
+def has_log(place: Home) -> bool:
+    """Say whether a log was begun here, in the file of the home or in the configured schema."""
+    database = database_of(Settings())
+    if database is None:
+        return place.holds(place.ledger)
+    from ledger.postgres import existing
+
+    try:
+        existing(database, FailStop(never_halt))
+    except LedgerAbsent:
+        return False
+    return True
+
+
+def database_of(settings: Settings) -> PostgresDatabase | None:
+    """Return the schema in which the log stands, None where it is a file of the home."""
+    if settings.database_url is None:
+        return None
+    try:
+        from ledger.postgres import PostgresDatabase
+    except ImportError as error:
+        raise DriverAbsent(str(error)) from error
+    return PostgresDatabase(settings.database_url.get_secret_value(), settings.database_schema)
 
 
 def subjects_of(place: Home, rng: Rng, connect: Connect, halt: Halt = never_halt) -> Subjects:
@@ -147,17 +177,22 @@ def subjects_of(place: Home, rng: Rng, connect: Connect, halt: Halt = never_halt
     return Subjects(place.private, key=key, rng=rng, connect=connect, halt=halt)
 
 
-def policies_of(place: Home) -> Mapping[str, str]:
-    """Return the texts of the two policies of a home: with its custodians, and the log alone.
+def policies_of(place: Home, settings: Settings | None = None) -> Mapping[str, str]:
+    """Return the texts of the two policies of a home: with its witnesses, and the log alone.
 
-    A restored home without keys has them as files.
+    The operator's own policy comes first; without one, the local custodians are the witnesses. A
+    restored home without keys has both as files.
     """
     from crypto.policies import log_policy
 
     if not place.holds(place.keys / "log.key"):
         return place.kept_policies()
     key = signing_key(place.keys / "log.key", LOG).verifier()
-    full = custody.published_policy(key, place.custodians)
+    chosen = (settings or Settings()).policy_file
+    if chosen is not None or place.holds(place.policy):
+        full = read_policy(chosen or place.policy, key)
+    else:
+        full = custody.published_policy(key, place.custodians)
     return {"policy.txt": full, "policy-log.txt": log_policy(key)}
 
 
@@ -221,16 +256,22 @@ class _Opening:
             show=self._show,
         )
         ports = _ports(place, self.clock, self.rng, self.connect)
+        policy = policies_of(place, self.settings)["policy.txt"]
+        witnesses = [custody.LocalWitness(one) for one in local]
+        remote = remote_witnesses(
+            Policy.parse(policy), ports.signer.key, [one.key for one in witnesses]
+        )
         self.ledger = Ledger(
             place.folder,
             clock=ports.clock,
             rng=ports.rng,
             signer=ports.signer,
             high_water=ports.high_water,
-            witnesses=[custody.LocalWitness(one) for one in local],
+            witnesses=[*witnesses, *remote],
             connect=self.connect,
+            database=database_of(self.settings),
             halt=self._halt,
-            policy=policies_of(place)["policy.txt"],
+            policy=policy,
         )
         try:
             return self._joined(local)
@@ -329,4 +370,5 @@ def _ports(place: Home, clock: Clock, rng: Rng, connect: Connect) -> Ports:
         signer=FileSigner(key),
         high_water=FolderHighWater(place.highwater),
         connect=connect,
+        database=database_of(Settings()),
     )

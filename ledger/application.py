@@ -18,10 +18,11 @@ from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
 from crypto.canonical import Json
+from crypto.log_errors import QuorumNotMet
 from crypto.policies import Policy, log_policy
 from ledger.checkpointer import PAUSE_SECONDS, Checkpointer
 from ledger.entry import Row
-from ledger.errors import CommandReused, FeatureRefused, NoSuchEntry
+from ledger.errors import CommandReused, FeatureRefused, NoSuchEntry, NotPublished
 from ledger.factory import LedgerFactory
 from ledger.opened_store import OpenedStore
 from ledger.other_writers import OtherWriters
@@ -107,7 +108,9 @@ class Ledger:
         mark = check_mark(levels, key, note)
         with store.readers.snapshot() as reads:
             self.genesis = read_genesis(reads, key)
-        self.silent_witnesses = check_witnesses(levels, key, ports.witnesses)
+        self.silent_witnesses = check_witnesses(
+            levels, key, ports.witnesses, store.sequencer.refresh
+        )
         self._checkpointer = Checkpointer(
             sequencer=store.sequencer,
             snapshot=store.readers.snapshot,
@@ -229,8 +232,28 @@ class Ledger:
         """
         note = self._publisher.publish()
         if closing:
-            self._policy.verify(note)
+            try:
+                self._policy.verify(note)
+            except QuorumNotMet:
+                self._publisher.owe(note)
+                raise
         return note
+
+    def complete(self, position: int) -> None:
+        """Ask again for what the closing head over a position lacks of its quorum.
+
+        Cosignatures that come late are added to it; QuorumNotMet: not yet enough. NotPublished:
+        no checkpoint covers the position.
+        """
+        note = self.published_covering(position)
+        if note is None:
+            raise NotPublished
+        try:
+            self._policy.verify(note)
+        except QuorumNotMet:
+            self._publisher.complete(note)
+            note = self.published_covering(position) or note
+        self._publisher.settle(self._policy.verify(note).checkpoint.size)
 
     def published(self) -> bytes | None:
         """Return the newest published note with its cosignatures."""

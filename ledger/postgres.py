@@ -327,6 +327,16 @@ class PostgresWriter(PostgresReads):
                     "INSERT INTO cosignatures VALUES (%s, %s, %s)", (size, witness, line)
                 )
 
+    def add_cosignatures(self, size: int, cosignatures: Mapping[str, str]) -> None:
+        """Add lines that came late to a published checkpoint; one that is there stays."""
+        self.recover()
+        with self._judge("add cosignatures", self._session), self._session.inner.transaction():
+            for witness, line in cosignatures.items():
+                self._session.execute(
+                    "INSERT INTO cosignatures VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                    (size, witness, line),
+                )
+
     def close(self) -> None:
         """Give the connection back."""
         self._session.close()

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from crypto.notes import VerifierKey
@@ -119,22 +120,43 @@ def check_ancestor(levels: Levels, signed: Signed, source: str) -> None:
         raise AnotherHistory(size, source)
 
 
-def check_witnesses(levels: Levels, key: VerifierKey, witnesses: Sequence[Witness]) -> list[str]:
-    """3: refuse where a witness knows more or else; return the names of those that are silent."""
+def check_witnesses(
+    levels: Levels,
+    key: VerifierKey,
+    witnesses: Sequence[Witness],
+    refresh: Callable[[], object] = lambda: None,
+) -> list[str]:
+    """3: refuse where a witness knows more or else; return the names of those that are silent.
+
+    What another process published while they were asked is taken from the store by ``refresh``.
+    """
     silent = []
-    for witness in witnesses:
-        try:
-            note = witness.checkpoint()
-        except OSError:
+    answers = _asked(witnesses)
+    refresh()
+    for witness, answer in zip(witnesses, answers, strict=True):
+        if isinstance(answer, OSError):
             silent.append(witness.key.name)
             continue
-        if note is None:
+        if answer is None:
             continue
-        signed = read_mark(key, note)
+        signed = read_mark(key, answer)
         if signed.checkpoint.size > levels.size:
             raise WitnessAhead(witness.key.name, levels.size, signed.checkpoint.size)
         check_ancestor(levels, signed, f"witness {witness.key.name}")
     return silent
+
+
+def _asked(witnesses: Sequence[Witness]) -> list[bytes | OSError | None]:
+    """Ask all at once: a start waits for the slowest, not for the sum."""
+
+    def ask(witness: Witness) -> bytes | OSError | None:
+        try:
+            return witness.checkpoint()
+        except OSError as error:
+            return error
+
+    with ThreadPoolExecutor(max(1, len(witnesses))) as pool:
+        return list(pool.map(ask, witnesses))
 
 
 def verified_tiles(levels: Levels, mark: Signed) -> list[bytes]:

@@ -246,6 +246,20 @@ class SqliteWriter(Reads):
             self.rollback()
             raise
 
+    def add_cosignatures(self, size: int, cosignatures: Mapping[str, str]) -> None:
+        """Add lines that came late to a published checkpoint; one that is there stays."""
+        lines = [(size, witness, line) for witness, line in cosignatures.items()]
+        try:
+            with self._judge("add cosignatures"):
+                self.connection.execute("BEGIN IMMEDIATE")
+                self.connection.executemany(
+                    "INSERT INTO cosignatures VALUES (?, ?, ?) ON CONFLICT DO NOTHING", lines
+                )
+                self.connection.execute("COMMIT")
+        except StorageFull:
+            self.rollback()
+            raise
+
     def close(self) -> None:
         """Close; as the last connection it empties the WAL."""
         self.connection.close()

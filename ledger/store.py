@@ -201,5 +201,8 @@ class Writer(Protocol):
     def publish(self, size: int, note: bytes, cosignatures: Mapping[str, str]) -> None:
         """Store a published checkpoint with the lines of its witnesses, durably and at once."""
 
+    def add_cosignatures(self, size: int, cosignatures: Mapping[str, str]) -> None:
+        """Add lines that came late to a published checkpoint; one that is there stays."""
+
     def close(self) -> None:
         """Give the connection back."""

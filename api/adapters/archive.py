@@ -21,7 +21,8 @@ from urllib.parse import quote
 
 from api.adapters.keys import sync_folder
 from ledger.errors import BackupDamaged, BackupTarget
-from ledger.sqlite import Connection, connect
+from ledger.sqlite import connect
+from ledger.store import Connection
 from ledger.transfer import MANIFEST, FileRow, is_file_name
 
 PART = 1024 * 1024

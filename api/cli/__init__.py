@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("Crée, contrôle, exporte le registre", "Create, check, export the ledger"),
     "backup": ("Sauvegarde une plateforme en marche", "Back up a running platform"),
     "restore": ("Restaure une sauvegarde et la prouve", "Restore a backup and prove it"),
+    "witness": ("Cosigne le registre d'un voisin", "Cosign the log of a neighbour"),
+    "monitor": ("Surveille un registre du dehors", "Watch a log from outside"),
     "rebuild": ("Reconstruit les vues depuis zéro", "Rebuild the views from zero"),
     "doctor": ("Dit si ce poste peut faire tourner Pli", "Say whether this machine can run Pli"),
 }
@@ -39,6 +41,7 @@ ENVIRONMENT = (
     "keys.",
     "vault.",
     "self-test",
+    "witness.absent",
 )
 REFUSED = frozenset({"ledger.exists", "ledger.export-exists"})
 

@@ -49,12 +49,13 @@ def serve(
     try:
         platform.start()
         print(f"Pli : http://{host}:{port}/  ({home})", file=sys.stderr, flush=True)
-        asyncio.run(_serve(create_app(platform), host, port))
+        asyncio.run(serve_until_signal(create_app(platform), host, port))
     finally:
         platform.close()
 
 
-async def _serve(web: FastAPI, host: str, port: int) -> None:
+async def serve_until_signal(web: FastAPI, host: str, port: int) -> None:
+    """Serve an application in this process until SIGINT or SIGTERM, or raise PortTaken."""
     from granian.constants import Interfaces
     from granian.server.embed import Server
 

@@ -24,7 +24,7 @@ from api.story.records import Contract
 from api.story.script import Play, perform
 from api.story.sending import Bidders
 from api.story.stage import stage
-from api.wiring import create_platform, open_platform
+from api.wiring import create_platform, has_log, open_platform
 from domain.clock import instant_text
 
 Say = Callable[[str], None]
@@ -38,7 +38,7 @@ def play_once(folder: Path, contracts: Sequence[Contract], say: Say) -> dict[str
     started = time.monotonic()
     bids(contracts)  # too few contracts are refused before anything is created
     place = Home(folder)
-    if not place.holds(place.ledger):
+    if not has_log(place):
         create_platform(place)
     with tempfile.TemporaryDirectory(prefix="story-", dir=folder) as scratch:
         platform = open_platform(place, Settings(home=folder))

@@ -24,6 +24,7 @@ ROOTS = {
     "api.adapters.custodian_seat.CustodianError",
     "api.adapters.custodian_state.StateError",
     "api.adapters.keys.KeysError",
+    "api.adapters.witness_home.WitnessHomeError",
     "api.depositor.errors.DepositorError",
     "api.errors.ApiError",
     "api.home.HomeError",

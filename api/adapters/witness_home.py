@@ -1,0 +1,162 @@
+"""A witness that runs alone: its folder, its key, the logs it knows, what it cosigned last.
+
+`witness.key` (mode 0600) and `witness.db`. One transaction with synchronous=FULL reads the note of
+an origin, and replaces it only if it is the one that was decided on: a cosignature leaves after
+that commit, so that neither a crash nor a second process can make it cosign two histories.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import defaultdict
+from pathlib import Path
+
+from api.adapters.clock import wall_us
+from api.adapters.keys import Random, create_signing_key, signing_key
+from crypto.notes import COSIGNATURE, LOG, VerifierKey
+from ledger.witness import Answer, Remember, Witness, monitor_path
+
+SECOND_US = 1_000_000
+KEY = "witness.key"
+STATE = "witness.db"
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS logs(vkey TEXT PRIMARY KEY, origin TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cosigned(
+  origin TEXT PRIMARY KEY, path TEXT NOT NULL UNIQUE, note BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS evidence(note BLOB NOT NULL UNIQUE);
+"""
+
+
+class WitnessHomeError(Exception):
+    """Root of what a witness of its own refuses, apart from requests."""
+
+    code = "witness.home"
+
+
+class WitnessAbsent(WitnessHomeError):
+    """The folder holds no witness."""
+
+    code = "witness.absent"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder}: pli witness init --home {folder} --name NAME --log VKEY")
+        self.folder = str(folder)
+
+
+class WitnessExists(WitnessHomeError):
+    """A witness of another name lives in this folder."""
+
+    code = "witness.exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"this folder belongs to witness {name}")
+        self.name = name
+
+
+class NotALog(WitnessHomeError):
+    """A key that is not the key of a log."""
+
+    code = "witness.not-a-log"
+
+    def __init__(self, vkey: str) -> None:
+        super().__init__(f"{vkey[:80]} is not the key of a log")
+        self.vkey = vkey
+
+
+class WitnessHome:
+    """The state of one witness; every thread and every process may use it."""
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / KEY).is_file():
+            raise WitnessAbsent(folder)
+        self._key = signing_key(folder / KEY, COSIGNATURE)
+        self._lock = threading.Lock()  # one connection, one thread at a time
+        path = folder / STATE
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(SCHEMA)
+        path.chmod(0o600)
+
+    @classmethod
+    def create(cls, folder: Path, name: str, random: Random) -> WitnessHome:
+        """Make the key of a new witness; an interrupted creation is finished by the next one."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        key = create_signing_key(folder / KEY, name, COSIGNATURE, random.bytes(32))
+        if key.name != name:
+            raise WitnessExists(key.name)
+        return cls(folder)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._db.close()
+
+    def key(self) -> VerifierKey:
+        """Return the key that a policy names."""
+        return self._key.verifier()
+
+    def add_log(self, vkey: str) -> VerifierKey:
+        """Know a log from now on, by one more of its keys; a running server sees it at once."""
+        key = VerifierKey.parse(vkey)
+        if key.kind != LOG:
+            raise NotALog(vkey)
+        with self._lock:
+            self._db.execute("INSERT OR IGNORE INTO logs VALUES (?, ?)", (str(key), key.name))
+        return key
+
+    def logs(self) -> dict[str, tuple[VerifierKey, ...]]:
+        """Return the keys of the logs it knows, by origin."""
+        with self._lock:
+            return self._logs()
+
+    def answer(self, body: bytes) -> Answer:
+        """Decide on one add-checkpoint request; what it must remember is durable on return."""
+        now = wall_us() // SECOND_US
+        with self._lock:
+            # the write lock comes before the first read: nothing can move between the two
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                witness = Witness(self._key.name, self._key.seed, self._logs())
+                answer = witness.answer(body, self._cosigned, now)
+                self._keep(answer)
+                self._db.execute("COMMIT")
+            except BaseException:
+                # a failed COMMIT may have ended the transaction; no cosignature leaves either way
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            return answer
+
+    def cosigned(self, path: str) -> bytes | None:
+        """Return the note cosigned last that monitors find under this path."""
+        with self._lock:
+            row = self._db.execute("SELECT note FROM cosigned WHERE path = ?", (path,)).fetchone()
+            return None if row is None else bytes(row[0])
+
+    def evidence(self) -> list[bytes]:
+        """Return the notes, signed by a log, that contradict what was cosigned."""
+        with self._lock:
+            found = self._db.execute("SELECT note FROM evidence ORDER BY rowid").fetchall()
+            return [bytes(row[0]) for row in found]
+
+    def _logs(self) -> dict[str, tuple[VerifierKey, ...]]:
+        found = defaultdict(list)
+        for vkey, origin in self._db.execute("SELECT vkey, origin FROM logs ORDER BY vkey"):
+            found[origin].append(VerifierKey.parse(vkey))
+        return {origin: tuple(keys) for origin, keys in found.items()}
+
+    def _cosigned(self, origin: str) -> bytes | None:
+        row = self._db.execute("SELECT note FROM cosigned WHERE origin = ?", (origin,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def _keep(self, answer: Answer) -> None:
+        if answer.remember is not None:
+            self._swap(answer.remember)
+        if answer.evidence is not None:
+            self._db.execute("INSERT OR IGNORE INTO evidence VALUES (?)", (answer.evidence,))
+
+    def _swap(self, swap: Remember) -> None:
+        row = (swap.origin, monitor_path(swap.origin), swap.note)
+        self._db.execute("INSERT OR REPLACE INTO cosigned VALUES (?, ?, ?)", row)
