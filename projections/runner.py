@@ -22,11 +22,12 @@ from projections import (
     publication,
     story_line,
 )
-from projections.changes import Change, Fold, write
+from projections.changes import Change, Fold, Routes
 from projections.errors import AnotherRunner, GapFound, NotCaughtUp
-from projections.facts import LedgerRow, Source, fact_of
+from projections.facts import Fact, LedgerRow, Source
 from projections.store import NAME
 from projections.tables import tracking
+from projections.writing import write
 
 BATCH = 1000
 POLL_S = 0.2
@@ -58,7 +59,7 @@ class Runner:
         self._source = source
         self._views = views
         self._batch = batch
-        self._folds = folds
+        self._routes = Routes(folds)
         self._moved = threading.Condition()
         self._woken = False
         self._stopped = False
@@ -130,9 +131,11 @@ class Runner:
         for row in rows:
             if row.stream == LEDGER_STREAM:
                 continue
-            fact = fact_of(row)
-            for fold in self._folds:
-                yield from fold(fact)
+            folds = self._routes.of(row.kind)
+            if folds:
+                fact = Fact(row)
+                for fold in folds:
+                    yield from fold(fact)
 
     def _arrived(self, position: int) -> None:
         with self._moved:
