@@ -26,7 +26,7 @@ from projections import deposits, store
 from projections.runner import FOLDS, Runner
 
 REGISTRY = (buyer, consultation, custody, dossier, envelope, opening, operator, transmission)
-TOGETHER = 4
+TOGETHER = 10
 APPENDS_A_SECOND = 2_000
 
 
@@ -118,7 +118,7 @@ class Timed(Runner):
 
 
 def lagging(seconds: float, folder: Path, count: int) -> dict[str, float]:
-    """Append at 2,000 events a second; return how long after its answer an entry is in the views.
+    """Append 2,000 events a second, ten a save; return when after its answer an entry is in view.
 
     The views are all those of the platform; the answer came when the entry was durable.
     """

@@ -8,7 +8,7 @@ positions is an alarm, never a skip.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy import Connection, Engine, select, update
 
@@ -90,10 +90,10 @@ class Runner:
         self._arrived(last)
         return len(rows)
 
-    def catch_up(self) -> int:
+    def catch_up(self, progress: Callable[[int], None] = lambda position: None) -> int:
         """Step until the source has nothing more; return the position reached."""
         while self.step():
-            pass
+            progress(self._reached)
         return self._reached
 
     def wake(self) -> None:

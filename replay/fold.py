@@ -116,19 +116,26 @@ class Proof:
         return self._due
 
 
+_FRONT = len(',"kind":"","prev":"","salt":"') + 64
+_WHOLE = _FRONT + SALT_DIGITS + len('","stream":"","v":1,"version":}')
+
+
 def _hangs(entry: bytes, kind: str, prev: str, stream: str, version: int) -> bool:
     """Tell whether the end of an entry names these four, around a salt and a schema version.
 
     Nothing may stand between them: the same words inside of ``data`` are too far from the end.
     """
-    front = f',"kind":"{kind}","prev":"{prev}","salt":"'.encode()
-    middle = f'","stream":"{stream}","v":'.encode()
-    end = f',"version":{version}}}'.encode()
-    place = entry.rfind(front)
-    salt = place + len(front)
-    return (
-        place >= 0
-        and entry.startswith(middle, salt + SALT_DIGITS)
-        and entry.endswith(end)
-        and entry[salt + SALT_DIGITS + len(middle) : -len(end)].isdigit()
-    )
+    number = str(version)
+    more = len(kind) + len(stream) + len(number)
+    # A schema version has one digit, or up to four more.
+    for digits in range(5):
+        tail = entry[-(_WHOLE + more + digits) :].decode("latin-1")
+        salt = _FRONT + len(kind)
+        schema = len(tail) - len(number) - len(',"version":}') - 1 - digits
+        v = tail[schema : schema + 1 + digits]
+        if (
+            tail == f',"kind":"{kind}","prev":"{prev}","salt":"{tail[salt : salt + SALT_DIGITS]}"'
+            f',"stream":"{stream}","v":{v},"version":{number}}}'
+        ):
+            return v.isdigit()
+    return False

@@ -17,13 +17,12 @@ from sqlalchemy import RowMapping, select
 from domain.aggregate import AGGREGATES, Aggregate, Event
 from projections.facts import LedgerRow, Source
 from projections.runner import Runner
+from projections.status import AT_PLACE
 from projections.store import writer
 from projections.tables import metadata
 
 BATCH = 1_000
 HIDDEN = frozenset({"floor"})
-AT_PLACE = slice(7, 34)
-"""Where every entry has its recording time: ``{"at":"`` comes first."""
 
 
 class Log(Source, Protocol):
