@@ -146,8 +146,7 @@ class Reads:
     def rows(self, start: int, end: int, limit: int = FOREVER) -> list[Row]:
         """Return the rows of positions [start, end), in order."""
         params = {"start": start, "end": end, "limit": limit}
-        found = self.connection.execute(tables.SELECT_ROWS, params).fetchall()
-        return list(map(Row._make, found))
+        return [Row(*row) for row in self.connection.execute(tables.SELECT_ROWS, params).fetchall()]
 
     def leaves(self, start: int, end: int) -> list[bytes]:
         """Return the stored leaves of positions [start, end)."""
