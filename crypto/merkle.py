@@ -31,10 +31,14 @@ def root(leaves: Sequence[bytes]) -> bytes:
     _check_lengths(leaves)
     if not leaves:
         return EMPTY_ROOT
-    row = list(leaves)
+    row, sha256 = list(leaves), hashlib.sha256
     while len(row) > 1:
         # A lone last node rises unchanged: that is RFC 6962's split at a power of two.
-        parents = [node_hash(row[i], row[i + 1]) for i in range(0, len(row) - 1, 2)]
+        # node_hash, without a call for each node: this is a fifth of a check of a whole log
+        parents = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(row[::2], row[1::2], strict=False)
+        ]
         row = parents + row[len(row) - len(row) % 2 :]
     return row[0]
 

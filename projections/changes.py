@@ -1,18 +1,15 @@
 """What a fact changes in the views, as values: folds are pure, one place writes.
 
 A fold is a function from one fact to changes. It reads no table, so it cannot depend on where a
-batch began, and the order of changes is the order of the ledger.
+batch began, and the order of changes is the order of the ledger. `projections.writing` writes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import groupby
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Table, bindparam, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Table
 
 from projections.facts import Fact
 
@@ -20,16 +17,14 @@ Cell: TypeAlias = str | int | bool | None
 Row: TypeAlias = Mapping[str, Cell]
 
 
-@dataclass(frozen=True)
-class Put:
+class Put(NamedTuple):
     """These columns stand in the row of this key, whatever stood in them before."""
 
     table: Table
     row: Row
 
 
-@dataclass(frozen=True)
-class Amend:
+class Amend(NamedTuple):
     """Columns of the rows which match change; no such row is no error."""
 
     table: Table
@@ -42,61 +37,37 @@ Fold: TypeAlias = Callable[[Fact], Iterable[Change]]
 Handler: TypeAlias = Callable[[Fact], Iterator[Change]]
 
 
-def folded(handlers: Mapping[str, Handler]) -> Fold:
-    """Return the fold that hands each kind to its handler and passes over all others."""
+class ByKind:
+    """The fold that hands each kind to its handler and passes over all others."""
 
-    def fold(fact: Fact) -> Iterable[Change]:
-        handler = handlers.get(fact.kind)
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        self.handlers = handlers
+
+    def __call__(self, fact: Fact) -> Iterable[Change]:
+        """Return what this fact changes."""
+        handler = self.handlers.get(fact.kind)
         return handler(fact) if handler else ()
 
-    return fold
+
+def folded(handlers: Mapping[str, Handler]) -> ByKind:
+    """Return the fold of these handlers."""
+    return ByKind(handlers)
 
 
-def write(connection: Connection, changes: Iterable[Change]) -> None:
-    """Write changes in their order; neighbours of one shape go in one statement."""
-    for shape, group in groupby(changes, key=_shape):
-        kind, table, where, row = shape
-        if kind is Put:
-            _put(connection, table, row, group)
-        else:
-            _amend(connection, table, where, row, group)
+class Routes:
+    """For each kind the folds that look at it, so that a fact is not offered to all others."""
 
+    def __init__(self, folds: Iterable[Fold]) -> None:
+        self._folds = tuple(folds)
+        self._known: dict[str, tuple[Fold, ...]] = {}
 
-Shape: TypeAlias = tuple[type, Table, tuple[str, ...], tuple[str, ...]]
+    def of(self, kind: str) -> tuple[Fold, ...]:
+        """Return the folds of a kind, in their order."""
+        found = self._known.get(kind)
+        if found is None:
+            offered = (self._offered(fold, kind) for fold in self._folds)
+            found = self._known[kind] = tuple(fold for fold in offered if fold is not None)
+        return found
 
-
-def _shape(change: Change) -> Shape:
-    where = tuple(change.where) if isinstance(change, Amend) else ()
-    return type(change), change.table, where, tuple(change.row)
-
-
-def _put(
-    connection: Connection, table: Table, columns: tuple[str, ...], group: Iterable[Change]
-) -> None:
-    keys = [column.name for column in table.primary_key]
-    statement = insert(table)
-    kept = {name: statement.excluded[name] for name in columns if name not in keys}
-    if kept:
-        statement = statement.on_conflict_do_update(index_elements=keys, set_=kept)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=keys)
-    connection.execute(statement, [dict(change.row) for change in group])
-
-
-def _amend(
-    connection: Connection,
-    table: Table,
-    where: tuple[str, ...],
-    columns: tuple[str, ...],
-    group: Iterable[Change],
-) -> None:
-    statement = update(table).values({name: bindparam(f"new_{name}") for name in columns})
-    for name in where:
-        statement = statement.where(table.c[name].is_not_distinct_from(bindparam(f"key_{name}")))
-    rows = [
-        {f"new_{name}": value for name, value in change.row.items()}
-        | {f"key_{name}": value for name, value in change.where.items()}
-        for change in group
-        if isinstance(change, Amend)
-    ]
-    connection.execute(statement, rows)
+    def _offered(self, fold: Fold, kind: str) -> Fold | None:
+        return fold.handlers.get(kind) if isinstance(fold, ByKind) else fold

@@ -7,7 +7,6 @@ names of domain.md §4 and envelope.md §14. Instants stay in their written form
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias, cast
 
 import orjson
@@ -46,26 +45,27 @@ class Source(Protocol):
         """Return at most ``limit`` rows with positions above ``after``, in order."""
 
 
-@dataclass(frozen=True, slots=True)
 class Fact:
-    """One domain event with its place; ``name`` is the id inside its stream."""
+    """One domain event with its place.
 
-    position: int
-    stream: str
-    version: int
-    kind: str
+    ``aggregate`` is the first word of the stream (consultation, deposit and so on), ``name`` the id
+    inside it. Made for every entry that a fold looks at, so plain attributes.
+    """
+
+    __slots__ = ("aggregate", "at", "data", "kind", "name", "position", "stream", "version")
+
     at: str
     data: Mapping[str, Json]
 
-    @property
-    def aggregate(self) -> str:
-        """Return the first word of the stream: consultation, deposit and so on."""
-        return self.stream.partition("/")[0]
-
-    @property
-    def name(self) -> str:
-        """Return the id of the aggregate."""
-        return self.stream.partition("/")[2]
+    def __init__(self, row: LedgerRow) -> None:
+        entry = orjson.loads(row.entry)
+        self.at = entry["at"]
+        self.data = entry["data"]
+        self.kind = row.kind
+        self.position = row.position
+        self.stream = row.stream
+        self.version = row.version
+        self.aggregate, _, self.name = row.stream.partition("/")
 
     @property
     def tenant(self) -> str:
@@ -113,12 +113,6 @@ class Fact:
     def json(self, field: str) -> str:
         """Return a field as canonical JSON text, to be stored as it is."""
         return canonical(self.data.get(field, []))
-
-
-def fact_of(row: LedgerRow) -> Fact:
-    """Return the fact of a row."""
-    entry = orjson.loads(row.entry)
-    return Fact(row.position, row.stream, row.version, row.kind, entry["at"], entry["data"])
 
 
 def canonical(value: object) -> str:

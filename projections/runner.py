@@ -8,7 +8,7 @@ positions is an alarm, never a skip.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy import Connection, Engine, select, update
 
@@ -22,11 +22,12 @@ from projections import (
     publication,
     story_line,
 )
-from projections.changes import Change, Fold, write
+from projections.changes import Change, Fold, Routes
 from projections.errors import AnotherRunner, GapFound, NotCaughtUp
-from projections.facts import LedgerRow, Source, fact_of
+from projections.facts import Fact, LedgerRow, Source
 from projections.store import NAME
 from projections.tables import tracking
+from projections.writing import write
 
 BATCH = 1000
 POLL_S = 0.2
@@ -58,7 +59,7 @@ class Runner:
         self._source = source
         self._views = views
         self._batch = batch
-        self._folds = folds
+        self._routes = Routes(folds)
         self._moved = threading.Condition()
         self._woken = False
         self._stopped = False
@@ -89,10 +90,10 @@ class Runner:
         self._arrived(last)
         return len(rows)
 
-    def catch_up(self) -> int:
+    def catch_up(self, progress: Callable[[int], None] = lambda position: None) -> int:
         """Step until the source has nothing more; return the position reached."""
         while self.step():
-            pass
+            progress(self._reached)
         return self._reached
 
     def wake(self) -> None:
@@ -130,9 +131,11 @@ class Runner:
         for row in rows:
             if row.stream == LEDGER_STREAM:
                 continue
-            fact = fact_of(row)
-            for fold in self._folds:
-                yield from fold(fact)
+            folds = self._routes.of(row.kind)
+            if folds:
+                fact = Fact(row)
+                for fold in folds:
+                    yield from fold(fact)
 
     def _arrived(self, position: int) -> None:
         with self._moved:

@@ -13,6 +13,14 @@ NAME = "views"
 VERSION = 1
 """Raised with every change of tables or folds: older files are then built again from zero."""
 
+WRITING = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    # 16 MiB: a page that every batch changes reaches the file once, not with each batch
+    "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA cache_size=-32768",  # 32 MiB: its indexes are written at random places
+)
+
 
 class DriverConnection(Protocol):
     """What SQLite's driver offers here."""
@@ -26,7 +34,7 @@ def writer(path: Path) -> Engine:
 
     Views can always be built again, so a power cut may cost their newest batch: ``NORMAL``.
     """
-    engine = _engine(path, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
+    engine = _engine(path, *WRITING)
     with engine.begin() as connection:
         if not inspect(connection).has_table(tracking.name):
             metadata.create_all(connection)

@@ -55,7 +55,7 @@ def fold(fact: Fact) -> Iterator[Change]:
     deposit = fact.maybe("deposit")
     if fact.aggregate == "opening":
         consultation, _, lot = fact.name.rpartition(".")
-    told = {name: fact.data[name] for name in sorted(TOLD) if name in fact.data}
+    told = {name: value for name, value in fact.data.items() if name in TOLD}
     of_deposit = fact.aggregate == "deposit"
     yield Put(
         story,

@@ -5,6 +5,7 @@ The live views may be behind the ledger while a server runs: the rebuilt ones st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,12 @@ class Comparison:
         return self.live == self.rebuilt
 
 
-def compare(log: Source, views: Path, scratch: Path) -> Comparison:
+def compare(
+    log: Source,
+    views: Path,
+    scratch: Path,
+    progress: Callable[[int], None] = lambda position: None,
+) -> Comparison:
     """Rebuild into a scratch file what the live views have seen, and compare."""
     position = -1
     if views.exists():
@@ -40,7 +46,7 @@ def compare(log: Source, views: Path, scratch: Path) -> Comparison:
             live_engine.dispose()
     engine = writer(scratch)
     try:
-        Runner(Until(log, position), engine).catch_up()
+        Runner(Until(log, position), engine).catch_up(progress)
     finally:
         engine.dispose()
     live = dump_of(views) if views.exists() else b""

@@ -12,12 +12,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Protocol
 
-import orjson
 from sqlalchemy import RowMapping, select
 
 from domain.aggregate import AGGREGATES, Aggregate, Event
 from projections.facts import LedgerRow, Source
 from projections.runner import Runner
+from projections.status import AT_PLACE
 from projections.store import writer
 from projections.tables import metadata
 
@@ -56,7 +56,7 @@ def moment_of(log: Source, instant: datetime) -> Moment:
     found, after = Moment(-1, ""), -1
     while rows := log.read(after, BATCH):
         for row in rows:
-            at = str(orjson.loads(row.entry)["at"])
+            at = row.entry[AT_PLACE].decode()
             if at <= limit:
                 found = Moment(row.position, at)
         after = rows[-1].position

@@ -18,6 +18,7 @@ from domain.errors import CanaryFailed, NotFound
 from domain.events.custody import (
     CanaryDecrypted,
     KeyCeremonyCompleted,
+    Missed,
     ProofOfLifeGiven,
     ProofOfLifeMissed,
 )
@@ -112,8 +113,12 @@ def _ask(
         try:
             nonce, proof = desk.custodians.alive(digest, custodian)
             desk.unsealing.check_alive(document, index, nonce, proof)
-        except (CustodianSilent, CustodianRefusal, CryptoError):
-            place.append(ProofOfLifeMissed(**place.stamp(meta), custodian=custodian))
+        except (CustodianSilent, CustodianRefusal, CryptoError) as failure:
+            place.append(
+                ProofOfLifeMissed(
+                    **place.stamp(meta), custodian=custodian, cause=_cause_of(failure)
+                )
+            )
         else:
             place.append(
                 ProofOfLifeGiven(
@@ -124,6 +129,12 @@ def _ask(
                     proof=proof,
                 )
             )
+
+
+def _cause_of(failure: Exception) -> Missed:
+    if isinstance(failure, CustodianSilent):
+        return Missed.SILENT
+    return Missed.REFUSED if isinstance(failure, CustodianRefusal) else Missed.WRONG
 
 
 def _canary_answers(

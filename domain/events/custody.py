@@ -117,10 +117,26 @@ class ProofOfLifeGiven(Event, kind="ProofOfLifeGiven"):
     proof: str
 
 
-class ProofOfLifeMissed(Event, kind="ProofOfLifeMissed"):
-    """A custodian gave no proof of life."""
+class Missed(StrEnum):
+    """Why a proof of life is missing; UNKNOWN only where entries do not tell it."""
 
+    SILENT = "SILENT"
+    REFUSED = "REFUSED"
+    WRONG = "WRONG"
+    UNKNOWN = "UNKNOWN"
+
+
+class ProofOfLifeMissed(Event, kind="ProofOfLifeMissed"):
+    """A custodian gave no proof of life; since version 2 with the cause."""
+
+    class_version = 2
     custodian: str
+    cause: Missed | None = None
+
+    @staticmethod
+    def upcast_v1_v2(data: dict[str, Any]) -> None:
+        """Say of an entry of version 1 that it does not tell the cause."""
+        data["cause"] = Missed.UNKNOWN.value
 
 
 class ShareReportedLost(Event, kind="ShareReportedLost"):

@@ -125,6 +125,8 @@ def test_reading_commands_run_beside_the_server(
     assert run(["verify", "log", str(out), *policy]) == 0
     assert run(["ledger", "export", str(out), *home]) == 1
     assert run(["rebuild", *home, "--json"]) == 0
+    assert run(["rebuild", *home, "--status", "--json"]) == 0
+    assert run(["rebuild", *home, "--status"]) == 0
 
 
 def test_fsck_names_a_damaged_blob_and_a_missing_one(

@@ -127,11 +127,15 @@ class Keepers:
 
     def alive(self, digest: str, custodian: str) -> tuple[str, str]:
         self._mood(custodian, "silent")
+        if self.moods.get(custodian) == "refuses":
+            raise CustodianRefusal(custodian, "view", "ff" * 64)
         keeper = self.keepers[custodian]
         nonce, keyset = keeper.random.take(32), self._keyset(digest)
         share = keeper.shares[digest]
         w = keeper.random.scalar()
         proof = prove_alive(keyset, keeper.index, nonce, share, w)
+        if self.moods.get(custodian) == "false":
+            nonce = bytes(32)
         return nonce.hex(), proof.hex()
 
     def retire(self, digest: str, custodian: str) -> str:
@@ -505,6 +509,17 @@ def test_life_is_proven_by_every_share_and_absence_is_recorded(world: Sealed) ->
     world.keepers.moods = {"bruno": "silent", "anna": "silent"}
     world.platform.done(prove_life.prove_life, world.platform.act("PA"), command)
     assert world.platform.load(Custody, "C1").in_danger()
+
+
+@pytest.mark.parametrize(
+    ("mood", "cause"), [("silent", "SILENT"), ("refuses", "REFUSED"), ("false", "WRONG")]
+)
+def test_a_missing_proof_of_life_has_a_cause(world: Sealed, mood: str, cause: str) -> None:
+    world.published()
+    world.keepers.moods["anna"] = mood
+    command = prove_life.ProveLife("C1")
+    found = world.platform.done(prove_life.prove_life, world.platform.act("PA"), command)
+    assert [event.cause for event in found if event.TOPIC == "ProofOfLifeMissed"] == [cause]
 
 
 def test_a_keyset_in_the_pool_lives_too(world: Sealed) -> None:

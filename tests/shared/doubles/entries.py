@@ -59,7 +59,12 @@ class HandLedger:
         return self.rows[after + 1 : after + 1 + limit]
 
     def add(
-        self, caller: tuple[str, str, str], stream: str, kind: str, fields: Mapping[str, object]
+        self,
+        caller: tuple[str, str, str],
+        stream: str,
+        kind: str,
+        fields: Mapping[str, object],
+        v: int = 1,
     ) -> HandRow:
         """Append one domain event of (role, org, tenant), 250 ms after the one before."""
         role, org, tenant = caller
@@ -80,7 +85,7 @@ class HandLedger:
             "tenant": tenant,
         }
         data = {name: plain_of(value) for name, value in fields.items() if value is not None}
-        return self._append(stream, kind, {**data, "meta": meta})
+        return self._append(stream, kind, {**data, "meta": meta}, v)
 
     def publish(self) -> int:
         """Pad to the next published size and return it."""
@@ -97,7 +102,7 @@ class HandLedger:
     def ndjson(self) -> bytes:
         return b"".join(row.entry + b"\n" for row in self.rows)
 
-    def _append(self, stream: str, kind: str, data: Mapping[str, object]) -> HandRow:
+    def _append(self, stream: str, kind: str, data: Mapping[str, object], v: int = 1) -> HandRow:
         position = len(self.rows)
         first = self.rows[0].leaf.hex() if self.rows else ZEROS
         version, prev = self.tips.get(stream, (0, first))
@@ -108,7 +113,7 @@ class HandLedger:
             "prev": prev,
             "salt": digest("salt", position)[:32],
             "stream": stream,
-            "v": 1,
+            "v": v,
             "version": version + 1,
         }
         encoded = orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)
