@@ -7,12 +7,12 @@ else may open one before.
 from __future__ import annotations
 
 import fcntl
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
 from ledger.entry import Draft
-from ledger.errors import LedgerAbsent, LedgerError, LedgerLocked
+from ledger.errors import LedgerAbsent, LedgerError, LedgerLocked, StoreDamaged
 from ledger.fail_stop import FailStop
 from ledger.ports import Ports
 from ledger.readers import STORE, LogReader, Readers
@@ -31,23 +31,28 @@ class OpenedStore:
         if not create and not path.is_file():
             raise LedgerAbsent(str(path))
         self.fail_stop = FailStop(ports.halt)
-        self._lock = (folder / LOCK).open("ab")
+        self._held = ExitStack()  # closed in the order readers, writer, lock
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise LedgerLocked(str(folder / LOCK)) from error
-        judge = Judge(self.fail_stop)
-        with judge("open the store"):
-            connection = ports.connect(str(path))
-        self.writer = SqliteWriter(connection, judge)
-        self.readers = Readers(str(path), ports.connect, judge)
-        self.reader = LogReader(self.readers)
-        try:
+            self._take_lock(folder)
+            judge = Judge(self.fail_stop)
+            with judge("open the store"):
+                connection = ports.connect(str(path))
+            self._held.callback(connection.close)
+            self.writer = SqliteWriter(connection, judge)
+            self.readers = Readers(str(path), ports.connect, judge)
+            self._held.callback(self.readers.close)
+            self.reader = LogReader(self.readers)
             self.sequencer = self._ready(path, ports, create=create)
         except BaseException:
-            self._give_back()
+            self._held.close()
             raise
+
+    def _take_lock(self, folder: Path) -> None:
+        lock = self._held.enter_context((folder / LOCK).open("ab"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LedgerLocked(str(folder / LOCK)) from error
 
     def _ready(self, path: Path, ports: Ports, *, create: bool) -> Sequencer:
         if not self.writer.exists():
@@ -55,7 +60,10 @@ class OpenedStore:
                 raise LedgerAbsent(str(path))
             self.writer.create()
         with self.readers.snapshot() as reads:
-            levels = load_levels(reads)
+            try:
+                levels = load_levels(reads)
+            except (TypeError, ValueError, IndexError) as error:
+                raise StoreDamaged(f"what is stored has not its type: {error}") from error
         return Sequencer(self.writer, levels, ports.clock, ports.rng, self.fail_stop)
 
     def append(self, command: str, digest: bytes, draft: Draft) -> None:
@@ -66,12 +74,7 @@ class OpenedStore:
         """End the batch in progress, close readers, then the writer, then give the lock back."""
         with suppress(LedgerError):
             self.sequencer.alone(self.fail_stop.close)
-        self._give_back()
-
-    def _give_back(self) -> None:
-        self.readers.close()
-        self.writer.close()
-        self._lock.close()
+        self._held.close()
 
     def __enter__(self) -> OpenedStore:
         """Use the store for the length of a block."""
