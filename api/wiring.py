@@ -225,10 +225,10 @@ class _Opening:
         place, ledger = self.place, self.ledger
         index = LedgerIndex(ledger, local[0].identity.organisation)
         custodians = custody.LocalCustodians(local, index.assigned)
-        subjects = subjects_of(place, self.rng, self.connect, self._halt)
+        subjects = subjects_of(place, self.rng, self.connect, ledger.stop)
         uploads = Uploads(place.uploads)
         vault = EnvelopeVault(
-            Blobs(place.blobs, halt=self._halt),
+            Blobs(place.blobs, halt=ledger.stop),
             uploads,
             place.envelopes,
             self.settings.reserve_bytes,

@@ -21,7 +21,7 @@ from crypto.canonical import Json
 from crypto.policies import Policy, log_policy
 from ledger.checkpointer import PAUSE_SECONDS, Checkpointer
 from ledger.entry import Row
-from ledger.errors import CommandReused, FeatureRefused, NoSuchEntry
+from ledger.errors import CommandReused, FeatureRefused, LedgerHalted, NoSuchEntry
 from ledger.factory import LedgerFactory
 from ledger.opened_store import OpenedStore
 from ledger.ports import Clock, Halt, HighWater, Ports, Rng, Signer, Witness, never_halt
@@ -261,6 +261,10 @@ class Ledger:
                 for found in rows.values()
             ],
         }
+
+    def stop(self, failure: LedgerHalted) -> None:
+        """Stop with another store of the same home that failed: nothing is served any more (N2)."""
+        self._store.fail_stop.trip(failure.reason)
 
     def close(self) -> None:
         """Sign what is committed, then give files and lock back; a second call does nothing."""

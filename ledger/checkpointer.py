@@ -95,6 +95,7 @@ class Checkpointer:
 
     def covering(self, position: int) -> Signed:
         """Return an internal note that covers a position, waiting for it."""
+        self._fail_stop.check()
         if position >= self._sequencer.catch_up_with(position + 1):
             raise NoSuchEntry(f"at position {position}")
         with self._changed:

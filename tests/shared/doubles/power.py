@@ -48,7 +48,8 @@ class Disk:
         self.syncs = 0
         self.failing: set[int] = set()
         """Numbers of the syncs that fail, from 1."""
-        self.only_first = False
+        self.repeats_sync = False
+        """The planted mistake: a layer that asks again after a failed sync, and is told "done"."""
         self.capacity: int | None = None
         self._lock = threading.RLock()
         self._inodes = itertools.count(1)
@@ -113,7 +114,7 @@ class Disk:
             self.syncs += 1
             fails = self.syncs in self.failing
             self.trace.append(Op("lost" if fails else "sync", inode))
-        if fails:
+        if fails and not self.repeats_sync:
             raise OSError(errno.EIO, "Input/output error")
 
     def folder_synced(self, folder: str) -> None:
@@ -122,7 +123,7 @@ class Disk:
             fails = self.syncs in self.failing
             if not fails:
                 self.trace.append(Op("syncdir", folder))
-        if fails:
+        if fails and not self.repeats_sync:
             raise OSError(errno.EIO, "Input/output error")
 
     def made(self, path: str) -> None:

@@ -28,7 +28,7 @@ from ledger.sqlite import connect
 from ledger.vault import Vault
 
 STREAMS = 4
-WAL_PAGES = 12
+WAL_PAGES = 60
 UNSYNCED = SystemFiles(lambda handle: None)
 
 
@@ -52,14 +52,13 @@ class ForgetfulFiles(PowerFiles):
 
 
 class Weakened:
-    """A connection that asks for another durability than the store does, and a short WAL."""
+    """A connection that asks for another durability than the store does."""
 
     def __init__(self, inner: Any, synchronous: str) -> None:
         self.inner = inner
         self.synchronous = synchronous
         self.executemany = inner.executemany
         self.close = inner.close
-        inner.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}").fetchall()
 
     @property
     def in_transaction(self) -> bool:
@@ -103,9 +102,8 @@ class Works:
 
     def start(self) -> None:
         self.ledger = self.bench.open(pause=3600)
-        self.vault = Vault(
-            self.disk.folder / "blobs", halt=self.bench.halts.append, files=self.files
-        )
+        self.ledger._store.writer.checkpoint_pages = WAL_PAGES
+        self.vault = Vault(self.disk.folder / "blobs", halt=self.ledger.stop, files=self.files)
         self.ledger.covering(self.ledger.head() - 1)
         with self.ledger._checkpointer._signing:  # its reader has let go of the WAL
             pass
