@@ -23,6 +23,7 @@ from ledger.checkpointer import PAUSE_SECONDS, Checkpointer
 from ledger.entry import Row
 from ledger.errors import CommandReused, FeatureRefused, LedgerHalted, NoSuchEntry
 from ledger.factory import LedgerFactory
+from ledger.files import SYSTEM, Files
 from ledger.opened_store import OpenedStore
 from ledger.ports import Clock, Halt, HighWater, Ports, Rng, Signer, Witness, never_halt
 from ledger.proofs import consistency, inclusion
@@ -78,8 +79,9 @@ class Ledger:
         halt: Halt = never_halt,
         policy: str | None = None,
         pause: float = PAUSE_SECONDS,
+        files: Files = SYSTEM,
     ) -> None:
-        ports = Ports(clock, rng, signer, high_water, connect, witnesses, halt)
+        ports = Ports(clock, rng, signer, high_water, connect, witnesses, halt, files)
         self.policies = {
             "policy.txt": policy or log_policy(signer.key),
             "policy-log.txt": log_policy(signer.key),

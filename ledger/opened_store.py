@@ -14,6 +14,7 @@ from types import TracebackType
 from ledger.entry import Draft
 from ledger.errors import LedgerAbsent, LedgerError, LedgerLocked, StoreDamaged
 from ledger.fail_stop import FailStop
+from ledger.files import Files
 from ledger.ports import Ports
 from ledger.readers import STORE, LogReader, Readers
 from ledger.recovery import load_levels
@@ -43,6 +44,7 @@ class OpenedStore:
             self._held.callback(self.readers.close)
             self.reader = LogReader(self.readers)
             self.sequencer = self._ready(path, ports, create=create)
+            self._make_names_durable(folder, ports.files)
         except BaseException:
             self._held.close()
             raise
@@ -53,6 +55,13 @@ class OpenedStore:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LedgerLocked(str(folder / LOCK)) from error
+
+    def _make_names_durable(self, folder: Path, files: Files) -> None:
+        """Sync the names of database and WAL: SQLite does it too, but ignores a failure."""
+        try:
+            files.sync_folder(folder)
+        except OSError as error:
+            raise self.fail_stop.trip(f"sync of {folder.name}: {error}") from error
 
     def _ready(self, path: Path, ports: Ports, *, create: bool) -> Sequencer:
         if not self.writer.exists():

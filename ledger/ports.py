@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from crypto.notes import Checkpoint, VerifierKey
 from ledger.errors import LedgerHalted
+from ledger.files import SYSTEM, Files
 
 if TYPE_CHECKING:
     from ledger.sqlite import Connection
@@ -93,3 +94,4 @@ class Ports:
     connect: Callable[[str], Connection]
     witnesses: Sequence[Witness] = ()
     halt: Halt = field(default=never_halt)
+    files: Files = SYSTEM

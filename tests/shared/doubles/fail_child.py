@@ -9,6 +9,7 @@ process after the other, the N-th sync of the N-th fails. Lines: ``ready``, an a
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from ledger.fail_stop import FailStop  # noqa: E402
 
 THREADS = 4
 MOST = 400
+PATIENCE_S = 20
 
 
 class Halts(list):  # type: ignore[type-arg]
@@ -90,7 +92,7 @@ def run(home: Path, name: str, mode: str) -> None:
 def main() -> None:
     """Fork one program for each number: what is imported is shared."""
     home, mode = Path(sys.argv[1]), sys.argv[2]
-    import faulthandler; faulthandler.dump_traceback_later(4)
+    threading.excepthook = lambda args: None
     if mode == "on":
         FailStop.trip = trip_without_stopping  # type: ignore[method-assign]
     for number in range(int(sys.argv[3]), int(sys.argv[4]) + 1):
@@ -100,7 +102,8 @@ def main() -> None:
         if child == 0:
             with suppress(LedgerError):
                 run(home, f"n{number}", mode)
-            if mode != "on":
+            if mode != "on":  # ended by a signal if it stays
+                signal.alarm(PATIENCE_S)
                 threading.Event().wait()  # a server does not end by itself
             os._exit(0)
         _, status = os.waitpid(child, 0)

@@ -215,9 +215,6 @@ class PowerVfs(apsw.VFS):
             _told(apsw.SQLITE_IOERR_DIR_FSYNC, self.disk.folder_synced, split(name)[0])
 
 
-_JOURNAL = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_WAL
-
-
 class PowerFile(apsw.VFSFile):
     """A file of SQLite on a `Disk`."""
 
@@ -225,10 +222,11 @@ class PowerFile(apsw.VFSFile):
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         self.disk = disk
         self.path = path
-        journal = bool(flags[0] & _JOURNAL)
+        journal = bool(flags[0] & apsw.SQLITE_OPEN_MAIN_JOURNAL)
         super().__init__("unix", name, flags)
         self.inode, new = disk.opened(path)
-        # SQLite's unix layer syncs the folder of a new journal or WAL with its first sync.
+        # SQLite's unix layer syncs the folder of a new journal or WAL with its first sync, and
+        # ignores a failure. That of the WAL is left out here: the ledger must not rely on it.
         self.names_folder = new and journal
 
     def xWrite(self, data: bytes, at: int) -> None:  # noqa: N802 - SQLite's names
@@ -245,7 +243,7 @@ class PowerFile(apsw.VFSFile):
         if self.names_folder:
             self.names_folder = False
             folder = split(self.path)[0]
-            _told(apsw.SQLITE_IOERR_DIR_FSYNC, self.disk.folder_synced, folder)
+            self.disk.trace.append(Op("syncdir", folder))
 
 
 def _told(code: int, work: Any, *arguments: Any) -> None:

@@ -89,6 +89,7 @@ class Works:
         self.files = (
             PowerFiles(self.disk) if self.variant.syncs_folders else ForgetfulFiles(self.disk)
         )
+        self.bench.files = self.files
         self.bench.high_water = FolderHighWater(self.disk.folder / "highwater", self.files)
         self.bench.connect = self.connect  # type: ignore[method-assign]
 
