@@ -89,15 +89,15 @@ class Vault:
             raise BlobDiffers(name)
         return data
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of all blobs, in order."""
-        for folder in sorted(self._folder.iterdir()):
+    def names(self, first: str = "") -> Iterator[str]:
+        """Yield the names of all blobs in order, or of those with a first byte."""
+        for folder in sorted(self._folder.glob(f"{first}*")):
             if folder != self._new:
                 yield from sorted(blob.name for blob in folder.iterdir())
 
-    def scrub(self) -> Iterator[tuple[str, str]]:
-        """Read every blob again; yield its name and the hash of what was found under it."""
-        for name in self.names():
+    def scrub(self, first: str = "") -> Iterator[tuple[str, str]]:
+        """Read blobs again; yield the name of each and the hash of what was found under it."""
+        for name in self.names(first):
             digest = hashlib.sha256()
             with self.open(name) as file:
                 while part := file.read(_PART):
