@@ -77,6 +77,7 @@ class Works:
     disk: Disk
     seed: int
     variant: Variant = REAL
+    restarts: bool = True
     bench: Bench = field(init=False)
     ledger: Ledger = field(init=False)
     vault: Vault = field(init=False)
@@ -125,7 +126,7 @@ class Works:
             self.disk.note("note", self.ledger._checkpointer.sign_head().note)
         elif dice < 0.97:
             self.disk.note("note", self.ledger.publish())
-        else:
+        elif self.restarts:
             self.ledger.close()
             self.start()
 
