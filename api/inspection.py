@@ -6,12 +6,13 @@ no lock is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from api.adapters.rng import SystemRng
-from api.adapters.scrub import blobs, connect_reading
+from api.adapters.scrub import blobs, connect_reading, scrubbed
 from api.home import Home
+from api.settings import Settings
 from api.wiring import open_reader, subjects_of
 from crypto.policies import Policy
 from ledger.exported import LogFolder
@@ -19,6 +20,7 @@ from ledger.fsck import Finding, LogUnsound, fsck
 from ledger.high_water import FolderHighWater
 from ledger.home_check import CommandRow, PrivateRow, fsck_home
 from ledger.home_check import Home as Checked
+from ledger.scrub import Slice, scrub_slice
 from ledger.sqlite import Reads
 from replay.rebuild import compare
 
@@ -39,12 +41,23 @@ def inspect_folder(folder: Path, policy: str, pins: Sequence[bytes], progress: P
     }
 
 
+def scrub_home(place: Home, highwater: Path | None = None) -> Iterator[Finding]:
+    """Read everything of a home again, slice by slice, beside a running server too."""
+    with open_reader(place) as log:
+        stored = scrubbed(place, log.reader, log.policies["policy.txt"], highwater)
+        here, findings = scrub_slice(stored, Slice())
+        yield from findings
+        while here != Slice():
+            here, findings = scrub_slice(stored, here)
+            yield from findings
+
+
 def inspect_home(place: Home, pins: Sequence[bytes], progress: Progress, scratch: Path) -> Shown:
     """Return what is proven of a home, views included, or raise LogUnsound.
 
     The views are built again in the scratch folder and compared there.
     """
-    mark = FolderHighWater(place.highwater).load()
+    mark = FolderHighWater(Settings().highwater or place.highwater).load()
     with open_reader(place) as log:
         policy = Policy.parse(log.policies["policy.txt"])
         with log.reader.snapshot() as reads:

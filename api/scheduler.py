@@ -17,6 +17,7 @@ from api.adapters.clock import boot_us
 from api.adapters.uploads import Upload
 from api.idempotency import derived_id
 from api.platform import Platform
+from api.scrubbing import ScrubChore
 from domain.commands.prove_life import DecryptCanary, ProveLife, decrypt_canary, prove_life
 from domain.commands.reach_deadline import ReachDeadline, reach_deadline
 from domain.commands.transmit import ExpireTransmission, expire_transmission
@@ -40,9 +41,12 @@ class Scheduler:
         self._lock = threading.Lock()
         self._beat_at = counter()
         self._proofs: dict[str, str] = {}
+        self._scrub = ScrubChore(platform, counter)
 
     def start(self) -> None:
         """Begin in a thread of its own."""
+        if self._platform.reserve is not None:
+            self._platform.reserve.hold()
         self._thread.start()
 
     def stop(self) -> None:
@@ -58,6 +62,7 @@ class Scheduler:
             self._chore("silence", self._silence)
             self._chore("life", self._life)
             self._chore("beat", self._beat)
+            self._chore("scrub", self._scrub.tick)
 
     def _run(self) -> None:
         while not self._stopping.wait(TICK_S):

@@ -20,6 +20,7 @@ from api.adapters.heads import LedgerHeads
 from api.adapters.index import LedgerIndex
 from api.adapters.keys import create_signing_key, read_secret, signing_key, write_durably
 from api.adapters.local_custodian import LocalCustodian
+from api.adapters.reserve import Reserve
 from api.adapters.rng import SystemRng
 from api.adapters.signer import FileSigner
 from api.adapters.turns import LocalTurns
@@ -50,6 +51,8 @@ from projections.rebuild import prepared
 from projections.runner import Runner
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crypto.canonical import Json
     from domain.aggregate import Event
     from projections.facts import LedgerRow
@@ -95,7 +98,9 @@ def create_platform(  # noqa: PLR0913 - the facts of a new platform
         credential=custody.credential_files(place.keys),
         random=random,
     )
-    ports = _ports(place, clock or HostClock(Settings().clock_bound_ms), random, connect)
+    settings = Settings()
+    time = clock or HostClock(settings.clock_bound_ms)
+    ports = _ports(place, time, random, connect, settings.highwater)
     create(place.folder, ports, pad=pad, beat_s=beat_s, simulated=simulated)
     place.accounts().close()
     return key.name
@@ -103,8 +108,10 @@ def create_platform(  # noqa: PLR0913 - the facts of a new platform
 
 def adopt_mark(place: Home, note: bytes, reason: str) -> None:
     """Restore a lost high-water mark from a checkpoint that the log signed."""
-    clock = HostClock(Settings().clock_bound_ms)
-    adopt(place.folder, _ports(place, clock, SystemRng(), connect), note=note, reason=reason)
+    settings = Settings()
+    clock = HostClock(settings.clock_bound_ms)
+    ports = _ports(place, clock, SystemRng(), connect, settings.highwater)
+    adopt(place.folder, ports, note=note, reason=reason)
 
 
 def open_platform(
@@ -203,7 +210,8 @@ class _Opening:
             random=self.rng,
             show=self._show,
         )
-        ports = _ports(place, self.clock, self.rng, self.connect)
+        mark = self.settings.highwater
+        ports = _ports(place, self.clock, self.rng, self.connect, mark)
         self.ledger = Ledger(
             place.folder,
             clock=ports.clock,
@@ -276,6 +284,8 @@ class _Opening:
             accounts.close,
         ]
         platform.runners = [ViewsFollower(ledger, runner, views), Scheduler(platform)]
+        if self.settings.reserve_bytes:
+            platform.reserve = Reserve(place.reserve, self.settings.reserve_bytes)
         self.built = platform
         return platform
 
@@ -287,12 +297,12 @@ class _Opening:
             self.built.note_ledger_error(failure)
 
 
-def _ports(place: Home, clock: Clock, rng: Rng, connect: Connect) -> Ports:
+def _ports(place: Home, clock: Clock, rng: Rng, connect: Connect, highwater: Path | None) -> Ports:
     key = signing_key(place.keys / "log.key", LOG)
     return Ports(
         clock=clock,
         rng=rng,
         signer=FileSigner(key),
-        high_water=FolderHighWater(place.highwater),
+        high_water=FolderHighWater(highwater or place.highwater),
         connect=connect,
     )

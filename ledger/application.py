@@ -28,7 +28,7 @@ from ledger.opened_store import OpenedStore
 from ledger.ports import Clock, Halt, HighWater, Ports, Rng, Signer, Witness, never_halt
 from ledger.proofs import consistency, inclusion
 from ledger.publisher import Publisher
-from ledger.readers import StoredLog
+from ledger.readers import LogReader, StoredLog
 from ledger.receipt import make_receipt
 from ledger.recorder import LedgerRecorder
 from ledger.recovery import check_mark, check_witnesses, read_genesis, verified_tiles
@@ -131,6 +131,11 @@ class Ledger:
     def origin(self) -> str:
         """The name of the log, which its checkpoints carry."""
         return self.genesis.origin
+
+    @property
+    def reader(self) -> LogReader:
+        """What only reads, for whoever reads the whole log again."""
+        return self._store.reader
 
     # -- the Files port ----------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from ledger.tiles import TILE_WIDTH, read_tile
 
 PASS_S: Final = 7 * 86_400
 BLOB_SLICES: Final = 256
-ENTRIES, SPAN, BLOBS = "entries", "span", "blobs"
+PARTS = ENTRIES, SPAN, BLOBS = "entries", "span", "blobs"
 
 
 class Slice(NamedTuple):
