@@ -91,13 +91,13 @@ def _tree(reads: Reads, head: Head, signed: list[tuple[str, Checkpoint]]) -> Ite
     tree = RisingTree()
     for start in range(0, head.size, TILE_WIDTH):
         leaves = reads.leaves(start, min(head.size, start + TILE_WIDTH))
-        here = [(code, one) for code, one in newest.items() if 0 < one.size - start <= TILE_WIDTH]
+        end = start + len(leaves)
+        here = [(code, one) for code, one in newest.items() if start < one.size <= end]
         for code, one in here:
             if tree.root(leaves[: one.size - start]) != one.root:
                 yield Finding(code, f"another root was signed for size {one.size}")
         for level, number, hashes in tree.grow(leaves):
-            if level and len(hashes) == TILE_WIDTH:
-                yield from _upper_tile(reads, level, number, hashes)
+            yield from _upper_tile(reads, level, number, hashes)
     for code, one in newest.items():
         if one.size > head.size:
             yield Finding(code, f"size {one.size} was signed, the log has {head.size}")

@@ -363,7 +363,3 @@ class SqliteWriter(Reads):
         except StorageFull:
             self.rollback()
             raise
-
-    def close(self) -> None:
-        """Close; as the last connection it empties the WAL."""
-        self.connection.close()
