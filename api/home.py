@@ -95,6 +95,16 @@ class Home:
         """What lies beside the blobs: opened plaintext, answers of custodians."""
         return self.folder / "envelopes"
 
+    @property
+    def reserve(self) -> Path:
+        """Room kept for the log itself when the disk is full."""
+        return self.folder / "reserve"
+
+    @property
+    def scrub(self) -> Path:
+        """Where the reading again of this home has come."""
+        return self.folder / "scrub"
+
     def existing(self) -> Home:
         """Return this home if it holds a platform, else raise HomeAbsent."""
         if not self.ledger.is_file() and not (self.keys / "log.key").is_file():

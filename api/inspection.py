@@ -6,13 +6,13 @@ no lock is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import orjson
 
 from api.adapters.rng import SystemRng
-from api.adapters.scrub import blobs, connect_reading, kept_blob
+from api.adapters.scrub import blobs, connect_reading, kept_blob, scrubbed
 from api.adapters.timestamps import trusted_roots
 from api.home import Home
 from api.settings import Settings
@@ -27,6 +27,7 @@ from ledger.fsck import Finding, LogUnsound, fsck
 from ledger.high_water import FolderHighWater
 from ledger.home_check import CommandRow, PrivateRow, fsck_home
 from ledger.home_check import Home as Checked
+from ledger.scrub import Slice, scrub_slice
 from ledger.store import Reads
 from replay.rebuild import compare
 
@@ -47,6 +48,17 @@ def inspect_folder(folder: Path, policy: str, pins: Sequence[bytes], progress: P
     }
 
 
+def scrub_home(place: Home, highwater: Path | None = None) -> Iterator[Finding]:
+    """Read everything of a home again, slice by slice, beside a running server too."""
+    with open_reader(place) as log:
+        stored = scrubbed(place, log.reader, log.policies["policy.txt"], highwater)
+        here, findings = scrub_slice(stored, Slice())
+        yield from findings
+        while here != Slice():
+            here, findings = scrub_slice(stored, here)
+            yield from findings
+
+
 def inspect_home(
     place: Home,
     pins: Sequence[bytes],
@@ -61,7 +73,7 @@ def inspect_home(
     none of its own, because it is a copy.
     """
     if mark is None:
-        mark = FolderHighWater(place.highwater).load()
+        mark = FolderHighWater(Settings().highwater or place.highwater).load()
     with open_reader(place) as log:
         policy = Policy.parse(log.policies["policy.txt"])
         with log.reader.snapshot() as reads:

@@ -16,12 +16,13 @@ from api.settings import Settings
 from crypto.notes import parse_checkpoint, parse_note
 from domain.custody import KeyCeremony
 from domain.ports import Act, Desk, Principal, Recorded
-from ledger.errors import NotPublished
+from ledger.errors import NotPublished, StorageFull
 
 if TYPE_CHECKING:
     from api.accounts import Accounts
     from api.adapters.activity import Activity
     from api.adapters.index import LedgerIndex
+    from api.adapters.reserve import Reserve
     from api.adapters.uploads import Uploads
     from api.adapters.vault import EnvelopeVault
     from api.anchoring import Anchoring
@@ -67,6 +68,7 @@ class Platform:
     runners: list[Runs] = field(default_factory=list)
     closers: Sequence[Callable[[], None]] = ()
     on_fail_stop: Callable[[Platform], None] | None = None
+    reserve: Reserve | None = None
 
     def act(self, use_case: UseCase[C], act: Act, command: C) -> Recorded:
         """Run one command; one that raced with another is decided again on the new state."""
@@ -134,7 +136,12 @@ class Platform:
             close()
 
     def note_ledger_error(self, error: Exception) -> None:
-        """Leave the process at once after a failed write (N2): nothing is read afterwards."""
+        """Leave the process at once after a failed write (N2): nothing is read afterwards.
+
+        A full disk is no such failure: the room kept for the log is given up.
+        """
+        if isinstance(error, StorageFull) and self.reserve is not None:
+            self.reserve.release()
         if isinstance(error, self.fatal) and self.on_fail_stop is not None:
             threading.Thread(target=self.on_fail_stop, args=(self,), daemon=True).start()
 

@@ -17,6 +17,7 @@ from api.adapters.clock import boot_us
 from api.adapters.uploads import Upload
 from api.idempotency import derived_id
 from api.platform import Platform
+from api.scrubbing import ScrubChore
 from crypto.log_errors import QuorumNotMet
 from domain.commands.prove_life import DecryptCanary, ProveLife, decrypt_canary, prove_life
 from domain.commands.reach_deadline import ReachDeadline, reach_deadline
@@ -45,9 +46,12 @@ class Scheduler:
         self._beat_at = counter()
         self._late_at = counter() - LATE_S * SECOND_US
         self._proofs: dict[str, str] = {}
+        self._scrub = ScrubChore(platform, counter)
 
     def start(self) -> None:
         """Begin in a thread of its own."""
+        if self._platform.reserve is not None:
+            self._platform.reserve.hold()
         self._thread.start()
 
     def stop(self) -> None:
@@ -65,6 +69,7 @@ class Scheduler:
             self._chore("silence", self._silence)
             self._chore("life", self._life)
             self._chore("beat", self._beat)
+            self._chore("scrub", self._scrub.tick)
 
     def _run(self) -> None:
         while not self._stopping.wait(TICK_S):

@@ -20,6 +20,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PLI_", extra="ignore", frozen=True)
 
     home: Path = DEFAULT_HOME
+    highwater: Path | None = None
+    """Folder of the last signed checkpoint, best on another volume; else in the home."""
     host: str = "127.0.0.1"
     port: int = Field(default=8400, ge=1, le=65535)
     lang: Literal["fr", "en"] = "fr"
@@ -34,7 +36,7 @@ class Settings(BaseSettings):
     """Bytes per second that a body must bring over each window, else it is cut."""
     max_dossier_bytes: int = Field(default=2 * 1024**3, ge=1)
     """Largest single file of a dossier that a buyer may upload."""
-    reserve_bytes: int = Field(default=64 * 1024**2, ge=0)
+    reserve_bytes: int = Field(default=128 * 1024**2, ge=0)
     """Room on disk which no announced transmission may take (T08)."""
     secure: bool = False
     """Whether the platform is reached over TLS, so that HSTS is announced."""

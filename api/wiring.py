@@ -21,6 +21,7 @@ from api.adapters.heads import LedgerHeads
 from api.adapters.index import LedgerIndex
 from api.adapters.keys import create_signing_key, read_secret, signing_key, write_durably
 from api.adapters.local_custodian import LocalCustodian
+from api.adapters.reserve import Reserve
 from api.adapters.rng import SystemRng
 from api.adapters.signer import FileSigner
 from api.adapters.timestamps import timestamper_of
@@ -56,6 +57,8 @@ from projections.rebuild import prepared
 from projections.runner import Runner
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crypto.canonical import Json
     from domain.aggregate import Event
     from ledger.postgres import PostgresDatabase
@@ -103,7 +106,9 @@ def create_platform(  # noqa: PLR0913 - the facts of a new platform
         credential=custody.credential_files(place.keys),
         random=random,
     )
-    ports = _ports(place, clock or HostClock(Settings().clock_bound_ms), random, connect)
+    settings = Settings()
+    time = clock or HostClock(settings.clock_bound_ms)
+    ports = _ports(place, time, random, connect, settings.highwater)
     create(place.folder, ports, pad=pad, beat_s=beat_s, simulated=simulated)
     place.accounts().close()
     return key.name
@@ -111,15 +116,19 @@ def create_platform(  # noqa: PLR0913 - the facts of a new platform
 
 def adopt_mark(place: Home, note: bytes, reason: str) -> None:
     """Restore a lost high-water mark from a checkpoint that the log signed."""
-    clock = HostClock(Settings().clock_bound_ms)
-    adopt(place.folder, _ports(place, clock, SystemRng(), connect), note=note, reason=reason)
+    settings = Settings()
+    clock = HostClock(settings.clock_bound_ms)
+    ports = _ports(place, clock, SystemRng(), connect, settings.highwater)
+    adopt(place.folder, ports, note=note, reason=reason)
 
 
 def create_successor(place: Home, origin: str, before: Checkpoint, reason: str) -> None:
     """Make a new platform whose log names the one that it continues."""
     create_platform(place, origin=origin)
-    clock = HostClock(Settings().clock_bound_ms)
-    succeed(place.folder, _ports(place, clock, SystemRng(), connect), before, reason)
+    settings = Settings()
+    clock = HostClock(settings.clock_bound_ms)
+    ports = _ports(place, clock, SystemRng(), connect, settings.highwater)
+    succeed(place.folder, ports, before, reason)
 
 
 def open_platform(
@@ -255,7 +264,8 @@ class _Opening:
             random=self.rng,
             show=self._show,
         )
-        ports = _ports(place, self.clock, self.rng, self.connect)
+        mark = self.settings.highwater
+        ports = _ports(place, self.clock, self.rng, self.connect, mark)
         policy = policies_of(place, self.settings)["policy.txt"]
         witnesses = [custody.LocalWitness(one) for one in local]
         remote = remote_witnesses(
@@ -283,10 +293,10 @@ class _Opening:
         place, ledger = self.place, self.ledger
         index = LedgerIndex(ledger, local[0].identity.organisation)
         custodians = custody.LocalCustodians(local, index.assigned)
-        subjects = subjects_of(place, self.rng, self.connect, self._halt)
+        subjects = subjects_of(place, self.rng, self.connect, ledger.stop)
         uploads = Uploads(place.uploads)
         vault = EnvelopeVault(
-            Blobs(place.blobs, halt=self._halt),
+            Blobs(place.blobs, halt=ledger.stop),
             uploads,
             place.envelopes,
             self.settings.reserve_bytes,
@@ -351,6 +361,8 @@ class _Opening:
             accounts.close,
         ]
         platform.runners = [ViewsFollower(ledger, runner, views), Scheduler(platform), anchoring]
+        if self.settings.reserve_bytes:
+            platform.reserve = Reserve(place.reserve, self.settings.reserve_bytes)
         self.built = platform
         return platform
 
@@ -362,13 +374,13 @@ class _Opening:
             self.built.note_ledger_error(failure)
 
 
-def _ports(place: Home, clock: Clock, rng: Rng, connect: Connect) -> Ports:
+def _ports(place: Home, clock: Clock, rng: Rng, connect: Connect, highwater: Path | None) -> Ports:
     key = signing_key(place.keys / "log.key", LOG)
     return Ports(
         clock=clock,
         rng=rng,
         signer=FileSigner(key),
-        high_water=FolderHighWater(place.highwater),
+        high_water=FolderHighWater(highwater or place.highwater),
         connect=connect,
         database=database_of(Settings()),
     )

@@ -21,7 +21,7 @@ from benchmarks.parcels import open_ledger
 from domain import buyer, consultation, custody, dossier, envelope, opening, operator, transmission
 from domain.events.deposit import DepositSealed, LateDepositRecorded
 from ledger.application import Ledger
-from ledger.sequencer import Save
+from ledger.queue import Save
 from projections import deposits, store
 from projections.runner import FOLDS, Runner
 

@@ -19,7 +19,7 @@ import orjson
 from benchmarks.parcels import open_ledger
 from ledger.application import Ledger
 from ledger.entry import LOG_STREAM, Draft, checked_state, instant_text
-from ledger.sequencer import Save
+from ledger.queue import Save
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "foundation.ndjson"
 TOGETHER = 1_000

@@ -22,15 +22,16 @@ from crypto.log_errors import QuorumNotMet
 from crypto.policies import Policy, log_policy
 from ledger.checkpointer import PAUSE_SECONDS, Checkpointer
 from ledger.entry import Row
-from ledger.errors import CommandReused, FeatureRefused, NoSuchEntry, NotPublished
+from ledger.errors import CommandReused, FeatureRefused, LedgerHalted, NoSuchEntry, NotPublished
 from ledger.factory import LedgerFactory
+from ledger.files import SYSTEM, Files
 from ledger.opened_store import OpenedStore
 from ledger.other_writers import OtherWriters
 from ledger.ports import Clock, Database, Halt, HighWater, Ports, Rng, Signer, Witness, never_halt
 from ledger.proofs import consistency, inclusion
 from ledger.publisher import Publisher
 from ledger.queue import Recorded
-from ledger.readers import StoredLog
+from ledger.readers import LogReader, StoredLog
 from ledger.receipt import make_receipt
 from ledger.recorder import LedgerRecorder
 from ledger.recovery import check_mark, check_witnesses, read_genesis, verified_tiles
@@ -82,8 +83,9 @@ class Ledger:
         halt: Halt = never_halt,
         policy: str | None = None,
         pause: float = PAUSE_SECONDS,
+        files: Files = SYSTEM,
     ) -> None:
-        ports = Ports(clock, rng, signer, high_water, connect, witnesses, halt, database)
+        ports = Ports(clock, rng, signer, high_water, connect, witnesses, halt, files, database)
         self.policies = {
             "policy.txt": policy or log_policy(signer.key),
             "policy-log.txt": log_policy(signer.key),
@@ -138,6 +140,11 @@ class Ledger:
     def origin(self) -> str:
         """The name of the log, which its checkpoints carry."""
         return self.genesis.origin
+
+    @property
+    def reader(self) -> LogReader:
+        """What only reads, for whoever reads the whole log again."""
+        return self._store.reader
 
     # -- the Files port ----------------------------------------------------------------------
 
@@ -304,6 +311,10 @@ class Ledger:
                 for found in rows.values()
             ],
         }
+
+    def stop(self, failure: LedgerHalted) -> None:
+        """Stop with another store of the same home that failed: nothing is served any more (N2)."""
+        self._store.fail_stop.trip(failure.reason)
 
     def close(self) -> None:
         """Sign what is committed, then give files and lock back; a second call does nothing."""

@@ -22,6 +22,7 @@ from ledger.errors import (
     LedgerError,
     NoSuchEntry,
     PathsDisagree,
+    StorageFull,
     StoreUnreachable,
 )
 from ledger.fail_stop import FailStop
@@ -84,6 +85,7 @@ class Checkpointer:
         self._signing = threading.RLock()
         self._changed = threading.Condition()
         self._signed: Signed | None = None  # written under _signing, announced by _changed
+        self._full = False  # under _changed: no note could be stored
         self._moved = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="checkpointer", daemon=True)
@@ -108,12 +110,21 @@ class Checkpointer:
             self.sign_head()
 
     def covering(self, position: int) -> Signed:
-        """Return an internal note that covers a position, waiting for it."""
+        """Return an internal note that covers a position, waiting for it, or raise StorageFull."""
+        self._fail_stop.check()
         if position >= self._sequencer.catch_up_with(position + 1):
             raise NoSuchEntry(f"at position {position}")
+        while (signed := self._awaited(position)) is None:
+            self.sign_head()  # there may be room again; if not, it is this caller who is told
+        return signed
+
+    def _awaited(self, position: int) -> Signed | None:
+        """Return the note that covers a position once it is there; None where the disk is full."""
         with self._changed:
             while self._signed is None or self._signed.checkpoint.size <= position:
                 self._fail_stop.check()
+                if self._full:
+                    return None
                 self._moved.set()
                 self._changed.wait(WAKE_SECONDS)
             return self._signed
@@ -126,10 +137,20 @@ class Checkpointer:
                 self.sign_head()
             except StoreUnreachable:  # signed when the database answers again
                 self._moved.set()
+            except StorageFull:  # nothing was signed, nothing is lost: tried again until it fits
+                self._tell_full()
+                self._closing.wait(WAKE_SECONDS)
+                self._moved.set()
+                continue
             except LedgerError:  # the ledger has stopped; those who wait are told
                 break
             self._closing.wait(self._pause)
         with self._changed:
+            self._changed.notify_all()
+
+    def _tell_full(self) -> None:
+        with self._changed:
+            self._full = True
             self._changed.notify_all()
 
     # -- signing -----------------------------------------------------------------------------
@@ -154,12 +175,12 @@ class Checkpointer:
                 signed = self._sign_once(reads, size, edge)
             except HighWaterMoved:
                 continue
-            except StoreUnreachable:
+            except (StorageFull, StoreUnreachable):
                 raise
             except Exception as error:  # any doubt, of whatever kind
                 raise self._fail_stop.trip(f"nothing is signed: {error}") from error
             with self._changed:
-                self._signed = signed
+                self._signed, self._full = signed, False
                 self._changed.notify_all()
             return signed
         raise self._fail_stop.trip("another process signs this log")

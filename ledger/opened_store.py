@@ -7,13 +7,14 @@ else may open one before.
 from __future__ import annotations
 
 import fcntl
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
 from ledger.entry import Draft
-from ledger.errors import LedgerAbsent, LedgerError, LedgerLocked
+from ledger.errors import LedgerAbsent, LedgerError, LedgerLocked, StoreDamaged
 from ledger.fail_stop import FailStop
+from ledger.files import Files
 from ledger.ports import Ports
 from ledger.queue import Save
 from ledger.readers import STORE, LogReader, Readers
@@ -32,24 +33,34 @@ class OpenedStore:
         if ports.database is None and not create and not (folder / STORE).is_file():
             raise LedgerAbsent(self.database.name)
         self.fail_stop = FailStop(ports.halt)
-        self._lock = (folder / LOCK).open("ab")
+        self._held = ExitStack()  # closed in the order readers, writer, lock
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise LedgerLocked(str(folder / LOCK)) from error
-        try:
+            self._take_lock(folder)
             self.writer = self.database.writer(self.fail_stop)
-        except BaseException:
-            self._lock.close()
-            raise
-        self.readers = Readers(self.database, self.fail_stop)
-        self.reader = LogReader(self.readers)
-        try:
+            self._held.callback(self.writer.close)
+            self.readers = Readers(self.database, self.fail_stop)
+            self._held.callback(self.readers.close)
+            self.reader = LogReader(self.readers)
             self.sequencer = self._ready(ports, create=create)
+            if ports.database is None:
+                self._make_names_durable(folder, ports.files)
         except BaseException:
-            self._give_back()
+            self._held.close()
             raise
+
+    def _take_lock(self, folder: Path) -> None:
+        lock = self._held.enter_context((folder / LOCK).open("ab"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LedgerLocked(str(folder / LOCK)) from error
+
+    def _make_names_durable(self, folder: Path, files: Files) -> None:
+        """Sync the names of database and WAL: SQLite does it too, but ignores a failure."""
+        try:
+            files.sync_folder(folder)
+        except OSError as error:
+            raise self.fail_stop.trip(f"sync of {folder.name}: {error}") from error
 
     def _ready(self, ports: Ports, *, create: bool) -> Sequencer:
         if not self.writer.exists():
@@ -57,7 +68,10 @@ class OpenedStore:
                 raise LedgerAbsent(self.database.name)
             self.writer.create()
         with self.readers.snapshot() as reads:
-            levels = load_levels(reads)
+            try:
+                levels = load_levels(reads)
+            except (TypeError, ValueError, IndexError) as error:
+                raise StoreDamaged(f"what is stored has not its type: {error}") from error
         return Sequencer(self.writer, levels, ports.clock, ports.rng, self.fail_stop)
 
     def append(self, command: str, digest: bytes, draft: Draft) -> None:
@@ -69,12 +83,7 @@ class OpenedStore:
         with suppress(LedgerError):
             self.sequencer.alone(self.fail_stop.close)
         self.sequencer.close()
-        self._give_back()
-
-    def _give_back(self) -> None:
-        self.readers.close()
-        self.writer.close()
-        self._lock.close()
+        self._held.close()
 
     def __enter__(self) -> OpenedStore:
         """Use the store for the length of a block."""

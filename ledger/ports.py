@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from crypto.notes import Checkpoint, VerifierKey
 from crypto.timestamps import Certificates
 from ledger.errors import LedgerHalted
+from ledger.files import SYSTEM, Files
 
 if TYPE_CHECKING:
     from ledger.fail_stop import FailStop
@@ -137,5 +138,6 @@ class Ports:
     connect: Callable[[str], Connection]
     witnesses: Sequence[Witness] = ()
     halt: Halt = field(default=never_halt)
+    files: Files = SYSTEM
     database: Database | None = None
     """Where the log is, if not in the file of the home."""

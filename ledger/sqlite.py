@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, cast
 from urllib.parse import quote
@@ -27,6 +27,7 @@ from ledger.store import Command, Connection, Head, Params, Reads
 
 SQLITE_FULL: Final = 13
 WAL_LIMIT: Final = 64 * 1024 * 1024
+CHECKPOINT_PAGES: Final = 1_000
 BUSY_SECONDS: Final = 5.0
 
 
@@ -121,10 +122,13 @@ class SqliteWriter(Reads):
     def __init__(self, connection: Connection, judge: Judge) -> None:
         super().__init__(connection)
         self._judge = judge
+        self._pages = 0  # in the WAL since the last checkpoint, nearly
+        self.checkpoint_pages = CHECKPOINT_PAGES
         with judge("open the store"):
             for pragma in (
                 "journal_mode=WAL",
                 "synchronous=FULL",
+                "wal_autocheckpoint=0",  # its failed fsync would be swallowed
                 f"journal_size_limit={WAL_LIMIT}",
                 "recursive_triggers=1",  # or INSERT OR REPLACE would delete unseen
                 "cell_size_check=1",
@@ -208,6 +212,7 @@ class SqliteWriter(Reads):
                 " RETURNING size",
                 (*new, old.size),
             ).fetchall()
+            self._pages += 6 + 3 * len(rows)
             if moved != [(new.size,)]:
                 raise self._judge.fail_stop.trip(f"the head left size {old.size} during a batch")
 
@@ -215,6 +220,15 @@ class SqliteWriter(Reads):
         """Make the transaction durable; when this returns, it is."""
         with self._judge("commit"):
             self.connection.execute("COMMIT")
+        if self._pages >= self.checkpoint_pages:
+            self._pages = 0
+            with suppress(StorageFull):  # what is committed stays in the WAL
+                self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Move what the WAL holds into the database; a failed fsync stops the process here too."""
+        with self._judge("checkpoint"):
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def rollback(self) -> None:
         """Give up the open transaction, if the failure has not ended it already."""
@@ -278,7 +292,11 @@ class SqliteDatabase:
         judge = Judge(fail_stop)
         with judge("open the store"):
             connection = self._connect(str(self._path))
-        return SqliteWriter(connection, judge)
+        try:
+            return SqliteWriter(connection, judge)
+        except BaseException:
+            connection.close()
+            raise
 
     def reader(self, fail_stop: FailStop) -> SqliteReader:
         """Open a connection that only reads, beside the writer of this process."""

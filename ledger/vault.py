@@ -9,16 +9,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import itertools
-import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from ledger.errors import BlobDiffers, BlobMissing, NameRefused, StorageFull
 from ledger.fail_stop import FailStop
+from ledger.files import SYSTEM, Files
 from ledger.ports import Halt, never_halt
 
 _NAME: Final = re.compile(r"[0-9a-f]{64}")
@@ -29,32 +29,37 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 class Vault:
     """One folder of blobs, written by one process; every thread may use it."""
 
-    def __init__(
-        self, folder: Path, *, halt: Halt = never_halt, sync: Callable[[int], None] = os.fsync
-    ) -> None:
+    def __init__(self, folder: Path, *, halt: Halt = never_halt, files: Files = SYSTEM) -> None:
         self._folder = folder
         self._new = folder / "new"
-        self._sync = sync
+        self._files = files
         self._fail_stop = FailStop(halt)
         self._numbers = itertools.count()
         self._making = threading.Lock()  # held until a new folder's own name is durable
-        self._new.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for left in self._new.iterdir():  # of a process that was killed: nobody was told of it
-            left.unlink()
+        with self._guarded(self._new / "none"):
+            files.make(self._new)
+            for left in self._new.iterdir():  # of a process that was killed: nobody was told of it
+                files.unlink(left)
+            # A killed process may have made a folder here without making its name durable.
+            files.sync_folder(folder)
 
     def put(self, data: bytes | Iterable[bytes]) -> str:
         """Store bytes durably and return their name; the memory used is that of one part."""
         place = self._new / str(next(self._numbers))
         digest = hashlib.sha256()
         with self._guarded(place):
-            with place.open("xb") as file:
+            with self._files.create(place) as file:
                 for part in (data,) if isinstance(data, bytes) else data:
                     file.write(part)
                     digest.update(part)
-                file.flush()
-                self._sync(file.fileno())
+                self._files.sync(file)
             self._name(digest.hexdigest(), place)
         return digest.hexdigest()
+
+    def sync(self, file: BinaryIO, path: Path) -> None:
+        """Make a file durable that will be adopted: a failure stops the process as any other."""
+        with self._guarded(path):
+            self._files.sync(file)
 
     def adopt(self, name: str, path: Path) -> None:
         """Take over a file of the same volume that is durable and whose hash this is."""
@@ -84,15 +89,15 @@ class Vault:
             raise BlobDiffers(name)
         return data
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of all blobs, in order."""
-        for folder in sorted(self._folder.iterdir()):
+    def names(self, first: str = "") -> Iterator[str]:
+        """Yield the names of all blobs in order, or of those with a first byte."""
+        for folder in sorted(self._folder.glob(f"{first}*")):
             if folder != self._new:
                 yield from sorted(blob.name for blob in folder.iterdir())
 
-    def scrub(self) -> Iterator[tuple[str, str]]:
-        """Read every blob again; yield its name and the hash of what was found under it."""
-        for name in self.names():
+    def scrub(self, first: str = "") -> Iterator[tuple[str, str]]:
+        """Read blobs again; yield the name of each and the hash of what was found under it."""
+        for name in self.names(first):
             digest = hashlib.sha256()
             with self.open(name) as file:
                 while part := file.read(_PART):
@@ -104,21 +109,13 @@ class Vault:
         target = self.path(name)
         with self._making:
             if not target.parent.is_dir():
-                target.parent.mkdir(mode=0o700)
-                self._sync_folder(self._folder)
+                self._files.make(target.parent)
         if target.exists():
-            source.unlink()
+            self._files.unlink(source)
         else:
-            source.rename(target)
+            self._files.rename(source, target)
         # Also where another thread has just renamed its own copy: its name may not be durable yet.
-        self._sync_folder(target.parent)
-
-    def _sync_folder(self, folder: Path) -> None:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            self._sync(handle)
-        finally:
-            os.close(handle)
+        self._files.sync_folder(target.parent)
 
     @contextmanager
     def _guarded(self, temporary: Path) -> Iterator[None]:
@@ -127,9 +124,9 @@ class Vault:
             yield
         except OSError as error:
             if error.errno in _FULL:
-                temporary.unlink(missing_ok=True)
+                self._files.unlink(temporary)
                 raise StorageFull from error
             raise self._fail_stop.trip(f"vault: {error}") from error
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            self._files.unlink(temporary)
             raise

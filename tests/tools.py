@@ -30,6 +30,7 @@ class Tool:
 
 
 TOOLS = (
+    Tool("gcc", ("gcc",), "failing syncs in a process of its own, under a preload shim"),
     Tool("chromium", BROWSERS, "the pages in a real browser"),
     Tool("openssl", ("openssl",), "signatures judged by a second implementation"),
 )

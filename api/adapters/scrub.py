@@ -5,9 +5,15 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from api.home import Home
+from crypto.policies import Policy
+from ledger.high_water import FolderHighWater
+from ledger.readers import LogReader
+from ledger.scrub import PARTS, Slice, Stored
 from ledger.sqlite import connect
 from ledger.store import Connection
 
@@ -18,6 +24,17 @@ MISSING = "missing"
 def connect_reading(path: str) -> Connection:
     """Return a connection to a file which is never written."""
     return connect(f"file:{quote(str(Path(path).absolute()))}?mode=ro")
+
+
+def scrubbed(place: Home, reader: LogReader, policy: str, highwater: Path | None) -> Stored:
+    """Return what a scrub of a home reads."""
+    return Stored(
+        reader.snapshot,
+        Policy.parse(policy),
+        mark=FolderHighWater(highwater or place.highwater).load,
+        blobs=lambda byte: blobs_from(place.blobs, byte),
+        needed=lambda: needed_by(place.uploads),
+    )
 
 
 def blobs(folder: Path, uploads: Path) -> Iterator[tuple[str, str]]:
@@ -50,6 +67,49 @@ def needed(uploads: Path) -> set[str]:
     finally:
         opened.close()
     return {str(row[0]) for row in (*heads, *parts)}
+
+
+def needed_by(uploads: Path) -> dict[str, str]:
+    """Return the blobs of the envelopes of this home, each with the stream of its deposit."""
+    if not uploads.exists():
+        return {}
+    with closing(sqlite3.connect(f"file:{quote(str(uploads.absolute()))}?mode=ro", uri=True)) as db:
+        heads = db.execute("SELECT head, deposit FROM uploads WHERE head IS NOT NULL").fetchall()
+        parts = db.execute(
+            "SELECT blob, deposit FROM parts JOIN uploads USING (transmission)"
+        ).fetchall()
+    return {str(blob): f"deposit/{deposit}" for blob, deposit in (*heads, *parts) if deposit}
+
+
+def blobs_from(folder: Path, byte: int) -> Iterator[tuple[str, str]]:
+    """Yield the blobs whose names begin with this byte, each with the hash found under it."""
+    part = folder / f"{byte:02x}"
+    for path in sorted(part.iterdir()) if part.is_dir() else ():
+        yield path.name, _hash(path)
+
+
+def is_stored(folder: Path, name: str) -> bool:
+    """Say whether a blob is there, without reading it."""
+    return (folder / name[:2] / name).is_file()
+
+
+class ScrubPlace:
+    """Where the pass of a home is, across restarts; lost, a pass begins again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> Slice:
+        """Return the next slice to read."""
+        try:
+            part, n = self._path.read_text().split()
+            return Slice(part, int(n)) if part in PARTS else Slice()
+        except (OSError, ValueError):
+            return Slice()
+
+    def save(self, place: Slice) -> None:
+        """Remember the next slice."""
+        self._path.write_text(f"{place.part} {place.n}\n")
 
 
 def _hash(path: Path) -> str:

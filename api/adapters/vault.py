@@ -115,8 +115,7 @@ class Incoming:
 
     def keep(self) -> tuple[str, int]:
         """Make the file durable under its hash; return hash and size."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._blobs.sync(self._file, self._path)
         self._file.close()
         name = self._hash.hexdigest()
         self._blobs.adopt(name, self._path)

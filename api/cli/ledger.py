@@ -1,6 +1,7 @@
-"""``pli ledger init|fsck|export|checkpoint|anchor|adopt`` (``ledger.md`` §10).
+"""``pli ledger init|fsck|scrub|export|checkpoint|anchor|adopt`` (``ledger.md`` §10).
 
-``fsck``, ``export`` and ``checkpoint`` only read: they need no lock and may run beside a server.
+``fsck``, ``scrub``, ``export`` and ``checkpoint`` only read: they need no lock and may run beside
+a server.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -157,6 +160,25 @@ def fsck(
     raise typer.Exit(0 if shown["verdict"] == "sound" else 1)
 
 
+@app.command()
+def scrub(home: HomeOption = DEFAULT, as_json: AsJson = False) -> None:
+    """Read everything again and name what has changed; exit 0 sound, 1 damaged."""
+    from api.home import Home
+    from api.inspection import scrub_home
+    from api.settings import Settings
+
+    found = list(scrub_home(Home(home).existing(), Settings().highwater))
+    shown = [
+        {name: value for name, value in asdict(one).items() if value is not None} for one in found
+    ]
+    verdict = "damaged" if found else "sound"
+    if as_json:
+        print(json.dumps({"verdict": verdict, "findings": shown}))
+    else:
+        print("\n".join([*map(_told, shown), f"verdict: {verdict}"]))
+    raise typer.Exit(1 if found else 0)
+
+
 def _fsck_home(home: Path, pins: list[bytes]) -> dict[str, object]:
     from api.home import Home
     from api.inspection import inspect_home
@@ -176,7 +198,7 @@ def _progress(entries: int) -> None:
         print(f"\r{entries}", end="", file=sys.stderr, flush=True)
 
 
-def _told(shown: dict[str, object]) -> str:
+def _told(shown: Mapping[str, object]) -> str:
     return " · ".join(f"{name}: {value}" for name, value in shown.items())
 
 

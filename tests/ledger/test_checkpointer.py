@@ -10,13 +10,21 @@ from pathlib import Path
 
 import pytest
 from doubles.counter import Counter
-from doubles.ledger import START, Bench, LocalWitness, SeedSigner, check_ledger
+from doubles.kill_child import save_of
+from doubles.ledger import (
+    START,
+    Bench,
+    LocalWitness,
+    MemoryHighWater,
+    SeedSigner,
+    check_ledger,
+)
 from doubles.postgres import ON_SQLITE
 
 from crypto import merkle, notes
 from crypto.notes import Checkpoint, parse_checkpoint, parse_note
 from ledger.application import Ledger
-from ledger.errors import HighWaterMoved, LedgerHalted, NoSuchEntry, PathsDisagree
+from ledger.errors import HighWaterMoved, LedgerHalted, NoSuchEntry, PathsDisagree, StorageFull
 from ledger.high_water import FolderHighWater
 from ledger.postgres import PostgresDatabase
 from ledger.second_path import SecondPath
@@ -299,3 +307,34 @@ def test_a_local_witness_is_a_real_one() -> None:
     witness = LocalWitness()
     assert witness.add_checkpoint(b"nonsense").status == 400
     assert witness.checkpoint() is None
+
+
+class FullHighWater(MemoryHighWater):
+    """A mark on a disk that is full as long as it is told so."""
+
+    full = False
+
+    def swap(self, expected: bytes | None, new: bytes) -> None:
+        if self.full:
+            raise StorageFull
+        super().swap(expected, new)
+
+
+def test_a_full_disk_under_the_mark_is_told_and_passes(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.high_water = FullHighWater()
+    bench.create()
+    ledger = bench.open(pause=0.0)
+    ledger.covering(0)
+    bench.high_water.full = True
+    save = save_of("full", 0, 1)
+    ledger._store.sequencer.submit(save)
+    for _ in range(2):
+        with pytest.raises(StorageFull):
+            ledger.covering(1)
+    assert ledger.row(1).version == 1
+    assert not bench.halts
+    bench.high_water.full = False
+    assert ledger.covering(1)
+    ledger.close()
+    assert check_ledger(bench) == 2

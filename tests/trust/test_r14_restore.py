@@ -33,7 +33,7 @@ from crypto.notes import parse_checkpoint, parse_note
 from crypto.policies import Policy
 from ledger.entry import Draft, checked_state, instant_text
 from ledger.errors import BackupOlder, WitnessAhead
-from ledger.sequencer import Save
+from ledger.queue import Save
 from ledger.transfer import Evidence
 
 EVENTS = sized(push=20_000, full=100_000, night=5_000_000)

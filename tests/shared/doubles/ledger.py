@@ -21,6 +21,7 @@ from ledger.application import Ledger
 from ledger.creation import create
 from ledger.errors import HighWaterMoved, LedgerHalted
 from ledger.exported import LogFiles
+from ledger.files import SYSTEM, Files
 from ledger.fsck import fsck
 from ledger.home_check import Home, fsck_home
 from ledger.ports import Ports
@@ -161,6 +162,7 @@ class Bench:
         self.faults: list[Fault] = []
         self.halts: list[LedgerHalted] = []
         self.pad = pad
+        self.files: Files = SYSTEM
 
     def connect(self, path: str) -> Connection:
         return FaultyConnection(connect(path), self.faults)
@@ -181,6 +183,7 @@ class Bench:
             self.connect,
             self.witnesses,
             self.halts.append,
+            self.files,
             self.database,
         )
 
@@ -201,6 +204,7 @@ class Bench:
             halt=self.halts.append,
             policy=self.policy,
             pause=pause,
+            files=self.files,
         )
 
     def raw(self) -> Any:
