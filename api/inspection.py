@@ -67,7 +67,7 @@ def inspect_home(place: Home, pins: Sequence[bytes], progress: Progress, scratch
         "origin": sound.head.origin,
         "size": sound.head.size,
         "streams": sound.streams,
-        "views": "equal",
+        "views": "not built yet" if views.live is None else "equal",
     }
     if sound.published is not None:
         shown |= {"published": sound.published.size, "root": sound.published.root.hex()}

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from doubles.bench import SOON, Bench
 
+from api.adapters.scrub import MISSING, blobs
 from api.cli import COMMANDS, run
 
 HEAVY = {"fastapi", "starlette", "sqlalchemy", "typst", "granian", "pydantic", "jinja2", "nacl"}
@@ -144,6 +145,29 @@ def test_fsck_names_a_damaged_blob_and_a_missing_one(
     part.unlink()
     assert run(["ledger", "fsck", *home, "--json"]) == 1
     assert "missing" in json.loads(capsys.readouterr().out)["finding"]
+
+
+def test_fsck_of_a_home_that_never_served_is_sound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = ["--home", str(tmp_path / "home"), "--json"]
+    assert run(["ledger", "init", *home]) == 0
+    capsys.readouterr()
+    assert run(["ledger", "fsck", *home]) == 0
+    assert json.loads(capsys.readouterr().out)["views"] == "not built yet"
+    assert run(["rebuild", *home]) == 0
+
+
+def test_a_blob_that_comes_during_fsck_is_not_missing(bench: Bench) -> None:
+    at = bench.publish()
+    bench.deposit(bench.seal(at))
+    known = sum(path.is_file() for path in bench.home.blobs.rglob("*"))
+    found = blobs(bench.home.blobs, bench.home.uploads)
+    for _ in range(known):
+        next(found)
+    bench.deposit(bench.seal(at, token=bench.tokens.rival), bench.tokens.rival)
+    assert MISSING not in dict(found).values()
+    assert len(list(blobs(bench.home.blobs, bench.home.uploads))) > known
 
 
 def test_replay_shows_what_was(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
