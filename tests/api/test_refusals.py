@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from doubles.bench import BUYER, SOON, Bench, shown
@@ -79,12 +82,111 @@ def test_a_deadline_in_the_past_is_refused(bench: Bench) -> None:
         "questions_until": {"local": "2020-01-01T12:00"},
         "deadline": {"local": "2020-01-02T12:00"},
     }
-    bench.done(f"{at}/calendar", bench.tokens.buyer, hours)
+    before = size(bench)
+    answer = bench.post(f"{at}/calendar", bench.tokens.buyer, hours)
+    assert (answer.status_code, shown(answer)) == (422, "calendar.before-publication")
+    assert size(bench) == before
+
+
+def test_a_deadline_that_passed_before_publication_is_refused(bench: Bench) -> None:
+    at = bench.draft()
+    bench.forward(SOON)
     bench.done(f"{at}/ceremony", bench.tokens.buyer)
     bench.done(f"{at}/canary", bench.tokens.buyer)
     answer = bench.post(f"{at}/publication", bench.tokens.buyer, {})
+    assert (answer.status_code, shown(answer)) == (422, "calendar.before-publication")
+
+
+DRAFT = {
+    "id": "lille-9",
+    "reference": "REF-9",
+    "object": "Toiture",
+    "nature": "WORKS",
+    "procedure": "ADAPTED",
+    "cpv": "45261910",
+    "place": "FRE11",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"cpv": "zz"}, "command.form"),
+        ({"cpv": "4526191"}, "command.form"),
+        ({"object": "re\u0301fection"}, "request.form"),
+        ({"object": "toiture \u202egpj.exe"}, "request.form"),
+        ({"reference": "R\u2066x\u2069"}, "request.form"),
+        ({"place": "\x00"}, "request.form"),
+    ],
+)
+def test_a_text_that_cannot_be_recorded_as_it_reads_is_refused(
+    bench: Bench, change: dict[str, str], code: str
+) -> None:
+    before = size(bench)
+    answer = bench.post("/api/v1/consultations", bench.tokens.buyer, DRAFT | change)
+    assert (answer.status_code, shown(answer)) == (422, code)
+    assert size(bench) == before
+    bench.done("/api/v1/consultations", bench.tokens.buyer, DRAFT | {"object": "r\u00e9fection"})
+
+
+def test_half_a_surrogate_is_refused(bench: Bench) -> None:
+    headers = {
+        "Authorization": f"Bearer {bench.tokens.buyer}",
+        "Idempotency-Key": "key-of-surrogates",
+        "Content-Type": "application/json",
+    }
+    content = json.dumps(DRAFT | {"object": "\ud800"}).encode()
+    answer = bench.http.post("/api/v1/consultations", content=content, headers=headers)
+    assert (answer.status_code, shown(answer)) == (422, "request.form")
+
+
+def test_the_client_of_an_announce_is_a_text_too(bench: Bench) -> None:
+    envelope = bench.seal(bench.publish())
+    before = size(bench)
+    answer = bench.announce(envelope, client="cle\u0301")
+    assert (answer.status_code, shown(answer)) == (422, "request.form")
+    assert size(bench) == before
+
+
+def test_what_is_too_long_for_an_entry_is_refused_as_such(bench: Bench) -> None:
+    at = bench.draft()
+    rows = [{"name": f"{number:0300}", "weight_bp": 40} for number in range(250)]
+    form = {"criteria": rows, "price_formula": "PROPORTIONAL"}
+    before = size(bench)
+    answer = bench.post(f"{at}/criteria", bench.tokens.buyer, form)
+    assert (answer.status_code, shown(answer)) == (422, "entry.refused")
+    assert size(bench) == before
+
+
+HOSTILE = [
+    "../x",
+    "a/../b",
+    ".",
+    "a//b",
+    "a\\b",
+    "gpj.\u202efdp.exe",
+    "re\u0301glement.pdf",
+    "a\x00b",
+    "x" * 256,
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_enters_no_dossier(bench: Bench, name: str) -> None:
+    """Neither where the file is uploaded nor where the version is frozen."""
+    at = bench.draft()
+    headers = {"Authorization": f"Bearer {bench.tokens.buyer}"}
+    raw = quote(name, safe="")
+    answer = bench.http.put(f"{at}/dossier/files/{raw}", content=b"x", headers=headers)
     assert answer.status_code == 422
-    assert shown(answer) == "calendar.before-publication"
+    assert shown(answer) in {"name", "command.form", "request.form"}
+    sha256 = hashlib.sha256(b"%PDF-1.7 reglement de la consultation").hexdigest()
+    before = size(bench)
+    form = {"files": [{"name": name, "sha256": sha256}]}
+    answer = bench.post(f"{at}/dossier", bench.tokens.buyer, form)
+    assert answer.status_code == 422
+    assert shown(answer) in {"name", "command.form", "request.form"}
+    assert size(bench) == before
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,14 @@ def test_a_draft_is_complete_and_its_retries_change_nothing() -> None:
         (
             draft.draft_consultation,
             draft.DraftConsultation(
-                "C1", "ref", "Works", Nature.WORKS, "ADAPTED", "45", "Lille", estimated_cents=1
+                "C1",
+                "ref",
+                "Works",
+                Nature.WORKS,
+                "ADAPTED",
+                "45000000",
+                "Lille",
+                estimated_cents=1,
             ),
         ),
         (draft.define_lot, draft.DefineLot("C1", "1", "One", 10)),
@@ -139,7 +146,7 @@ def test_a_draft_refuses_bad_forms(do: Any, command: Any, refusal: type[DomainEr
 
 def test_an_unknown_procedure_has_no_rule() -> None:
     platform = Platform()
-    command = draft.DraftConsultation("C1", "r", "o", Nature.WORKS, "ODD", "45", "Lille")
+    command = draft.DraftConsultation("C1", "r", "o", Nature.WORKS, "ODD", "45000000", "Lille")
     with pytest.raises(NoRule):
         draft.draft_consultation(platform.desk, platform.act(), command)
 
@@ -186,7 +193,7 @@ def test_publication_fixes_limits_deadline_and_key(platform: Platform) -> None:
 
 def test_publication_names_everything_that_is_missing() -> None:
     platform = Platform()
-    command = draft.DraftConsultation("C1", "r", "o", Nature.WORKS, "ADAPTED", "45", "Lille")
+    command = draft.DraftConsultation("C1", "r", "o", Nature.WORKS, "ADAPTED", "45000000", "Lille")
     platform.done(draft.draft_consultation, platform.act(), command)
     with pytest.raises(PublicationIncomplete) as refused:
         publish.publish(platform.desk, platform.act(), publish.PublishConsultation("C1"))
