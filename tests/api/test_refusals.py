@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -291,6 +293,49 @@ def test_giving_up_is_attested(bench: Bench) -> None:
         assert answer.json()["state"] == "FAILED"
         assert answer.json()["attestation"]
     assert bench.head(name, envelope).status_code == 409
+
+
+def test_after_giving_up_nothing_is_kept_any_more(bench: Bench) -> None:
+    at = bench.publish()
+    envelope = bench.seal(at, size=1_200_000)
+    name = bench.announce(envelope).json()["transmission"]
+    bench.head(name, envelope)
+    bench.chunk(name, envelope, 0)
+    headless = bench.seal(at)
+    other = bench.announce(headless).json()["transmission"]
+    headers = {"Authorization": f"Bearer {bench.tokens.company}"}
+    for ended in (name, other):
+        assert bench.http.delete(f"/api/v1/transmissions/{ended}", headers=headers).json()["state"]
+    kept = {path for path in bench.home.blobs.rglob("*") if path.is_file()}
+    before = size(bench)
+    for answer in (bench.chunk(name, envelope, 1), bench.head(other, headless)):
+        assert (answer.status_code, shown(answer)) == (409, "transmission.wrong-state")
+    assert {path for path in bench.home.blobs.rglob("*") if path.is_file()} == kept
+    assert size(bench) == before
+    again = bench.chunk(name, envelope, 0)
+    assert (again.status_code, again.json()["state"]) == (200, "FAILED"), "repeating is no error"
+
+
+def test_the_last_chunk_by_two_lines_at_once_is_one_chunk(bench: Bench) -> None:
+    """Both see it missing; the second finds it kept, and the deposit sealed, in its turn."""
+    at = bench.publish()
+    envelope = bench.seal(at)
+    name = bench.announce(envelope).json()["transmission"]
+    bench.head(name, envelope)
+    gate = threading.Barrier(2)
+    vault = bench.platform.vault
+    put = vault.put
+
+    def together(data: bytes) -> str:
+        stored = put(data)
+        gate.wait(10)
+        return stored
+
+    vault.put = together  # type: ignore[method-assign]
+    with ThreadPoolExecutor(2) as pool:
+        sent = [pool.submit(bench.chunk, name, envelope, 0) for _ in range(2)]
+    assert sorted(answer.result().status_code for answer in sent) == [200, 201]
+    assert {answer.result().json()["state"] for answer in sent} == {"COMPLETED"}
 
 
 def test_finish_says_what_is_missing_and_may_be_repeated(bench: Bench) -> None:
