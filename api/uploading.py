@@ -152,6 +152,16 @@ def seal_if_whole(platform: Platform, principal: Principal, upload: Upload) -> b
     return True
 
 
+def keep_promises(platform: Platform) -> None:
+    """Keep the room that running sessions were promised before this process started."""
+    for upload in platform.uploads.running():
+        session = session_of(platform, upload.transmission)
+        if session is not None and session.state not in ENDED:
+            here = upload.head_size + platform.uploads.progress(upload.transmission).size
+            left = max(session.start().declared_bytes - here, 0)
+            platform.vault.promised(upload.transmission, left)
+
+
 def forget(platform: Platform, upload: Upload) -> None:
     """Let go of an ended session: its room, its pulse; its bytes stay."""
     platform.uploads.end(upload.transmission)

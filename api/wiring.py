@@ -30,6 +30,7 @@ from api.law import shipped_law
 from api.platform import Platform
 from api.scheduler import Scheduler
 from api.settings import Settings
+from api.uploading import keep_promises
 from crypto.notes import LOG
 from crypto.policies import Policy
 from crypto.self_test import self_test
@@ -276,6 +277,7 @@ class _Opening:
             accounts.close,
         ]
         platform.runners = [ViewsFollower(ledger, runner, views), Scheduler(platform)]
+        keep_promises(platform)
         self.built = platform
         return platform
 

@@ -179,6 +179,11 @@ class EnvelopeVault:
             self._promised[transmission] = size
         return True
 
+    def promised(self, transmission: str, size: int) -> None:
+        """Keep room again after a restart for what is still to come: it was promised then."""
+        with self._lock:
+            self._promised[transmission] = size
+
     def set_reserve(self, reserve: int) -> None:
         """Change the room that no transmission may take."""
         with self._lock:

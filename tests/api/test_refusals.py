@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -364,6 +365,25 @@ def test_a_full_disk_refuses_before_the_first_byte(bench: Bench) -> None:
     assert (again.status_code, shown(again)) == (507, "platform.unavailable")
     bench.platform.vault.set_reserve(0)
     assert bench.announce(bench.seal(at)).status_code == 201
+
+
+def test_room_that_was_promised_is_kept_over_a_restart(bench: Bench) -> None:
+    """Each of two envelopes fits alone; the second is refused as long as the first is on its way.
+
+    Sizes are only declared: nothing of them is ever sent.
+    """
+    most = shutil.disk_usage(bench.home.folder).free * 6 // 10
+    at = bench.publish(max_total=most, max_file=most)
+    first, second = bench.seal(at), bench.seal(at, token=bench.tokens.rival)
+    name = bench.announce(first, bytes=most).json()["transmission"]
+    bench.close()
+    bench.reopen()
+    answer = bench.announce(second, bench.tokens.rival, bytes=most)
+    assert (answer.status_code, shown(answer)) == (507, "platform.unavailable")
+    headers = {"Authorization": f"Bearer {bench.tokens.company}"}
+    bench.http.delete(f"/api/v1/transmissions/{name}", headers=headers)
+    form = second.announce() | {"bytes": most}
+    assert bench.post("/api/v1/transmissions", bench.tokens.rival, form).status_code == 201
 
 
 def test_a_method_that_is_none_and_an_unknown_path(bench: Bench) -> None:
