@@ -25,7 +25,7 @@ from api.adapters.signer import FileSigner
 from api.adapters.turns import LocalTurns
 from api.adapters.uploads import Uploads
 from api.adapters.vault import EnvelopeVault
-from api.home import Home
+from api.home import Home, check_origin
 from api.law import shipped_law
 from api.platform import Platform
 from api.scheduler import Scheduler
@@ -34,6 +34,7 @@ from api.uploading import keep_promises
 from crypto.notes import LOG
 from crypto.policies import Policy
 from crypto.self_test import self_test
+from domain.identifiers import ID, check
 from domain.ports import Clock, Desk, Rng
 from domain.unsealing import ThresholdUnsealing
 from ledger.application import Ledger
@@ -83,8 +84,9 @@ def create_platform(  # noqa: PLR0913 - the facts of a new platform
     """
     self_test()
     random = rng or SystemRng()
-    place.create()
-    name = origin or f"pli.localhost/{random.bytes(4).hex()}"
+    name = check_origin(origin or f"pli.localhost/{random.bytes(4).hex()}")
+    check(ID, "organisation", organisation)
+    place.create()  # nothing is written before what was given is lawful
     key = create_signing_key(place.keys / "log.key", name, LOG, random.bytes(32))
     subjects = place.keys / "subjects.key"
     if not subjects.exists():
