@@ -16,6 +16,9 @@ from domain.identifiers import check_text
 from domain.ports import Act, Desk, Recorded
 
 
+DECIDING = "admit late, open backup copy"
+
+
 @dataclass(frozen=True)
 class AdmitLateDeposit:
     """Put a late deposit into a later plan; ``findings`` names the evidence."""
@@ -38,6 +41,14 @@ def admit_late_deposit(desk: Desk, act: Act, command: AdmitLateDeposit) -> Recor
     """Append LateDepositAdmitted and, for a REPLACE, what it supersedes from now on."""
     if earlier := desk.earlier(act, command):
         return earlier
+    desk.law.roles.require(act.principal.role, DECIDING)
+    consultation = envelope_of(desk, command.deposit).sealed().consultation
+    # one at a time with whoever fixes a plan: what is superseded here must not be planned there
+    with desk.turns.hold(consultation):
+        return _admit(desk, act, command)
+
+
+def _admit(desk: Desk, act: Act, command: AdmitLateDeposit) -> Recorded:
     envelope, consultation, meta = _late(desk, act, command.deposit)
     for name in ("ground", "reasons", "findings"):
         check_text(name, getattr(command, name))
@@ -49,14 +60,14 @@ def admit_late_deposit(desk: Desk, act: Act, command: AdmitLateDeposit) -> Recor
             findings=command.findings,
         )
     )
-    changed = [envelope]
+    changed, expect = [envelope], {consultation.id: consultation.version}
     if envelope.sealed().intent == Intent.REPLACE:
-        _require_no_plan_under_way(desk, consultation, envelope)
+        expect |= _no_plan_under_way(desk, consultation, envelope)
         mine = envelopes_of(desk, consultation.name, envelope.sealed().bidder)
         others = [pair for pair in mine if pair[0].id != envelope.id]
         places = next(tip.positions for one, tip in mine if one.id == envelope.id)
         changed += supersede_replaced(meta, consultation, envelope, places, others)
-    return desk.save(act, command, changed)
+    return desk.save(act, command, changed, expect)
 
 
 def reject_late_deposit(desk: Desk, act: Act, command: RejectLateDeposit) -> Recorded:
@@ -72,7 +83,7 @@ def reject_late_deposit(desk: Desk, act: Act, command: RejectLateDeposit) -> Rec
 
 def _late(desk: Desk, act: Act, deposit: str) -> tuple[SealedEnvelope, Consultation, Meta]:
     """Return a deposit of the caller's own, closed consultation, and the metadata."""
-    desk.law.roles.require(act.principal.role, "admit late, open backup copy")
+    desk.law.roles.require(act.principal.role, DECIDING)
     envelope = envelope_of(desk, deposit)
     if envelope.tenant != act.principal.org:
         raise NotFound("deposit", deposit)
@@ -82,11 +93,17 @@ def _late(desk: Desk, act: Act, deposit: str) -> tuple[SealedEnvelope, Consultat
     return envelope, consultation, desk.meta(act, now, consultation.tenant)
 
 
-def _require_no_plan_under_way(
+def _no_plan_under_way(
     desk: Desk, consultation: Consultation, envelope: SealedEnvelope
-) -> None:
-    """Return quietly if no fixed plan waits: a replacement would close what it says to open."""
+) -> dict[str, int]:
+    """Return where the openings end if no fixed plan waits, else refuse.
+
+    A replacement would close what the plan says to open.
+    """
+    ends = {}
     for lot in envelope.sealed().lots:
         session = opening_of(desk, consultation.name, lot)
         if session.plans and session.state != "COMPLETED":
             raise OpeningOrder(session.name, "the end of the plan in force")
+        ends[session.id] = session.version
+    return ends

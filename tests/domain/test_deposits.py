@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from doubles.memory import MemoryTurns, VersionConflict
 from doubles.platform import (
     DEADLINE,
     FIRST,
@@ -35,6 +38,7 @@ from domain.errors import (
 from domain.events.consultation import Complements
 from domain.events.deposit import OpeningRefused
 from domain.events.transmission import DepositKind, Intent, StallCause
+from domain.ports import Desk
 from domain.transmission import TransmissionSession
 
 
@@ -273,6 +277,59 @@ def test_a_replacement_is_not_admitted_while_a_plan_waits(platform: Platform) ->
     decided(platform, "late")
     assert of(platform, "a").state == "OPENED", "what was opened stays opened"
     assert list(platform.plan().plans[-1].open) == [deposit_id("late")]
+
+
+class Waited(MemoryTurns):
+    """Turns for which one waits while somebody else acts."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.meanwhile = meanwhile
+
+    def hold(self, consultation: str) -> AbstractContextManager[None]:
+        self.meanwhile()
+        return super().hold(consultation)
+
+
+def test_a_plan_fixed_while_an_admission_waits_is_seen_by_it(platform: Platform) -> None:
+    late(platform, target="a")
+    platform.convene()
+    desk = platform.desk
+    platform.desk = replace(desk, turns=Waited(lambda: plan_on(platform, desk)))
+    with pytest.raises(OpeningOrder, match="the end of the plan"):
+        decided(platform, "late")
+    assert of(platform, "a").state == "SEALED", "what the plan says to open is not superseded"
+
+
+def plan_on(platform: Platform, desk: Desk) -> None:
+    platform.desk = desk
+    platform.plan()
+
+
+@pytest.mark.parametrize("first", ["plan", "admission"])
+def test_of_a_plan_and_an_admission_from_two_places_one_is_kept(
+    platform: Platform, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process holds turns of its own: then what was read must not have moved."""
+    late(platform, target="a")
+    platform.convene()
+    acts: dict[str, Callable[[], object]] = {
+        "plan": platform.plan,
+        "admission": lambda: decided(platform, "late"),
+    }
+    second = acts[next(name for name in acts if name != first)]
+    read = platform.register.deposits
+
+    def meanwhile(*asked: Any) -> Any:
+        found = [replace(tip) for tip in read(*asked)]
+        loaded = {tip.stream: platform.files.live[tip.stream] for tip in found}
+        monkeypatch.undo()
+        acts[first]()
+        monkeypatch.setattr(platform.files, "live", {**platform.files.live, **loaded})
+        return found
+
+    monkeypatch.setattr(platform.register, "deposits", meanwhile)
+    with pytest.raises(VersionConflict):
+        second()
 
 
 def test_who_decides_and_when(platform: Platform) -> None:
