@@ -198,6 +198,8 @@ class Consultation(Aggregate):
 
     def extend(self, meta: Meta, deadline: LegalHour, reason: str, triggered_by: str) -> None:
         """Move D later."""
+        if self.reached:
+            raise DeadlinePassed(self.deadline)
         self.require(DeadlineExtended, "PUBLISHED")
         self.check_movable(meta.clock, deadline)
         self.append(

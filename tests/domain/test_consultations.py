@@ -281,6 +281,12 @@ def test_d_does_not_move_once_passed(platform: Platform) -> None:
         correct.correct_dossier(platform.desk, platform.act(), correction())
 
 
+def test_once_the_register_is_closed_the_reason_is_still_the_deadline(platform: Platform) -> None:
+    platform.close()
+    with pytest.raises(DeadlinePassed):
+        extend.extend(platform.desk, platform.act(), extend.ExtendDeadline("C1", LATER, "why"))
+
+
 def test_a_reading_before_what_is_recorded_is_refused(platform: Platform) -> None:
     platform.clock.at -= MS
     with pytest.raises(ClockWentBack):
