@@ -25,6 +25,7 @@ from doubles.platform import (
 from domain.commands import decide_late, deposit, transmit, withdraw
 from domain.envelope import SealedEnvelope
 from domain.errors import (
+    ClockWentBack,
     CommitmentDiffers,
     ConsultationWrongState,
     DepositFrozen,
@@ -216,6 +217,38 @@ def test_a_withdrawal_ends_with_d(platform: Platform) -> None:
         take_back(platform, "b", SECOND)
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_refused_withdrawal_is_an_event_of_the_deposit(platform: Platform, closed: bool) -> None:
+    platform.deposit("a")
+    platform.clock.at = DEADLINE + MS
+    if closed:
+        platform.close()
+    act, command = platform.company(), withdraw.WithdrawDeposit(deposit_id("a"))
+    for _ in range(2):
+        with pytest.raises(DepositFrozen):
+            withdraw.withdraw(platform.desk, act, command)
+    with pytest.raises(DepositFrozen):
+        take_back(platform, "a")
+    told = platform.files.stream(f"deposit/{deposit_id('a')}")[1:]
+    assert [(event.TOPIC, event.code) for event in told] == [  # type: ignore[attr-defined]
+        ("MessageShown", "deposit.frozen")
+    ] * 2, "a repeated act is one attempt, another act is another"
+    assert told[0].meta.actor.org == of(platform, "a").sealed().bidder, "blinded"
+    assert of(platform, "a").state == "SEALED"
+
+
+def test_a_deposit_with_a_refused_withdrawal_opens(platform: Platform) -> None:
+    platform.deposit("a")
+    platform.clock.at = DEADLINE + MS
+    with pytest.raises(DepositFrozen):
+        take_back(platform, "a")
+    platform.ready_to_open()
+    with pytest.raises(DepositFrozen):
+        take_back(platform, "a")
+    assert platform.open().state == "COMPLETED"
+    assert of(platform, "a").state == "OPENED"
+
+
 def test_a_deposit_that_does_not_exist(platform: Platform) -> None:
     with pytest.raises(NotFound):
         take_back(platform, "nothing")
@@ -330,6 +363,19 @@ def test_of_a_plan_and_an_admission_from_two_places_one_is_kept(
     monkeypatch.setattr(platform.register, "deposits", meanwhile)
     with pytest.raises(VersionConflict):
         second()
+
+
+def test_what_a_replacement_supersedes_never_goes_back_in_time(platform: Platform) -> None:
+    late(platform, target="a")
+    of_a = of(platform, "a")
+    platform.clock.at += HOUR
+    asked = of_a.stamp(platform.meta())
+    of_a.append(OpeningRefused(**asked, asked_by="PA", code="opening.too-early"))
+    platform.put(of_a)
+    platform.clock.at -= HOUR
+    with pytest.raises(ClockWentBack):
+        decided(platform, "late")
+    assert of(platform, "late").state == "LATE"
 
 
 def test_who_decides_and_when(platform: Platform) -> None:
