@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.aggregate import Meta
 from domain.commands.loading import envelope_of, envelopes_of, found, opening_of
 from domain.commands.superseding import supersede_replaced
 from domain.consultation import Consultation
@@ -13,7 +12,7 @@ from domain.errors import NotFound, OpeningOrder
 from domain.events.deposit import LateDepositAdmitted, LateDepositRejected
 from domain.events.transmission import Intent
 from domain.identifiers import check_text
-from domain.ports import Act, Desk, Recorded
+from domain.ports import Act, Desk, Recorded, Tip
 
 DECIDING = "admit late, open backup copy"
 
@@ -48,7 +47,14 @@ def admit_late_deposit(desk: Desk, act: Act, command: AdmitLateDeposit) -> Recor
 
 
 def _admit(desk: Desk, act: Act, command: AdmitLateDeposit) -> Recorded:
-    envelope, consultation, meta = _late(desk, act, command.deposit)
+    envelope, consultation = _late(desk, act, command.deposit)
+    mine: list[tuple[SealedEnvelope, Tip]] = []
+    expect = {consultation.id: consultation.version}
+    if envelope.sealed().intent == Intent.REPLACE:
+        expect |= _no_plan_under_way(desk, consultation, envelope)
+        mine = envelopes_of(desk, consultation.name, envelope.sealed().bidder)
+    now = desk.reading(consultation, envelope, *(one for one, _ in mine))
+    meta = desk.meta(act, now, consultation.tenant)
     for name in ("ground", "reasons", "findings"):
         check_text(name, getattr(command, name))
     envelope.append(
@@ -59,10 +65,8 @@ def _admit(desk: Desk, act: Act, command: AdmitLateDeposit) -> Recorded:
             findings=command.findings,
         )
     )
-    changed, expect = [envelope], {consultation.id: consultation.version}
-    if envelope.sealed().intent == Intent.REPLACE:
-        expect |= _no_plan_under_way(desk, consultation, envelope)
-        mine = envelopes_of(desk, consultation.name, envelope.sealed().bidder)
+    changed = [envelope]
+    if mine:
         others = [pair for pair in mine if pair[0].id != envelope.id]
         places = next(tip.positions for one, tip in mine if one.id == envelope.id)
         changed += supersede_replaced(meta, consultation, envelope, places, others)
@@ -73,23 +77,23 @@ def reject_late_deposit(desk: Desk, act: Act, command: RejectLateDeposit) -> Rec
     """Append LateDepositRejected."""
     if earlier := desk.earlier(act, command):
         return earlier
-    envelope, _, meta = _late(desk, act, command.deposit)
+    envelope, consultation = _late(desk, act, command.deposit)
+    meta = desk.meta(act, desk.reading(consultation, envelope), consultation.tenant)
     envelope.append(
         LateDepositRejected(**envelope.stamp(meta), reasons=check_text("reasons", command.reasons))
     )
     return desk.save(act, command, [envelope])
 
 
-def _late(desk: Desk, act: Act, deposit: str) -> tuple[SealedEnvelope, Consultation, Meta]:
-    """Return a deposit of the caller's own, closed consultation, and the metadata."""
+def _late(desk: Desk, act: Act, deposit: str) -> tuple[SealedEnvelope, Consultation]:
+    """Return a deposit of the caller's own, closed consultation."""
     desk.law.roles.require(act.principal.role, DECIDING)
     envelope = envelope_of(desk, deposit)
     if envelope.tenant != act.principal.org:
         raise NotFound("deposit", deposit)
     consultation = found(desk, Consultation, envelope.sealed().consultation)
     consultation.require(LateDepositAdmitted, "CLOSED")
-    now = desk.reading(consultation, envelope)
-    return envelope, consultation, desk.meta(act, now, consultation.tenant)
+    return envelope, consultation
 
 
 def _no_plan_under_way(

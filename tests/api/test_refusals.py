@@ -217,6 +217,19 @@ def test_publication_says_what_it_lacks(bench: Bench) -> None:
     assert answer.json()["missing"] == ["key ceremony", "canary"]
 
 
+def test_a_refused_extension_is_an_event(bench: Bench) -> None:
+    at = bench.publish()
+    form = {"deadline": {"local": "2020-01-01T12:00"}, "reason": "demande"}
+    buyer, key = bench.tokens.buyer, "key-of-refusal"
+    first, again = (bench.post(f"{at}/extensions", buyer, form, key=key) for _ in range(2))
+    assert (first.status_code, shown(first)) == (again.status_code, shown(again))
+    assert shown(first) == "deadline.not-later"
+    told = facts(bench.platform.ledger, "consultation/lille-1")
+    assert [fact.data["code"] for fact in told if fact.kind == "MessageShown"] == [
+        "deadline.not-later"
+    ]
+
+
 def test_too_large_is_refused_at_the_announce_and_attested(bench: Bench) -> None:
     at = bench.publish()
     envelope = bench.seal(at)

@@ -288,6 +288,33 @@ def test_d_does_not_move_once_passed(platform: Platform) -> None:
         correct.correct_dossier(platform.desk, platform.act(), correction())
 
 
+def test_a_refused_extension_is_an_event_of_the_consultation(platform: Platform) -> None:
+    act, earlier = platform.act(), extend.ExtendDeadline("C1", LegalHour(DEADLINE - HOUR), "why")
+    with pytest.raises(DeadlineNotLater) as first:
+        extend.extend(platform.desk, act, earlier)
+    extend.extend(platform.desk, platform.act(), extend.ExtendDeadline("C1", LATER, "why"))
+    with pytest.raises(DeadlineNotLater) as again:
+        extend.extend(platform.desk, act, earlier)
+    assert again.value.facts() == first.value.facts(), "the deadline of that moment"
+    platform.clock.at = LATER.at + MS
+    late = platform.act()
+    for _ in range(2):
+        with pytest.raises(DeadlinePassed):
+            extend.extend(platform.desk, late, extend.ExtendDeadline("C1", LATER, "why"))
+    told = [event for event in platform.files.rows if event.TOPIC == "MessageShown"]
+    assert [event.code for event in told] == [  # type: ignore[attr-defined]
+        "deadline.not-later",
+        "deadline.passed",
+    ]
+    assert {event.originator_id for event in told} == {"consultation/C1"}
+
+
+def test_once_the_register_is_closed_the_reason_is_still_the_deadline(platform: Platform) -> None:
+    platform.close()
+    with pytest.raises(DeadlinePassed):
+        extend.extend(platform.desk, platform.act(), extend.ExtendDeadline("C1", LATER, "why"))
+
+
 def test_a_reading_before_what_is_recorded_is_refused(platform: Platform) -> None:
     platform.clock.at -= MS
     with pytest.raises(ClockWentBack):
