@@ -15,6 +15,7 @@ from enum import Enum
 from api.problem_texts import TEXTS, Text
 from crypto.errors import CryptoError
 from domain.errors import DomainError, NotFound
+from ledger.errors import EntryRefused
 
 MEDIA_TYPE = "application/problem+json"
 RESERVED = frozenset({"type", "title", "status", "code", "detail"})
@@ -171,6 +172,8 @@ def text_of(code: str) -> Text:
 
 def code_of(error: BaseException) -> str:
     """Return the stable code of an error of any of our trees."""
+    if isinstance(error, EntryRefused):
+        return "entry.refused"  # its own code is the word of a rule, for those who check a log
     code = getattr(error, "code", None)
     return code if isinstance(code, str) else "platform.error"
 

@@ -5,16 +5,27 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from domain.clock import LegalHour
+from domain.errors import BadForm
+from domain.identifiers import check_written
+
+
+def written(text: str) -> str:
+    """Return a text that can be recorded as it is; pydantic refuses what raises ValueError."""
+    try:
+        return check_written("text", text)
+    except BadForm as refusal:
+        raise ValueError(refusal.reason) from refusal
+
 
 IdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 LotText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$")]
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Text = Annotated[str, Field(min_length=1, max_length=4000)]
-Short = Annotated[str, Field(min_length=1, max_length=300)]
+Text = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(written)]
+Short = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(written)]
 Cents = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.accounts import Accounts
+from crypto.forms import ORIGIN
 
 
 class HomeError(Exception):
@@ -32,6 +33,23 @@ class DriverAbsent(HomeError):
     """A PostgreSQL is configured, and its driver is not installed."""
 
     code = "home.no-driver"
+
+
+class OriginRefused(HomeError):
+    """No log can have this name."""
+
+    code = "origin"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} has not the form {ORIGIN.pattern}")
+        self.name = name
+
+
+def check_origin(name: str) -> str:
+    """Return the name if envelopes can be sealed for a log of this name (``envelope.md`` 1.1)."""
+    if not ORIGIN.fullmatch(name):
+        raise OriginRefused(name)
+    return name
 
 
 @dataclass(frozen=True)

@@ -89,9 +89,8 @@ def inspect_home(
                 trusted=trusted_roots(place.keys, Settings().tsa_certificates),
             )
             sound = fsck_home(checked, policy, pins, progress)
-        copied = not place.holds(place.views)  # of a copy: nothing to compare yet
-        equal = copied or compare(log, place.views, scratch / "views.db").equal
-    if not equal:
+        views = compare(log, place.views, scratch / "views.db")
+    if not views.equal:
         finding = Finding("views", "the views are not what the entries make of them")
         raise LogUnsound([finding], {"views": 1})
     shown: Shown = {
@@ -99,7 +98,7 @@ def inspect_home(
         "origin": sound.head.origin,
         "size": sound.head.size,
         "streams": sound.streams,
-        "views": "absent" if copied else "equal",
+        "views": "not built yet" if views.live is None else "equal",
         "stamps": len(sound.stamps),
     }
     if test := sum(ORGANISATION in stamp.authority for stamp in sound.stamps.values()):

@@ -11,18 +11,19 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 from api import uploading
 from api.adapters.clock import boot_us
 from api.adapters.uploads import Upload
+from api.closing import close
 from api.idempotency import derived_id
-from api.platform import Platform
+from api.platform import Platform, UseCase
 from api.scrubbing import ScrubChore
 from crypto.log_errors import QuorumNotMet
 from domain.commands.prove_life import DecryptCanary, ProveLife, decrypt_canary, prove_life
-from domain.commands.reach_deadline import ReachDeadline, reach_deadline
 from domain.commands.transmit import ExpireTransmission, expire_transmission
-from domain.errors import DomainError
 from domain.events.transmission import StallCause
 
 TICK_S = 0.5
@@ -31,6 +32,10 @@ DAY_S = 86_400
 CLOSINGS = 16  # the last closing heads whose missing cosignatures are asked for again
 LATE_S = 30
 """Between two times that silent witnesses are asked again for a closing head."""
+AGAIN_S = 60
+"""After so long a proof of life that failed is asked for again."""
+
+C = TypeVar("C")
 
 
 class Scheduler:
@@ -47,6 +52,8 @@ class Scheduler:
         self._late_at = counter() - LATE_S * SECOND_US
         self._proofs: dict[str, str] = {}
         self._scrub = ScrubChore(platform, counter)
+        self._again: dict[str, int] = {}
+        self._alarms: dict[str, str] = {}
 
     def start(self) -> None:
         """Begin in a thread of its own."""
@@ -91,7 +98,7 @@ class Scheduler:
             earliest = platform.desk.clock.now().earliest
             for name, wait in due.items():
                 if earliest > wait.deadline:
-                    self._close(name)
+                    self._apart(name, partial(close, platform, name, self._alarm))
         # also after a crash between the two: a closed register without a published head is due
         if platform.index.closed_at() >= platform.published_size():
             self._publish(closing=True)
@@ -110,27 +117,25 @@ class Scheduler:
                 except QuorumNotMet as error:  # an older one must not stand before a newer one
                     sys.stderr.write(f"pli : scheduler late cosignatures [{error.code}]\n")
 
-    def _close(self, name: str) -> None:
-        """Seal what was whole before D, then reach D: both under the consultation's turn."""
-        platform = self._platform
-        with platform.desk.turns.hold(name):
-            for upload in platform.uploads.running():
-                if upload.consultation == name:
-                    uploading.seal_if_whole(platform, platform.itself, upload)
-            act = platform.own_act(derived_id(name, "reach-deadline"), name)
-            platform.act(reach_deadline, act, ReachDeadline(name))
-
     def _silence(self) -> None:
         """Stall what is silent, expire what is silent for a day, seal what is whole."""
+        for upload in self._platform.uploads.running():
+            self._apart(upload.transmission, partial(self._listen, upload))
+
+    def _listen(self, upload: Upload) -> None:
         platform = self._platform
-        for upload in platform.uploads.running():
-            if uploading.seal_if_whole(platform, platform.itself, upload):
-                continue
-            silent = platform.activity.silent_s(upload.transmission)
-            if silent >= platform.settings.expire_s:
+        silent = platform.activity.silent_s(upload.transmission)
+        expires = silent >= platform.settings.expire_s
+        try:
+            ended = uploading.seal_if_whole(platform, platform.itself, upload)
+        except Exception:
+            if expires:  # whole and unreadable here: it had a day to become readable again
                 self._expire(upload)
-            elif silent >= platform.settings.stall_s:
-                uploading.stall(platform, upload, StallCause.UNKNOWN)
+            raise
+        if expires and not ended:
+            self._expire(upload)
+        elif silent >= platform.settings.stall_s and not ended:
+            uploading.stall(platform, upload, StallCause.UNKNOWN)
 
     def _expire(self, upload: Upload) -> None:
         platform = self._platform
@@ -144,6 +149,23 @@ class Scheduler:
                 )
             uploading.forget(platform, upload)
 
+    def _apart(self, about: str, work: Callable[[], None]) -> None:
+        """Do a piece of a chore: where it fails, the pieces after it are done all the same."""
+        try:
+            work()
+        except Exception as error:
+            self._platform.note_ledger_error(error)
+            self._alarm(about, error)
+        else:
+            self._alarms.pop(about, None)
+
+    def _alarm(self, about: str, error: Exception) -> None:
+        """Say on stderr what goes wrong with a thing, once until it is something else."""
+        code = getattr(error, "code", type(error).__name__)
+        if self._alarms.get(about) != code:
+            self._alarms[about] = code
+            sys.stderr.write(f"pli : alarm {about} [{code}]\n")
+
     def _life(self) -> None:
         """Ask each share for its proof of life, and open the canary, once a day."""
         platform = self._platform
@@ -152,25 +174,23 @@ class Scheduler:
             return
         today = platform.desk.clock.now().earliest.date().isoformat()
         for name in waiting:
-            if self._proofs.get(name) == today:
-                continue
-            self._proofs[name] = today
-            self._prove(name, today)
+            if self._proofs.get(name) != today and self._counter() >= self._again.get(name, 0):
+                self._again[name] = self._counter() + AGAIN_S * SECOND_US
+                self._apart(f"life {name}", partial(self._prove, name, today))
 
     def _is_due(self, name: str) -> bool:
         return name in self._platform.index.awaited()
 
     def _prove(self, name: str, today: str) -> None:
-        platform = self._platform
-        for use_case, command in (
-            (prove_life, ProveLife(name)),
-            (decrypt_canary, DecryptCanary(name)),
-        ):
-            act = platform.own_act(derived_id(name, type(command).__name__, today.encode()), name)
-            try:
-                platform.act(use_case, act, command)  # type: ignore[arg-type]
-            except DomainError as error:
-                sys.stderr.write(f"pli : {type(command).__name__} {name} [{error.code}]\n")
+        """Record both proofs; where one of them fails the day is not proven yet."""
+        self._act_daily(prove_life, ProveLife(name), name, today)
+        self._act_daily(decrypt_canary, DecryptCanary(name), name, today)
+        self._proofs[name] = today
+        self._again.pop(name)
+
+    def _act_daily(self, use_case: UseCase[C], command: C, name: str, today: str) -> None:
+        key = derived_id(name, type(command).__name__, today.encode())
+        self._platform.act(use_case, self._platform.own_act(key, name), command)
 
     def _beat(self) -> None:
         """Publish a checkpoint at each beat."""

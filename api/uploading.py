@@ -39,7 +39,7 @@ from domain.commands.transmit import (
 )
 from domain.consultation import Consultation
 from domain.custody import Custody
-from domain.errors import AlreadyExists, DomainError
+from domain.errors import AlreadyExists, DomainError, TransmissionWrongState
 from domain.events.transmission import Purpose, StallCause
 from domain.ports import Act, Principal
 from domain.transmission import TransmissionSession
@@ -68,6 +68,7 @@ def accept_head(
     session = session_of(platform, upload.transmission)
     if session is None:
         raise HeadMissing("nothing was started")
+    _require_running(session, "a head")
     try:
         header, chunks = _checked(platform, session, head)
         _check_alone(platform, upload, header.label.deposit)
@@ -83,8 +84,7 @@ def accept_head(
         act = _act(principal, upload, derived_id(upload.transmission, "head", head))
         recorded = platform.act(announce_envelope, act, command)
     except (CryptoError, DomainError):
-        if session.state not in ENDED:
-            platform.uploads.refuse(upload.transmission)
+        platform.uploads.refuse(upload.transmission)
         raise
     body = session.start().declared_bytes - len(head)
     platform.uploads.head(
@@ -105,20 +105,36 @@ def accept_chunk(  # noqa: PLR0913, PLR0917 - one chunk at one place
     if upload.head is None:
         raise HeadMissing("the head comes first", transmission=upload.transmission)
     _check_chunk(platform, upload, index, chunk, leaf)
-    known = platform.uploads.part(upload.transmission, index)
-    if known is not None:
-        if known.leaf != leaf:
-            raise ChunkElsewhere("another chunk is kept there", index=index)
+    session = session_of(platform, upload.transmission)  # before the parts: see _is_kept
+    if _is_kept(platform, upload, index, leaf):
         seal_if_whole(platform, principal, upload)
         return False
+    _require_running(session, "a chunk")
     blob = platform.vault.put(chunk)
     with platform.desk.turns.hold(upload.consultation):
+        # while the bytes were written it may have come by another line, or the session ended
+        if _is_kept(platform, upload, index, leaf):
+            return False
+        _require_running(session_of(platform, upload.transmission), "a chunk")
         platform.uploads.add(upload.transmission, Part(index, leaf, blob, len(chunk)))
         # after this line the chunk is durable; if it was the last, the envelope is received
         platform.activity.heard(upload.transmission)
         if not seal_if_whole(platform, principal, upload):
             _record_progress(platform, principal, upload, index)
     return True
+
+
+def _is_kept(platform: Platform, upload: Upload, index: int, leaf: str) -> bool:
+    """Say whether this chunk is kept already; of a session that was completed each one is."""
+    known = platform.uploads.part(upload.transmission, index)
+    if known is not None and known.leaf != leaf:
+        raise ChunkElsewhere("another chunk is kept there", index=index)
+    return known is not None
+
+
+def _require_running(session: TransmissionSession | None, act: str) -> None:
+    if session is not None and session.state in ENDED:
+        raise TransmissionWrongState(act, session.state)
 
 
 def seal_if_whole(platform: Platform, principal: Principal, upload: Upload) -> bool:
@@ -134,6 +150,16 @@ def seal_if_whole(platform: Platform, principal: Principal, upload: Upload) -> b
             _seal(platform, principal, upload, parts)
     forget(platform, upload)
     return True
+
+
+def keep_promises(platform: Platform) -> None:
+    """Keep the room that running sessions were promised before this process started."""
+    for upload in platform.uploads.running():
+        session = session_of(platform, upload.transmission)
+        if session is not None and session.state not in ENDED:
+            here = upload.head_size + platform.uploads.progress(upload.transmission).size
+            left = max(session.start().declared_bytes - here, 0)
+            platform.vault.promised(upload.transmission, left)
 
 
 def forget(platform: Platform, upload: Upload) -> None:

@@ -30,14 +30,16 @@ from api.adapters.uploads import Uploads
 from api.adapters.vault import EnvelopeVault
 from api.adapters.witnesses import read_policy, remote_witnesses
 from api.anchoring import Anchoring
-from api.home import DriverAbsent, Home
+from api.home import DriverAbsent, Home, check_origin
 from api.law import shipped_law
 from api.platform import Platform
 from api.scheduler import Scheduler
 from api.settings import Settings
+from api.uploading import keep_promises
 from crypto.notes import LOG, Checkpoint
 from crypto.policies import Policy
 from crypto.self_test import self_test
+from domain.identifiers import ID, check
 from domain.ports import Clock, Desk, Rng
 from domain.unsealing import ThresholdUnsealing
 from ledger.application import Ledger
@@ -93,8 +95,9 @@ def create_platform(  # noqa: PLR0913 - the facts of a new platform
     """
     self_test()
     random = rng or SystemRng()
-    place.create()
-    name = origin or f"pli.localhost/{random.bytes(4).hex()}"
+    name = check_origin(origin or f"pli.localhost/{random.bytes(4).hex()}")
+    check(ID, "organisation", organisation)
+    place.create()  # nothing is written before what was given is lawful
     key = create_signing_key(place.keys / "log.key", name, LOG, random.bytes(32))
     subjects = place.keys / SUBJECTS_KEY
     if not subjects.exists():
@@ -363,6 +366,7 @@ class _Opening:
         platform.runners = [ViewsFollower(ledger, runner, views), Scheduler(platform), anchoring]
         if self.settings.reserve_bytes:
             platform.reserve = Reserve(place.reserve, self.settings.reserve_bytes)
+        keep_promises(platform)
         self.built = platform
         return platform
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
@@ -38,6 +38,7 @@ from domain.events.consultation import (
     RegisterListed,
     TechnicalLimitsSet,
 )
+from domain.events.transmission import MessageShown
 from domain.identifiers import NO_LOT
 from domain.plain import canonical
 
@@ -71,6 +72,7 @@ class Consultation(Aggregate):
         DeadlineReached,
         RegisterListed,
         RegisterClosed,
+        MessageShown,
     )
 
     def begin(self) -> None:
@@ -94,6 +96,7 @@ class Consultation(Aggregate):
         self.reached = False
         self.rows: tuple[DepositRow, ...] = ()
         self.closed_version = 0
+        self.told: Mapping[str, tuple[str, datetime]] = {}
 
     # --- what the events say
 
@@ -158,6 +161,10 @@ class Consultation(Aggregate):
     def _closed(self, event: RegisterClosed) -> None:
         self.closed_version = event.originator_version
 
+    @folds(MessageShown)
+    def _told(self, event: MessageShown) -> None:
+        self.told = {**self.told, event.meta.command: (event.code, self.deadline)}
+
     def _deadline(self, at: datetime) -> None:
         self.deadline = at
         self.deadlines = (*self.deadlines, at)
@@ -198,6 +205,8 @@ class Consultation(Aggregate):
 
     def extend(self, meta: Meta, deadline: LegalHour, reason: str, triggered_by: str) -> None:
         """Move D later."""
+        if self.reached:
+            raise DeadlinePassed(self.deadline)
         self.require(DeadlineExtended, "PUBLISHED")
         self.check_movable(meta.clock, deadline)
         self.append(

@@ -120,7 +120,7 @@ class Custody(Aggregate):
         self.missing: frozenset[str] = frozenset()
         self.retired = False
         self.destroyed: frozenset[str] = frozenset()
-        self.released: frozenset[tuple[str, str, str]] = frozenset()
+        self.released: frozenset[tuple[str, str, str, str]] = frozenset()
 
     @folds(KeyCeremonyCompleted)
     def _completed(self, event: KeyCeremonyCompleted) -> None:
@@ -144,7 +144,8 @@ class Custody(Aggregate):
 
     @folds(OpeningShareReleased)
     def _released(self, event: OpeningShareReleased) -> None:
-        self.released = self.released | {(event.deposit, event.lot, event.custodian)}
+        answer = (event.deposit, event.lot, event.custodian, event.partial_hash)
+        self.released = self.released | {answer}
 
     @folds(KeysetRetired)
     def _retired(self, event: KeysetRetired) -> None:

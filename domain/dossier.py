@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from crypto.merkle import leaf_hash, root
+from crypto.names import MAX_LENGTH, check_name
 from domain.aggregate import Aggregate, Meta, folds
 from domain.errors import BadForm
 from domain.events.dossier import (
@@ -69,10 +70,15 @@ class Dossier(Aggregate):
         return sorted({row.name for row in {*self.files} ^ {*files}})
 
 
+def check_file_name(name: str) -> str:
+    """Return the name if it stays in its folder, deceives nobody, and can be recorded as it is."""
+    return check_text("files.name", check_name(name), MAX_LENGTH)
+
+
 def check_files(files: Sequence[FileRow]) -> None:
     """Return quietly if the rows have lawful forms and different names."""
     for row in files:
-        check_text("files.name", row.name, 255)
+        check_file_name(row.name)
         check(HEX64, "files.sha256", row.sha256)
         if row.size < 0:
             raise BadForm("files.size", "not negative")

@@ -18,7 +18,7 @@ from domain.events.deposit import (
     LateDepositRejected,
     OpeningRefused,
 )
-from domain.events.transmission import DepositKind, Intent
+from domain.events.transmission import DepositKind, Intent, MessageShown
 from domain.plan import PlanDeposit
 
 
@@ -62,6 +62,7 @@ class SealedEnvelope(Aggregate):
         OpeningRefused,
         EnvelopeUnreadable,
         EnvelopeOpened,
+        MessageShown,
     )
 
     def begin(self) -> None:
@@ -75,6 +76,7 @@ class SealedEnvelope(Aggregate):
         self.opened_lots: frozenset[str] = frozenset()
         self.refusals: tuple[OpeningRefused, ...] = ()
         self.outcome: EnvelopeOpened | EnvelopeUnreadable | None = None
+        self.told: frozenset[str] = frozenset()
 
     @folds(DepositSealed, LateDepositRecorded)
     def _sealed(self, event: DepositSealed | LateDepositRecorded) -> None:
@@ -104,6 +106,10 @@ class SealedEnvelope(Aggregate):
     @folds(OpeningRefused)
     def _refused(self, event: OpeningRefused) -> None:
         self.refusals = (*self.refusals, event)
+
+    @folds(MessageShown)
+    def _told(self, event: MessageShown) -> None:
+        self.told = self.told | {event.meta.command}
 
     def reaches(self, event: object) -> bool:
         """Hold SUPERSEDED back until all lots are superseded."""

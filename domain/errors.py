@@ -331,6 +331,15 @@ class ComplementNotAllowed(DomainError):
 
 
 @refusal
+class DepositTaken(DomainError):
+    """The deposit id is in the log already: the depositor draws another (envelope.md §8)."""
+
+    code = "deposit.taken"
+    text = "deposit {deposit} was recorded already: seal again under a new id"
+    deposit: str
+
+
+@refusal
 class DepositFrozen(DomainError):
     """Withdrawal is possible before the deadline only."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from domain.errors import BadForm, BadSiret
 
@@ -10,6 +11,9 @@ ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 LOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}", re.ASCII)
 HEX32 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+CPV = re.compile(r"[0-9]{8}", re.ASCII)
+# What no entry can hold (U+0000, lone surrogates), and marks that make a text read otherwise.
+DECEIVING = re.compile("[\0\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 LA_POSTE = "356000000"
 NO_LOT = "0"
 
@@ -45,6 +49,15 @@ def check_text(field: str, value: str, limit: int = 4_000) -> str:
     """Return a text which is not empty and not too long for an entry."""
     if not value.strip() or len(value) > limit:
         raise BadForm(field, f"between 1 and {limit} characters")
+    return check_written(field, value)
+
+
+def check_written(field: str, value: str) -> str:
+    """Return a text that an entry can hold as it is and that reads as it is written."""
+    if found := DECEIVING.search(value):
+        raise BadForm(field, f"the character U+{ord(found.group()):04X} is refused")
+    if not unicodedata.is_normalized("NFC", value):
+        raise BadForm(field, "not in Unicode normal form C (NFC)")
     return value
 
 

@@ -8,7 +8,7 @@ from crypto.canonical import Json, encode
 from crypto.digests import sha256
 from domain.aggregate import Aggregate, Meta, folds
 from domain.errors import OpeningOrder
-from domain.events.deposit import OpeningRefused
+from domain.events.deposit import EnvelopeUnreadable, OpeningRefused
 from domain.events.opening import (
     AnchorPurpose,
     CheckpointAnchored,
@@ -92,12 +92,6 @@ class OpeningSession(Aggregate):
     def _missed(self, event: CustodyQuorumMissed) -> None:
         self.missed = self.missed | {event.meta.command}
 
-    def reaches(self, event: object) -> bool:
-        """Let only an empty plan complete without a quorum."""
-        if isinstance(event, OpeningCompleted) and self.state == "WITNESSED":
-            return not self.plans[-1].open
-        return True
-
     def plan(self) -> OpeningPlanFixed:
         """Return the plan in force, else refuse."""
         if not self.plans:
@@ -147,7 +141,13 @@ class OpeningSession(Aggregate):
         )
 
     def complete(self, meta: Meta, outcomes: list[Outcome]) -> None:
-        """Append the end of the plan with the hash of its minutes."""
+        """Append the end of the plan with the hash of its minutes.
+
+        Without a quorum only if no envelope needed one: none is planned, or none can be read.
+        """
+        readable = [one for one in outcomes if one.event != EnvelopeUnreadable.TOPIC]
+        if self.state == "WITNESSED" and readable:
+            raise OpeningOrder(self.name, "a quorum of custodians")
         self.append(
             OpeningCompleted(
                 **self.stamp(meta),

@@ -177,8 +177,10 @@ class Vault(Protocol):
     def plaintext(self, deposit: str) -> AbstractContextManager[Place]:
         """Return a readable, writable place, published only when the block ends without error."""
 
-    def keep_partials(self, deposit: str, partials: Mapping[int, bytes]) -> None:
-        """Store the custodians' answers, by index, beside the envelope, durably."""
+    def keep_partials(
+        self, deposit: str, lot: str, plan_no: int, partials: Mapping[int, bytes]
+    ) -> None:
+        """Add the custodians' answers, by index, beside the envelope, durably; none is lost."""
 
 
 @dataclass(frozen=True)

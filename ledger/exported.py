@@ -19,7 +19,7 @@ from ledger.proofs import (
     consistency,
     inclusion,
 )
-from ledger.tiles import ENTRIES, TILE_WIDTH, TilePath, read_bundle, tile_at
+from ledger.tiles import ENTRIES, TILE_WIDTH, TILES, TilePath, is_tile_path, read_bundle, tile_at
 
 CHECKPOINT: Final = "checkpoint"
 _LARGEST_FILE: Final = TILE_WIDTH * (2 + 65_535)
@@ -47,6 +47,17 @@ class LogFolder:
                 return file.read(_LARGEST_FILE + 1)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
+
+    def strays(self) -> list[str]:
+        """Return what lies under `tile/` and is no tile: nobody reads it, so nobody judges it.
+
+        Partial tiles of older sizes, and tiles beyond the checkpoint, are what a served log keeps.
+        """
+        return [name for name in self._names() if not is_tile_path(name)]
+
+    def _names(self) -> list[str]:
+        found = sorted((self._folder / TILES).rglob("*"))
+        return [path.relative_to(self._folder).as_posix() for path in found if not path.is_dir()]
 
 
 def read_checkpoint(files: LogFiles) -> bytes:

@@ -2,7 +2,7 @@
 
 1. The checkpoint under the policy; a pin larger than it, or of another origin, refuses.
 2. Every entry: profile, fields, genesis, chains, time.
-3. Every leaf and tile recomputed from entries and compared byte for byte.
+3. Every leaf and tile recomputed from entries and compared byte for byte; no other file there.
 4. Recomputed root = signed root; root at the pin's size = the pin's.
 
 The first finding is named and all are counted: a report that stops at one fault says nothing about
@@ -18,13 +18,13 @@ from typing import Final, NamedTuple
 
 from crypto import merkle
 from crypto.errors import CryptoError
-from crypto.log_errors import BundleRefused, TileMissing, TileRefused
+from crypto.log_errors import BundleRefused, PathRefused, TileMissing, TileRefused
 from crypto.notes import Checkpoint
 from crypto.policies import Policy
 from ledger.chains import Chains
 from ledger.entry import Entry, parse
 from ledger.errors import EntryRefused, LedgerError
-from ledger.exported import LogFiles, read_checkpoint, read_entries
+from ledger.exported import LogFiles, LogFolder, read_checkpoint, read_entries
 from ledger.links import Link, read_link
 from ledger.proofs import read_tile_or_full
 from ledger.rising_tree import RisingTree
@@ -86,6 +86,9 @@ def fsck(
         raise report.refusal() from error
     checkpoint = verified.checkpoint
     marks = [Mark(pin, "pin", "the pin") for pin in pinned]
+    if isinstance(files, LogFolder):
+        for name in files.strays():
+            report.add(Finding(PathRefused.code, str(PathRefused(name))))
     # 2, 3, 4
     streams = inspect(files, checkpoint, marks, report, progress)
     if report.counts:

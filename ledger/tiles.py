@@ -18,6 +18,7 @@ from crypto.merkle import HASH_BYTES
 
 TILE_WIDTH: Final = 256
 TILE_HEIGHT: Final = 8
+TILES: Final = "tile"
 ENTRIES: Final = -1
 """The level that stands for entry bundles."""
 
@@ -71,6 +72,15 @@ class TilePath:
     def full(self) -> TilePath:
         """The full tile that a partial one becomes."""
         return TilePath(self.level, self.n)
+
+
+def is_tile_path(path: str) -> bool:
+    """Say whether a path is one of a tile or bundle, in its only form."""
+    try:
+        TilePath.parse(path)
+    except PathRefused:
+        return False
+    return True
 
 
 def tiles_of(size: int) -> Iterator[TilePath]:

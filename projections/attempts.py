@@ -103,6 +103,9 @@ def _resumed(fact: Fact) -> Iterator[Change]:
 
 
 def _shown(fact: Fact) -> Iterator[Change]:
+    # a refused withdrawal or extension is told in its own stream: it is no attempt to deposit
+    if fact.aggregate != "transmission":
+        return
     yield Put(
         messages,
         {

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Connection, Engine, select
 
 from projections.facts import Source
-from projections.runner import Runner
+from projections.runner import Runner, stored_position
 from projections.store import current, reader, writer
 from projections.tables import metadata
 
@@ -52,10 +52,19 @@ def dump(connection: Connection) -> bytes:
 
 def dump_of(path: Path) -> bytes:
     """Return the dump of a views file."""
+    return seen(path)[1]
+
+
+def seen(path: Path) -> tuple[int, bytes]:
+    """Return how far views have come and their dump, both of one moment: a runner may be at work.
+
+    The driver opens no transaction for reads by itself, so it is told to.
+    """
     engine = reader(path)
     try:
-        with engine.connect() as connection, connection.begin():
-            return dump(connection)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            return stored_position(connection), dump(connection)
     finally:
         engine.dispose()
 

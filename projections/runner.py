@@ -68,7 +68,7 @@ class Runner:
     def stored(self) -> int:
         """Return the position up to which the views are written, -1 for none."""
         with self._views.connect() as connection:
-            return _position(connection)
+            return stored_position(connection)
 
     def step(self) -> int:
         """Fold and write the next batch; return how many entries it held.
@@ -149,7 +149,8 @@ def _contiguous(rows: Sequence[LedgerRow], expected: int) -> None:
             raise GapFound(due, row.position)
 
 
-def _position(connection: Connection) -> int:
+def stored_position(connection: Connection) -> int:
+    """Return the position up to which these views are written, -1 for none."""
     asked = select(tracking.c.position).where(tracking.c.name == NAME)
     return int(connection.execute(asked).scalar_one())
 

@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from projections.facts import Source
-from projections.rebuild import dump_of
+from projections.rebuild import dump_of, seen
 from projections.runner import Runner
-from projections.store import reader, writer
+from projections.store import writer
 from replay.timeline import Until
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The position compared, and both dumps."""
+    """The position compared, and both dumps; no live one before a server has first started."""
 
     position: int
-    live: bytes
+    live: bytes | None
     rebuilt: bytes
 
     @property
     def equal(self) -> bool:
-        """Whether every byte is the same."""
-        return self.live == self.rebuilt
+        """Whether every byte is the same; views that were never built contradict nothing."""
+        return self.live is None or self.live == self.rebuilt
 
 
 def compare(
@@ -37,17 +37,10 @@ def compare(
     progress: Callable[[int], None] = lambda position: None,
 ) -> Comparison:
     """Rebuild into a scratch file what the live views have seen, and compare."""
-    position = -1
-    if views.exists():
-        live_engine = reader(views)
-        try:
-            position = Runner(log, live_engine).stored()
-        finally:
-            live_engine.dispose()
+    position, live = seen(views) if views.exists() else (-1, None)
     engine = writer(scratch)
     try:
         Runner(Until(log, position), engine).catch_up(progress)
     finally:
         engine.dispose()
-    live = dump_of(views) if views.exists() else b""
     return Comparison(position, live, dump_of(scratch))

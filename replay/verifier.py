@@ -569,6 +569,7 @@ def check_receipt(proof: bytes, policy: Policy, entry: bytes | None = None) -> P
 
 # 8 logs ------------------------------------------------------------------------------------------
 TILE = 256 * 32
+TILED = r"(?a)(entries|[0-5])/(?!x000)(x\d{3}/){0,5}\d{3}(\.p/([1-9]\d?|1\d\d|2[0-4]\d|25[0-5]))?"
 
 
 def tile_path(level: int, n: int, width: int = 256) -> str:
@@ -825,8 +826,11 @@ def run_log(given: argparse.Namespace) -> dict[str, Json]:
     """Verify a served or exported log."""
     policy = Policy(given.policy.read_bytes())
     pin = given.pin.read_bytes() if given.pin else None
-    if not given.target.is_dir():
-        raise NotADirectoryError(20, "not a directory", str(given.target))
+    any(given.target.iterdir())  # raises where there is no folder
+    files = (path for path in given.target.glob("tile/**/*") if not path.is_dir())
+    for name in sorted(str(path.relative_to(given.target / "tile")) for path in files):
+        if not re.fullmatch(TILED, name):  # nobody would read it; older partial tiles may stay
+            raise Refused("path", path=f"tile/{name}")
 
     def read(path: str) -> bytes | None:
         file = given.target / path

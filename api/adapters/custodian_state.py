@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS shares(
   destroyed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS witnessed(origin TEXT PRIMARY KEY, note BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS evidence(note BLOB NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS partials(
+  header TEXT PRIMARY KEY, partial BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers(seq INTEGER PRIMARY KEY, line BLOB NOT NULL);
 CREATE TRIGGER IF NOT EXISTS answers_no_update BEFORE UPDATE ON answers
   BEGIN SELECT RAISE(ABORT, 'the log of answers is append-only'); END;
@@ -209,6 +211,21 @@ class CustodianState:
                 share.consultation,
                 share.destroyed,
             ),
+        )
+
+    # --- partials
+
+    def partial(self, header: str) -> bytes | None:
+        """Return the partial that was given for this header, if one was."""
+        row = self._db.execute(
+            "SELECT partial FROM partials WHERE header = ?", (header,)
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def keep_partial(self, header: str, partial: bytes) -> None:
+        """Remember what was given for a header, inside `answer`; it is never another one."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO partials(header, partial) VALUES (?, ?)", (header, partial)
         )
 
     # --- witness

@@ -251,10 +251,8 @@ class LocalCustodian:
 
     def _answer(self, asked: Asked, header: Header, held: HeldShare, seen: Seen | None) -> bytes:
         seat = self._seat
-        bound = share_bound(bytes.fromhex(held.digest), held.place)
-        share = seat.chest.get(share_name(held.digest), bound)
-        lock = Lock(_keyset(held), header.label.encoded, header.capsule)
-        partial = make_partial(lock, held.place, share, self._scalar())
+        # asked again, also for another lot, the same bytes: the ledger names their hash
+        partial = seat.state.partial(header.hash.hex()) or self._made(header, held)
         body: dict[str, Json] = {
             "custodian": self.identity.custodian,
             "deposit": asked.deposit,
@@ -264,8 +262,15 @@ class LocalCustodian:
         }
         with seat.record(body, seat.sign(body), seen):
             seat.state.keep_share(held)
+            seat.state.keep_partial(header.hash.hex(), partial)
         # after this line pin and answer are durable: only now may the answer leave
         return partial
+
+    def _made(self, header: Header, held: HeldShare) -> bytes:
+        bound = share_bound(bytes.fromhex(held.digest), held.place)
+        share = self._seat.chest.get(share_name(held.digest), bound)
+        lock = Lock(_keyset(held), header.label.encoded, header.capsule)
+        return make_partial(lock, held.place, share, self._scalar())
 
     def _refuse(self, asked: Asked, code: str, seen: Seen | None) -> Refused:
         seat = self._seat

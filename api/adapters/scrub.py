@@ -38,14 +38,17 @@ def scrubbed(place: Home, reader: LogReader, policy: str, highwater: Path | None
 
 
 def blobs(folder: Path, uploads: Path) -> Iterator[tuple[str, str]]:
-    """Yield each blob's name and the hash found under it, ``missing`` where there is none."""
-    here: set[str] = set()
+    """Yield each blob's name and the hash found under it, ``missing`` where there is none.
+
+    What is needed is asked first: a server beside us names a blob only once it is there.
+    """
+    wanted = needed(uploads)
     for part in sorted(folder.iterdir()) if folder.is_dir() else ():
         if part.is_dir() and len(part.name) == 2:
             for path in sorted(part.iterdir()):
-                here.add(path.name)
+                wanted.discard(path.name)
                 yield path.name, _hash(path)
-    for name in sorted(needed(uploads) - here):
+    for name in sorted(wanted):
         yield name, MISSING
 
 

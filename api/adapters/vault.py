@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -138,7 +138,7 @@ class EnvelopeVault:
         self._folder = folder
         self._reserve = reserve
         self._fresh = fresh
-        # guarded by _lock: the room promised to each announced transmission
+        # guarded by _lock: the room promised to each announced transmission, kept answers
         self._lock = threading.Lock()
         self._promised: dict[str, int] = {}
         for part in ("incoming", "opened", "partials"):
@@ -178,6 +178,11 @@ class EnvelopeVault:
             self._promised[transmission] = size
         return True
 
+    def promised(self, transmission: str, size: int) -> None:
+        """Keep room again after a restart for what is still to come: it was promised then."""
+        with self._lock:
+            self._promised[transmission] = size
+
     def set_reserve(self, reserve: int) -> None:
         """Change the room that no transmission may take."""
         with self._lock:
@@ -215,16 +220,22 @@ class EnvelopeVault:
         finally:
             place.unlink(missing_ok=True)
 
-    def keep_partials(self, deposit: str, partials: Mapping[int, bytes]) -> None:
-        """Store the custodians' answers, by index, beside the envelope, durably."""
-        rows = [{"index": n, "partial": data.hex()} for n, data in sorted(partials.items())]
-        write_durably(self._folder / "partials" / f"{deposit}.json", orjson.dumps(rows))
+    def keep_partials(
+        self, deposit: str, lot: str, plan_no: int, partials: Mapping[int, bytes]
+    ) -> None:
+        """Add the custodians' answers, by index, beside the envelope, durably; none is lost.
 
-    def partials(self, deposit: str) -> list[dict[str, object]]:
-        """Return the stored answers of the custodians."""
-        path = self._folder / "partials" / f"{deposit}.json"
-        found: list[dict[str, object]] = orjson.loads(path.read_bytes()) if path.is_file() else []
-        return found
+        The ledger names the hash of each answer given, so one that is kept is never replaced.
+        """
+        path = self._folder / "partials" / f"{deposit}.{lot}.{plan_no}.json"
+        rows = [{"index": n, "partial": data.hex()} for n, data in partials.items()]
+        with self._lock:
+            write_durably(path, orjson.dumps(_distinct([*_rows(path), *rows])))
+
+    def partials(self, deposit: str) -> list[dict[str, Any]]:
+        """Return the stored answers of the custodians, of every lot and plan, each once."""
+        paths = sorted((self._folder / "partials").glob(f"{deposit}.*.json"))
+        return _distinct([row for path in paths for row in _rows(path)])
 
     def opened(self, deposit: str) -> list[Document]:
         """Return the documents of an opened envelope; a broken package is one raw document."""
@@ -258,6 +269,17 @@ class Stored:
         with self.path.open("rb") as file:
             while data := file.read(PART):
                 yield data
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = orjson.loads(path.read_bytes()) if path.is_file() else []
+    return found
+
+
+def _distinct(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return each answer once, in the order of their indices."""
+    once = {(row["index"], row["partial"]): row for row in rows}
+    return sorted(once.values(), key=lambda row: int(row["index"]))
 
 
 def _documents(path: Path) -> list[Document]:

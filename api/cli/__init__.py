@@ -7,7 +7,9 @@ is known: each ``api/cli/<verb>.py`` shows a typer application named ``app`` and
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -42,13 +44,26 @@ ENVIRONMENT = (
     "vault.",
     "self-test",
     "witness.absent",
+    "file.",
+    "input.",
 )
 REFUSED = frozenset({"ledger.exists", "ledger.export-exists"})
+
+
+class FileUnreadable(Exception):
+    """A file that was named, or one of the home, cannot be read or written."""
+
+    code = "file.unreadable"
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and leave the process with its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a terminal that cannot show é still shows the rest
+            stream.reconfigure(errors="replace")
     sys.exit(run(given))
 
 
@@ -119,7 +134,22 @@ def _run_verb(name: str, rest: list[str]) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:
-        if not isinstance(getattr(error, "code", None), str):
+        known = error if isinstance(getattr(error, "code", None), str) else _of_machine(error)
+        if known is None:
             raise
-        return report(error, language())
+        return report(known, language())
     return 0
+
+
+def _of_machine(error: Exception) -> Exception | None:
+    """Return what an error of the disk is called, None for an error of ours."""
+    import sqlite3
+
+    from ledger.errors import StorageFull
+
+    if isinstance(error, sqlite3.Error):
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        return StorageFull() if full else FileUnreadable(str(error))
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageFull()
+    return FileUnreadable(str(error)) if isinstance(error, OSError | UnicodeError) else None

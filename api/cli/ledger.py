@@ -16,17 +16,13 @@ from typing import Annotated
 
 import typer
 
+from api.cli import FileUnreadable
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 HomeOption = Annotated[Path, typer.Option("--home", help="Dossier de la plateforme / its folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="Un objet JSON / one JSON object")]
 DEFAULT = Path("var/home")
-
-
-class FileUnreadable(Exception):
-    """A file that was named cannot be read."""
-
-    code = "file.unreadable"
 
 
 @app.command()
@@ -150,7 +146,7 @@ def fsck(
     pins = [_read(path) for path in pin or []]
     try:
         shown = (
-            _fsck_folder(folder, _read(policy).decode(), pins)
+            _fsck_folder(folder, _text(policy), pins)
             if folder is not None and policy is not None
             else _fsck_home(home or DEFAULT, pins)
         )
@@ -200,6 +196,16 @@ def _progress(entries: int) -> None:
 
 def _told(shown: Mapping[str, object]) -> str:
     return " · ".join(f"{name}: {value}" for name, value in shown.items())
+
+
+def _text(policy: Path) -> str:
+    """Return the text of a policy; bytes that are no text are refused as the verifier does."""
+    from crypto.log_errors import PolicyRefused
+
+    try:
+        return _read(policy).decode()
+    except UnicodeDecodeError as error:
+        raise PolicyRefused(1, "no UTF-8") from error
 
 
 def _read(path: Path) -> bytes:

@@ -111,7 +111,7 @@ def _told(outcome: Outcome, files: list[str], as_json: bool) -> str:
 
 
 def _policy(path: Path) -> Policy:
-    from api.cli.ledger import FileUnreadable
+    from api.cli import FileUnreadable
     from crypto.policies import Policy
 
     try:
@@ -121,7 +121,7 @@ def _policy(path: Path) -> Policy:
 
 
 def _read(path: Path) -> bytes:
-    from api.cli.ledger import FileUnreadable
+    from api.cli import FileUnreadable
 
     try:
         return path.read_bytes()

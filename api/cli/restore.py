@@ -66,7 +66,7 @@ def _evidence(source: str, paths: list[Path] | None) -> list[Evidence]:
 
 
 def _read(path: Path) -> bytes:
-    from api.cli.ledger import FileUnreadable
+    from api.cli import FileUnreadable
 
     try:
         return path.read_bytes()

@@ -31,9 +31,13 @@ def create(
     from api.adapters.rng import SystemRng
     from api.home import Home as Place
     from api.law import check_role
+    from domain.errors import BadForm
     from domain.identifiers import check_siret
 
-    check_role(role)
+    try:
+        check_role(role)
+    except BadForm as refusal:
+        raise typer.BadParameter(refusal.reason, param_hint="--role") from refusal
     siret = check_siret(org)
     place = Place(home).existing()
     accounts = place.accounts()

@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from api.cli import FileUnreadable, language, report
+
 if TYPE_CHECKING:
     from api.known_answers.book import Book, Case, Out
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
+# what a vector without the fields, types or sizes of its operation raises
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, OverflowError, MemoryError)
 # operation → module and function; a module is imported when one of its operations is met
 OPERATIONS: Mapping[str, tuple[str, str]] = {
     "constants": ("hashes", "constants"),
@@ -66,20 +70,39 @@ def vectors(
     files: Annotated[list[Path], typer.Argument(help="Fichiers de vecteurs / Vector files")],
 ) -> None:
     """Run known answers with product code, one JSON line each."""
+    status = 0
     for file in files:
-        for line in run(file):
-            print(line)
+        try:
+            for line in run(file):
+                print(line)
+        except FileUnreadable as error:  # the other files are run all the same
+            status = report(error, language())
+    raise typer.Exit(status)
 
 
 def run(path: Path) -> Iterator[str]:
-    """Yield one JSON line per vector of the file."""
+    """Yield one JSON line per vector of the file; raise FileUnreadable if it is no such file."""
     from api.known_answers.book import Book
 
-    document = json.loads(path.read_bytes())
+    document = _document(path)
     book = Book(document)
     for vector in document["vectors"]:
-        got, out = answer(book, vector["op"], vector["in"])
-        yield json.dumps({"got": got, "id": vector["id"], "out": out}, ensure_ascii=False)
+        name = vector.get("id") if isinstance(vector, dict) else None
+        try:
+            got, out = answer(book, vector["op"], vector["in"])
+            yield json.dumps({"got": got, "id": name, "out": out}, ensure_ascii=False)
+        except MALFORMED:
+            yield json.dumps({"got": "refuse:form", "id": name, "out": {}}, ensure_ascii=False)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise FileUnreadable(f"{path}: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("vectors"), list):
+        raise FileUnreadable(f"{path}: no list of vectors")
+    return document
 
 
 def answer(book: Book, op: str, case: Case) -> tuple[str, dict[str, Any]]:

@@ -23,8 +23,12 @@ class Book:
     """The keysets and vectors of one file, which operations refer to."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self._keysets: Mapping[str, Any] = document["keysets"]
-        self._cases: dict[str, Case] = {each["id"]: each["in"] for each in document["vectors"]}
+        self._keysets: Mapping[str, Any] = document.get("keysets", {})
+        self._cases: dict[str, Case] = {
+            each["id"]: each["in"]
+            for each in document["vectors"]
+            if isinstance(each, dict) and isinstance(each.get("id"), str) and "in" in each
+        }
         self.keyset = cache(self._keyset)
         self.sealed = lru_cache(maxsize=2)(self._sealed)
 

@@ -19,6 +19,7 @@ from api.idempotency import Key
 from api.openapi import reads, writes
 from api.strict import StrictRoute
 from domain.commands import correct, download_dossier, draft
+from domain.dossier import check_file_name
 from domain.errors import NotAllowed
 from domain.events.consultation import Importance
 from domain.events.dossier import FileRow
@@ -37,7 +38,7 @@ Answer = dict[str, object]
 class FileForm(Form):
     """One uploaded file: its name in the dossier and the hash which the upload answered."""
 
-    name: Annotated[str, Short]
+    name: Short
     sha256: Hex64
 
 
@@ -70,6 +71,7 @@ async def upload_dossier_file(
 ) -> Answer:
     """Store one file of a dossier to come; the same bytes twice are stored once."""
     await run_in_threadpool(_own, who, consultation)
+    check_file_name(name)
     with who.platform.vault.incoming() as place:
         async for part in request.stream():
             await run_in_threadpool(place.write, part)

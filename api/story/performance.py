@@ -7,6 +7,7 @@ proofs. What an interrupted performance left stays in the ledger; the next one h
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ from api.story.stage import stage
 from api.wiring import create_platform, has_log, open_platform
 from domain.clock import instant_text
 
+SCRATCH = "story-"
 Say = Callable[[str], None]
 
 
@@ -40,7 +42,9 @@ def play_once(folder: Path, contracts: Sequence[Contract], say: Say) -> dict[str
     place = Home(folder)
     if not has_log(place):
         create_platform(place)
-    with tempfile.TemporaryDirectory(prefix="story-", dir=folder) as scratch:
+    for left in folder.glob(f"{SCRATCH}*/"):  # of a performance that was killed: nobody reads it
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
         platform = open_platform(place, Settings(home=folder))
         try:
             platform.start()

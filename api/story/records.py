@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from importlib.resources import files
 from typing import TypeAlias
+from unicodedata import normalize
 
 from domain.errors import BadSiret
-from domain.identifiers import check_siret
+from domain.identifiers import DECEIVING, check_siret
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 LARGEST = Decimal(10) ** 10
@@ -195,10 +196,15 @@ def read(record: Value) -> tuple[Contract | None, list[str]]:
 
 
 def trimmed(value: Value) -> str:
-    """Return a text without outer and doubled white space; integers count as text."""
+    """Return a text that can be recorded, without outer and doubled white space.
+
+    Integers count as text.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return " ".join(value.translate(WINDOWS).split()) if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return " ".join(DECEIVING.sub("", normalize("NFC", value.translate(WINDOWS))).split())
 
 
 def company(value: Value, name: str) -> Company | None:

@@ -91,11 +91,11 @@ async def organise(play: Play) -> None:
     buyers = {one.buyer.siret: one for one in play.contracts}
     for siret, contract in buyers.items():
         body = {"siret": siret, "name": contract.buyer.name, "buyer_kind": contract.buyer_kind}
-        await stage.act(administrator, f"buyer {siret}".replace(" ", "-"), "/api/v1/buyers", body)
+        await stage.establish(administrator, f"buyer-{siret}", "/api/v1/buyers", body)
     companies = {bid.company.siret: bid.company for bid in play.bids}
     for siret, company in companies.items():
         body = {"siret": siret, "name": company.name}
-        await stage.act((siret, "CY"), f"operator-{siret}", "/api/v1/operators", body)
+        await stage.establish((siret, "CY"), f"operator-{siret}", "/api/v1/operators", body)
     stage.say(f"{len(buyers)} acheteurs et {len(companies)} entreprises ont leur compte")
 
 

@@ -18,7 +18,13 @@ from domain.commands.loading import (
 from domain.consultation import Consultation
 from domain.dossier import Dossier
 from domain.envelope import SealedEnvelope
-from domain.errors import AlreadyExists, DomainError, EnvelopeMismatch, PlatformUnavailable
+from domain.errors import (
+    AlreadyExists,
+    DepositTaken,
+    DomainError,
+    EnvelopeMismatch,
+    PlatformUnavailable,
+)
 from domain.events.consultation import Limits
 from domain.events.transmission import (
     EnvelopeAnnounced,
@@ -181,4 +187,4 @@ def _check_bytes(desk: Desk, session: TransmissionSession, command: AnnounceEnve
     check_padded(consultation.limits or Limits(), body, command.chunks)
     taken = desk.files.find(SealedEnvelope, f"deposit/{command.head.deposit}")
     if taken is not None and taken.facts is not None:
-        raise AlreadyExists("deposit", command.head.deposit)
+        raise DepositTaken(command.head.deposit)

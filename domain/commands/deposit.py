@@ -18,7 +18,7 @@ from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope, Sealing
 from domain.errors import CommitmentDiffers, EnvelopeIncomplete, EnvelopeMismatch
 from domain.events.transmission import Intent, StallCause
-from domain.ports import Act, Desk, Recorded
+from domain.ports import Act, Desk, Recorded, Tip
 from domain.transmission import TransmissionSession
 
 
@@ -46,7 +46,11 @@ def seal_deposit(desk: Desk, act: Act, command: SealDeposit) -> Recorded:
     _check_whole(session, command)
     with desk.turns.hold(started.consultation):
         consultation = found(desk, Consultation, started.consultation)
-        now = desk.reading(consultation, session)
+        others: list[tuple[SealedEnvelope, Tip]] = []
+        if started.intent == Intent.REPLACE:
+            others = envelopes_of(desk, started.consultation, started.bidder)
+        # no event goes back in time, in the streams of what is superseded neither
+        now = desk.reading(consultation, session, *(one for one, _ in others))
         meta = blinded(desk, act, now, session.tenant, started.bidder)
         if command.commitment != session.announce().commitment:
             session.fail(meta, CommitmentDiffers.code, StallCause.CLIENT, command.refused_parts)
@@ -55,7 +59,7 @@ def seal_deposit(desk: Desk, act: Act, command: SealDeposit) -> Recorded:
         session.complete(meta, command.ciphertext_root, command.bytes_total, command.refused_parts)
         if session.rehearses():
             return desk.save(act, command, [session])
-        changed = _seal(desk, command, meta, consultation, session)
+        changed = _seal(desk, command, meta, consultation, session, others)
         expect = {consultation.id: consultation.version}
         return desk.save(act, command, [session, *changed], expect)
 
@@ -70,12 +74,13 @@ def _check_whole(session: TransmissionSession, command: SealDeposit) -> None:
         raise EnvelopeIncomplete(command.transmission, "some of its bytes")
 
 
-def _seal(
+def _seal(  # noqa: PLR0913, PLR0917 - the facts of one sealed deposit
     desk: Desk,
     command: SealDeposit,
     meta: Meta,
     consultation: Consultation,
     session: TransmissionSession,
+    others: list[tuple[SealedEnvelope, Tip]],
 ) -> list[SealedEnvelope]:
     """Append the deposit, on time or late, and what it supersedes."""
     envelope = found_or_blank(desk, SealedEnvelope, command.head.deposit)
@@ -84,7 +89,6 @@ def _seal(
     envelope.seal(meta, facts, consultation.deadline, late=late)
     if late or facts.intent != Intent.REPLACE:
         return [envelope]
-    others = envelopes_of(desk, consultation.name, facts.bidder)
     places = (LAST,) * envelope.version
     return [envelope, *supersede_replaced(meta, consultation, envelope, places, others)]
 

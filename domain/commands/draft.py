@@ -10,7 +10,7 @@ from domain.clock import LegalHour
 from domain.commands.loading import found_or_blank, new, own_consultation
 from domain.consultation import Consultation
 from domain.dossier import Dossier
-from domain.errors import BadForm
+from domain.errors import BadForm, BeforePublication
 from domain.events.consultation import (
     CalendarSet,
     Complements,
@@ -25,7 +25,7 @@ from domain.events.consultation import (
     TechnicalLimitsSet,
 )
 from domain.events.dossier import DossierVersionFrozen, FileRow
-from domain.identifiers import ID, LOT, NO_LOT, check, check_text
+from domain.identifiers import CPV, ID, LOT, NO_LOT, check, check_text
 from domain.ports import Act, Desk, Recorded
 
 DRAFTING = "draft consultation"
@@ -112,7 +112,8 @@ def draft_consultation(desk: Desk, act: Act, command: DraftConsultation) -> Reco
         return earlier
     desk.law.roles.require(act.principal.role, DRAFTING)
     check(ID, "consultation", command.consultation)
-    for field_name in ("reference", "object", "cpv", "place", "technique"):
+    check(CPV, "cpv", command.cpv)
+    for field_name in ("reference", "object", "place", "technique"):
         check_text(field_name, getattr(command, field_name))
     desk.law.procedures.of(command.procedure)
     check_cents("estimated_cents", command.estimated_cents)
@@ -168,6 +169,8 @@ def set_calendar(desk: Desk, act: Act, command: SetCalendar) -> Recorded:
     consultation, meta = _draft(desk, act, command.consultation, CalendarSet)
     if command.cool_down_s < 0 or command.validity_days < 1:
         raise BadForm("calendar", "cool_down_s at least 0, validity_days at least 1")
+    if command.deadline.at <= meta.clock.latest:
+        raise BeforePublication(command.deadline.at, meta.clock.latest)
     consultation.append(
         CalendarSet(
             **consultation.stamp(meta),

@@ -115,7 +115,9 @@ def fix_opening_plan(desk: Desk, act: Act, command: FixOpeningPlan) -> Recorded:
         session.fix(meta, kind, plan, opens)
         if kind == PlanKind.FIRST:
             session.anchor(meta, head.size, head.root, head.witnesses, head.token_hash)
-        return desk.save(act, command, [session], {consultation.id: consultation.version})
+        # an admission that supersedes one of them at the same moment must lose, or this plan
+        seen = {one.id: one.version for one, _ in deposits if one.name in opens}
+        return desk.save(act, command, [session], {consultation.id: consultation.version, **seen})
 
 
 def anchor_plan(desk: Desk, act: Act, command: AnchorPlan) -> Recorded:

@@ -92,8 +92,11 @@ def open_one(table: Table, deposit: str, act: Act, command: object) -> Recorded 
     answers = _answers(table, meta, deposit, examined)
     enough = len(answers) >= table.keyset.k
     unsealed = NOTHING
+    if answers:
+        # before the save that names their hashes: a crash here leaves answers that nobody names
+        plan_no = table.session.plan().plan_no
+        table.desk.vault.keep_partials(deposit, table.lot, plan_no, answers)
     if enough:
-        table.desk.vault.keep_partials(deposit, answers)
         unsealed = table.desk.unsealing.unseal(deposit, facts.commitment, table.document, answers)
     verdict = opening_verdict(_findings(table, examined, answers, unsealed))
     if verdict.event == CustodyQuorumMissed.TOPIC:
@@ -142,7 +145,8 @@ def _refused(table: Table, meta: Meta, deposit: str, refusal: CustodianRefusal) 
 
 
 def _released(table: Table, meta: Meta, deposit: str, custodian: str, partial: bytes) -> None:
-    if (deposit, table.lot, custodian) in table.custody.released:
+    digest = sha256(partial).hex()
+    if (deposit, table.lot, custodian, digest) in table.custody.released:
         return
     table.custody.append(
         OpeningShareReleased(
@@ -151,7 +155,7 @@ def _released(table: Table, meta: Meta, deposit: str, custodian: str, partial: b
             lot=table.lot,
             custodian=custodian,
             plan_no=table.session.plan().plan_no,
-            partial_hash=sha256(partial).hex(),
+            partial_hash=digest,
         )
     )
 

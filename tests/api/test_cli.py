@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from doubles.bench import SOON, Bench
+from doubles.bench import BUYER, SOON, Bench
 
+from api.accounts import Accounts
+from api.adapters.scrub import MISSING, blobs
 from api.cli import COMMANDS, run
 
 HEAVY = {"fastapi", "starlette", "sqlalchemy", "typst", "granian", "pydantic", "jinja2", "nacl"}
+
+
+def full() -> Exception:
+    """Return what SQLite raises on a full disk."""
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error
 
 
 def modules_after(*arguments: str) -> set[str]:
@@ -148,6 +160,29 @@ def test_fsck_names_a_damaged_blob_and_a_missing_one(
     assert "missing" in json.loads(capsys.readouterr().out)["finding"]
 
 
+def test_fsck_of_a_home_that_never_served_is_sound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = ["--home", str(tmp_path / "home"), "--json"]
+    assert run(["ledger", "init", *home]) == 0
+    capsys.readouterr()
+    assert run(["ledger", "fsck", *home]) == 0
+    assert json.loads(capsys.readouterr().out)["views"] == "not built yet"
+    assert run(["rebuild", *home]) == 0
+
+
+def test_a_blob_that_comes_during_fsck_is_not_missing(bench: Bench) -> None:
+    at = bench.publish()
+    bench.deposit(bench.seal(at))
+    known = sum(path.is_file() for path in bench.home.blobs.rglob("*"))
+    found = blobs(bench.home.blobs, bench.home.uploads)
+    for _ in range(known):
+        next(found)
+    bench.deposit(bench.seal(at, token=bench.tokens.rival), bench.tokens.rival)
+    assert MISSING not in dict(found).values()
+    assert len(list(blobs(bench.home.blobs, bench.home.uploads))) > known
+
+
 def test_replay_shows_what_was(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     at = bench.publish()
     before = bench.platform.ledger.head() - 1
@@ -176,3 +211,123 @@ def test_doctor_says_whether_this_machine_will_do(
 ) -> None:
     assert run(["doctor", "--home", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["cryptography"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--origin", "bad origin!"], ["--origin", "x+y"], ["--organisation", "a b"]]
+)
+def test_a_refused_init_writes_nothing(
+    tmp_path: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    assert run(["ledger", "init", "--home", str(home), *wrong]) == 1
+    told = capsys.readouterr().err
+    assert "[origin]" in told or "[command.form]" in told
+    assert not home.exists()
+    assert run(["ledger", "init", "--home", str(home)]) == 0
+
+
+def test_files_that_cannot_be_used_are_three_with_a_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, binary = tmp_path / "file", tmp_path / "binary"
+    file.write_text("x")
+    binary.write_bytes(b"\xd0\x00\xff")
+    absent = str(tmp_path / "absent")
+    for words in (
+        ["ledger", "init", "--home", str(file)],
+        ["ledger", "fsck", "--dir", str(tmp_path), "--policy", absent],
+        ["ledger", "fsck", "--home", str(tmp_path), "--pin", absent],
+        ["vectors", absent],
+        ["vectors", str(tmp_path)],
+        ["vectors", str(file)],
+        ["vectors", str(binary)],
+    ):
+        assert run(words) == 3, words
+        assert "[file.unreadable]" in capsys.readouterr().err
+    words = ["ledger", "fsck", "--dir", str(tmp_path), "--policy", str(binary)]
+    assert run(words) == 1
+    assert "[policy]" in capsys.readouterr().err
+
+
+def test_a_home_whose_database_is_none_is_three(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accounts = bench.home.folder / "accounts.db"
+    bench.close()
+    accounts.write_bytes(b"no database" * 1000)
+    words = ["token", "create", "--home", str(bench.home.folder), "--org", BUYER]
+    assert run([*words, "--role", "BU"]) == 3
+    assert "[file.unreadable]" in capsys.readouterr().err
+    assert run([*words, "--role", "XX"]) == 2
+    assert "--role" in capsys.readouterr().err
+    accounts.unlink()
+    bench.reopen()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "planted"), full()],
+)
+def test_a_full_disk_has_its_code_everywhere(
+    tmp_path: Path,
+    error: Exception,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    home = ["--home", str(tmp_path / "home")]
+    assert run(["ledger", "init", *home]) == 0
+
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Accounts, "create", failing)
+    assert run(["token", "create", *home, "--org", BUYER, "--role", "BU"]) == 3
+    assert "[ledger.storage-full]" in capsys.readouterr().err
+
+
+def test_an_error_of_ours_is_not_called_the_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: what is no error of the disk still shows where it came from."""
+    home = ["--home", str(tmp_path / "home")]
+    assert run(["ledger", "init", *home]) == 0
+    monkeypatch.setattr(Accounts, "create", None)
+    with pytest.raises(TypeError):
+        run(["token", "create", *home, "--org", BUYER, "--role", "BU"])
+
+
+def test_a_terminal_without_accents_is_written_to() -> None:
+    program = [sys.executable, "-c", "from api.cli import main; main()", "--help"]
+    ascii_only = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "PLI_LANG": "fr"}
+    done = subprocess.run(
+        program, capture_output=True, text=True, check=False, env=os.environ | ascii_only
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Crée" not in done.stdout
+    assert "Cr?e" in done.stdout
+
+
+def test_one_malformed_vector_ends_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = {"id": "good", "op": "padme", "in": {"length": 1000}}
+    vectors = [
+        3,
+        {},
+        {"id": "a", "op": "padme"},
+        {"id": "b", "op": "padme", "in": {}},
+        {"id": "c", "op": ["padme"], "in": {}},
+        {"id": "d", "op": "point", "in": {"bytes": 4}},
+        {"id": "e", "op": "fly", "in": {}},
+        good,
+    ]
+    file, absent = tmp_path / "vectors.json", tmp_path / "absent.json"
+    file.write_text(json.dumps({"vectors": vectors}))
+    assert run(["vectors", str(absent), str(file)]) == 3
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["id"] for row in told] == [None, None, "a", "b", "c", "d", "e", "good"]
+    assert {row["got"] for row in told[:6]} == {"refuse:form"}
+    assert told[6]["got"] == "refuse:unknown-operation"
+    assert told[7]["got"] == "ok"
+    assert run(["vectors", str(file)]) == 0

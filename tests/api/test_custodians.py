@@ -426,6 +426,20 @@ def test_every_answer_and_refusal_is_signed_and_chained(bench: Bench, keyset: Ke
         check_answers([lines[0].replace(b"round1", b"round9"), *lines[1:]])
 
 
+def test_asked_again_a_custodian_repeats_its_answer_and_logs_it(
+    bench: Bench, keyset: Keyset
+) -> None:
+    sealed = bench.ready(keyset)
+    given = bench.partial(sealed)
+    assert bench.partial(sealed) == given
+    bench.reopen()
+    assert bench.partial(sealed) == given, "the ledger names the hash of these bytes"
+    told = [canonical.decode(line)["body"] for line in bench.all[0].answers()[-3:]]
+    assert [body["partial"] for body in told] == [given.hex()] * 3  # type: ignore[index, call-overload]
+    bench.case.ledger.write("consultation/c-2026-0042", "ConsultationSuspended", reason="x")
+    assert refuses(bench, sealed) == "cancelled", "a repeated answer is decided anew"
+
+
 def test_the_log_of_answers_is_append_only(bench: Bench, keyset: Keyset) -> None:
     db = sqlite3.connect(bench.folder / bench.names[0] / "state.db")
     for statement in ("DELETE FROM answers", "UPDATE answers SET line = x''"):

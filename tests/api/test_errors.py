@@ -14,6 +14,7 @@ from api import errors
 from api.problem_texts import TEXTS
 from crypto.errors import CryptoError
 from domain.errors import BadSiret, DomainError, NotFound
+from ledger.errors import EntryRefused
 
 
 def trees() -> list[type[Exception]]:
@@ -38,6 +39,15 @@ def classes() -> list[type[Exception]]:
 
 def roots() -> set[str]:
     return {"domain", "crypto", "ledger"}
+
+
+def test_no_rule_of_an_entry_is_an_error_of_the_platform() -> None:
+    """What callers send may break a rule of entries: that is their request, never a 500."""
+    rules = "utf8 syntax space order key number range escape nul null depth size nfc fields data"
+    for rule in rules.split():
+        status, body = errors.problem(EntryRefused(rule, "at position 7"), "en")
+        assert (status, body["code"]) == (422, "entry.refused")
+        assert "7" not in str(body)
 
 
 def test_every_code_has_both_texts() -> None:

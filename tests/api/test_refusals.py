@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from doubles.bench import BUYER, SOON, Bench, shown
@@ -79,12 +85,111 @@ def test_a_deadline_in_the_past_is_refused(bench: Bench) -> None:
         "questions_until": {"local": "2020-01-01T12:00"},
         "deadline": {"local": "2020-01-02T12:00"},
     }
-    bench.done(f"{at}/calendar", bench.tokens.buyer, hours)
+    before = size(bench)
+    answer = bench.post(f"{at}/calendar", bench.tokens.buyer, hours)
+    assert (answer.status_code, shown(answer)) == (422, "calendar.before-publication")
+    assert size(bench) == before
+
+
+def test_a_deadline_that_passed_before_publication_is_refused(bench: Bench) -> None:
+    at = bench.draft()
+    bench.forward(SOON)
     bench.done(f"{at}/ceremony", bench.tokens.buyer)
     bench.done(f"{at}/canary", bench.tokens.buyer)
     answer = bench.post(f"{at}/publication", bench.tokens.buyer, {})
+    assert (answer.status_code, shown(answer)) == (422, "calendar.before-publication")
+
+
+DRAFT = {
+    "id": "lille-9",
+    "reference": "REF-9",
+    "object": "Toiture",
+    "nature": "WORKS",
+    "procedure": "ADAPTED",
+    "cpv": "45261910",
+    "place": "FRE11",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"cpv": "zz"}, "command.form"),
+        ({"cpv": "4526191"}, "command.form"),
+        ({"object": "re\u0301fection"}, "request.form"),
+        ({"object": "toiture \u202egpj.exe"}, "request.form"),
+        ({"reference": "R\u2066x\u2069"}, "request.form"),
+        ({"place": "\x00"}, "request.form"),
+    ],
+)
+def test_a_text_that_cannot_be_recorded_as_it_reads_is_refused(
+    bench: Bench, change: dict[str, str], code: str
+) -> None:
+    before = size(bench)
+    answer = bench.post("/api/v1/consultations", bench.tokens.buyer, DRAFT | change)
+    assert (answer.status_code, shown(answer)) == (422, code)
+    assert size(bench) == before
+    bench.done("/api/v1/consultations", bench.tokens.buyer, DRAFT | {"object": "r\u00e9fection"})
+
+
+def test_half_a_surrogate_is_refused(bench: Bench) -> None:
+    headers = {
+        "Authorization": f"Bearer {bench.tokens.buyer}",
+        "Idempotency-Key": "key-of-surrogates",
+        "Content-Type": "application/json",
+    }
+    content = json.dumps(DRAFT | {"object": "\ud800"}).encode()
+    answer = bench.http.post("/api/v1/consultations", content=content, headers=headers)
+    assert (answer.status_code, shown(answer)) == (422, "request.form")
+
+
+def test_the_client_of_an_announce_is_a_text_too(bench: Bench) -> None:
+    envelope = bench.seal(bench.publish())
+    before = size(bench)
+    answer = bench.announce(envelope, client="cle\u0301")
+    assert (answer.status_code, shown(answer)) == (422, "request.form")
+    assert size(bench) == before
+
+
+def test_what_is_too_long_for_an_entry_is_refused_as_such(bench: Bench) -> None:
+    at = bench.draft()
+    rows = [{"name": f"{number:0300}", "weight_bp": 40} for number in range(250)]
+    form = {"criteria": rows, "price_formula": "PROPORTIONAL"}
+    before = size(bench)
+    answer = bench.post(f"{at}/criteria", bench.tokens.buyer, form)
+    assert (answer.status_code, shown(answer)) == (422, "entry.refused")
+    assert size(bench) == before
+
+
+HOSTILE = [
+    "../x",
+    "a/../b",
+    ".",
+    "a//b",
+    "a\\b",
+    "gpj.\u202efdp.exe",
+    "re\u0301glement.pdf",
+    "a\x00b",
+    "x" * 256,
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_enters_no_dossier(bench: Bench, name: str) -> None:
+    """Neither where the file is uploaded nor where the version is frozen."""
+    at = bench.draft()
+    headers = {"Authorization": f"Bearer {bench.tokens.buyer}"}
+    raw = quote(name, safe="")
+    answer = bench.http.put(f"{at}/dossier/files/{raw}", content=b"x", headers=headers)
     assert answer.status_code == 422
-    assert shown(answer) == "calendar.before-publication"
+    assert shown(answer) in {"name", "command.form", "request.form"}
+    sha256 = hashlib.sha256(b"%PDF-1.7 reglement de la consultation").hexdigest()
+    before = size(bench)
+    form = {"files": [{"name": name, "sha256": sha256}]}
+    answer = bench.post(f"{at}/dossier", bench.tokens.buyer, form)
+    assert answer.status_code == 422
+    assert shown(answer) in {"name", "command.form", "request.form"}
+    assert size(bench) == before
 
 
 @pytest.mark.parametrize(
@@ -110,6 +215,19 @@ def test_publication_says_what_it_lacks(bench: Bench) -> None:
     answer = bench.post(f"{at}/publication", bench.tokens.buyer, {})
     assert shown(answer) == "publication.incomplete"
     assert answer.json()["missing"] == ["key ceremony", "canary"]
+
+
+def test_a_refused_extension_is_an_event(bench: Bench) -> None:
+    at = bench.publish()
+    form = {"deadline": {"local": "2020-01-01T12:00"}, "reason": "demande"}
+    buyer, key = bench.tokens.buyer, "key-of-refusal"
+    first, again = (bench.post(f"{at}/extensions", buyer, form, key=key) for _ in range(2))
+    assert (first.status_code, shown(first)) == (again.status_code, shown(again))
+    assert shown(first) == "deadline.not-later"
+    told = facts(bench.platform.ledger, "consultation/lille-1")
+    assert [fact.data["code"] for fact in told if fact.kind == "MessageShown"] == [
+        "deadline.not-later"
+    ]
 
 
 def test_too_large_is_refused_at_the_announce_and_attested(bench: Bench) -> None:
@@ -191,6 +309,49 @@ def test_giving_up_is_attested(bench: Bench) -> None:
     assert bench.head(name, envelope).status_code == 409
 
 
+def test_after_giving_up_nothing_is_kept_any_more(bench: Bench) -> None:
+    at = bench.publish()
+    envelope = bench.seal(at, size=1_200_000)
+    name = bench.announce(envelope).json()["transmission"]
+    bench.head(name, envelope)
+    bench.chunk(name, envelope, 0)
+    headless = bench.seal(at)
+    other = bench.announce(headless).json()["transmission"]
+    headers = {"Authorization": f"Bearer {bench.tokens.company}"}
+    for ended in (name, other):
+        assert bench.http.delete(f"/api/v1/transmissions/{ended}", headers=headers).json()["state"]
+    kept = {path for path in bench.home.blobs.rglob("*") if path.is_file()}
+    before = size(bench)
+    for answer in (bench.chunk(name, envelope, 1), bench.head(other, headless)):
+        assert (answer.status_code, shown(answer)) == (409, "transmission.wrong-state")
+    assert {path for path in bench.home.blobs.rglob("*") if path.is_file()} == kept
+    assert size(bench) == before
+    again = bench.chunk(name, envelope, 0)
+    assert (again.status_code, again.json()["state"]) == (200, "FAILED"), "repeating is no error"
+
+
+def test_the_last_chunk_by_two_lines_at_once_is_one_chunk(bench: Bench) -> None:
+    """Both see it missing; the second finds it kept, and the deposit sealed, in its turn."""
+    at = bench.publish()
+    envelope = bench.seal(at)
+    name = bench.announce(envelope).json()["transmission"]
+    bench.head(name, envelope)
+    gate = threading.Barrier(2)
+    vault = bench.platform.vault
+    put = vault.put
+
+    def together(data: bytes) -> str:
+        stored = put(data)
+        gate.wait(10)
+        return stored
+
+    vault.put = together  # type: ignore[method-assign]
+    with ThreadPoolExecutor(2) as pool:
+        sent = [pool.submit(bench.chunk, name, envelope, 0) for _ in range(2)]
+    assert sorted(answer.result().status_code for answer in sent) == [200, 201]
+    assert {answer.result().json()["state"] for answer in sent} == {"COMPLETED"}
+
+
 def test_finish_says_what_is_missing_and_may_be_repeated(bench: Bench) -> None:
     at = bench.publish()
     envelope = bench.seal(at, size=1_200_000)
@@ -217,6 +378,25 @@ def test_a_full_disk_refuses_before_the_first_byte(bench: Bench) -> None:
     assert (again.status_code, shown(again)) == (507, "platform.unavailable")
     bench.platform.vault.set_reserve(0)
     assert bench.announce(bench.seal(at)).status_code == 201
+
+
+def test_room_that_was_promised_is_kept_over_a_restart(bench: Bench) -> None:
+    """Each of two envelopes fits alone; the second is refused as long as the first is on its way.
+
+    Sizes are only declared: nothing of them is ever sent.
+    """
+    most = shutil.disk_usage(bench.home.folder).free * 6 // 10
+    at = bench.publish(max_total=most, max_file=most)
+    first, second = bench.seal(at), bench.seal(at, token=bench.tokens.rival)
+    name = bench.announce(first, bytes=most).json()["transmission"]
+    bench.close()
+    bench.reopen()
+    answer = bench.announce(second, bench.tokens.rival, bytes=most)
+    assert (answer.status_code, shown(answer)) == (507, "platform.unavailable")
+    headers = {"Authorization": f"Bearer {bench.tokens.company}"}
+    bench.http.delete(f"/api/v1/transmissions/{name}", headers=headers)
+    form = second.announce() | {"bytes": most}
+    assert bench.post("/api/v1/transmissions", bench.tokens.rival, form).status_code == 201
 
 
 def test_a_method_that_is_none_and_an_unknown_path(bench: Bench) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
 from doubles.bench import SOON, Bench
 from starlette.requests import ClientDisconnect
 
 from api.adapters.activity import Activity
+from api.adapters.uploads import Part
 from api.depositor.sealing import Wish
 from api.facts import facts
 from api.scheduler import Scheduler
@@ -78,8 +81,6 @@ def test_what_was_whole_before_the_hour_is_sealed_before_the_register(bench: Ben
     name = bench.announce(envelope).json()["transmission"]
     bench.head(name, envelope)
     platform = bench.platform
-    from api.adapters.uploads import Part
-
     chunk = envelope.file.chunk(0)
     blob = platform.vault.put(chunk)
     platform.uploads.add(name, Part(0, envelope.file.leaves[0].hex(), blob, len(chunk)))
@@ -218,3 +219,100 @@ def test_life_is_proven_once_a_day(bench: Bench) -> None:
     assert seen.count("CanaryDecrypted") == 2
     bench.forward(timedelta(days=1))
     assert kinds(bench, "custody/lille-1").count("ProofOfLifeGiven") == 6
+
+
+def damaged(bench: Bench, at: str) -> str:
+    """Return a whole upload, not sealed yet, whose head nobody can read any more."""
+    envelope = bench.seal(at, token=bench.tokens.rival)
+    name = bench.announce(envelope, bench.tokens.rival).json()["transmission"]
+    bench.head(name, envelope, bench.tokens.rival)
+    platform = bench.platform
+    chunk = envelope.file.chunk(0)
+    blob = platform.vault.put(chunk)
+    platform.uploads.add(name, Part(0, envelope.file.leaves[0].hex(), blob, len(chunk)))
+    head = platform.uploads.find(name)
+    assert head is not None
+    path = bench.home.blobs / str(head.head)[:2] / str(head.head)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    return name
+
+
+def test_one_unreadable_envelope_holds_up_no_hour(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A register closes although a whole upload cannot be sealed: that one fails, as our fault."""
+    first, second = bench.publish(), bench.publish("lille-2")
+    bad = damaged(bench, first)
+    kept = bench.deposit(bench.seal(second))["deposit"]
+    capsys.readouterr()
+    for _ in range(3):
+        bench.tick()
+    said = capsys.readouterr().err
+    assert said.count(f"pli : alarm {bad} [vault.differs]") == 1, "once, not at every tick"
+    bench.forward(SOON)
+    for name in ("lille-1", "lille-2"):
+        assert kinds(bench, f"consultation/{name}")[-1] == "RegisterClosed"
+    assert bench.platform.published_size() > 0
+    end = facts(bench.platform.ledger, f"transmission/{bad}")[-1]
+    assert (end.kind, end.data["cause"]) == ("TransmissionFailed", "SERVER")
+    assert bad not in capsys.readouterr().err
+    state = bench.get(f"/api/v1/transmissions/{bad}", bench.tokens.rival).json()
+    assert state["state"] == "FAILED"
+    assert state["attestation"]
+    assert kinds(bench, f"deposit/{kept}") == ["DepositSealed"]
+
+
+def test_one_unreadable_envelope_lets_the_others_stall_and_itself_expires(bench: Bench) -> None:
+    at = bench.publish()
+    counter = watched(bench)
+    bad = damaged(bench, at)
+    envelope = bench.seal(at, size=1_200_000)
+    name = bench.announce(envelope).json()["transmission"]
+    bench.head(name, envelope)
+    bench.tick()
+    counter.forward(61)
+    bench.tick()
+    assert kinds(bench, f"transmission/{name}")[-1] == "TransmissionStalled"
+    counter.forward(86_401)
+    bench.tick()
+    assert kinds(bench, f"transmission/{bad}")[-1] == "TransmissionExpired"
+    assert kinds(bench, f"transmission/{name}")[-1] == "TransmissionExpired"
+
+
+@pytest.mark.parametrize("short_of", [True, False])
+def test_a_disk_that_cannot_be_read_at_the_hour(
+    bench: Bench, short_of: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What this process lacks for a moment is waited for; a broken disk loses one envelope only."""
+    at = bench.publish()
+    bad = damaged(bench, at)
+    reason = errno.EMFILE if short_of else errno.EIO
+    real = type(bench.platform.vault).read
+
+    def failing(_vault: object, _name: str) -> bytes:
+        raise OSError(reason, "planted")
+
+    monkeypatch.setattr(type(bench.platform.vault), "read", failing)
+    bench.forward(SOON)
+    closed = kinds(bench, "consultation/lille-1")[-1] == "RegisterClosed"
+    assert closed is not short_of
+    monkeypatch.setattr(type(bench.platform.vault), "read", real)
+    bench.tick()
+    assert kinds(bench, "consultation/lille-1")[-1] == "RegisterClosed"
+    assert kinds(bench, f"transmission/{bad}")[-1] == "TransmissionFailed"
+
+
+def test_a_proof_of_life_that_failed_is_asked_for_again(bench: Bench) -> None:
+    bench.publish()
+    counter = watched(bench)
+    before = kinds(bench, "custody/lille-1").count("ProofOfLifeGiven")
+    ledger = bench.platform.ledger
+    saving = ledger.save
+    ledger.save = None  # type: ignore[method-assign, assignment]
+    bench.tick()
+    ledger.save = saving  # type: ignore[method-assign]
+    bench.tick()
+    assert kinds(bench, "custody/lille-1").count("ProofOfLifeGiven") == before, "not at each tick"
+    counter.forward(61)
+    bench.tick()
+    assert kinds(bench, "custody/lille-1").count("ProofOfLifeGiven") == before + 3

@@ -383,6 +383,9 @@ def test_kit_seal_deposit_from_the_command_line(
     words_ = ("--kit", kit, "--kind", "OFFER", "--lot", "0", "--out", out)
     assert command("seal", *words_, folder / "prix.txt", "--json") == 0
     sealed = json.loads(capsys.readouterr().out)
+    elsewhere = (*words_[:-1], folder / "absent" / "offre.pli")
+    assert command("seal", *elsewhere, folder / "prix.txt") == 3
+    assert "[file.unreadable]" in capsys.readouterr().err
     monkeypatch.setenv("PLI_TOKEN", bench.tokens.company)
     assert command("deposit", out, "--json") == 0
     told = json.loads(capsys.readouterr().out)

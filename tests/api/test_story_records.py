@@ -69,6 +69,11 @@ def test_a_record_that_cannot_be_played_is_passed_over_with_its_reason(
     assert [one.reference for one in chosen.contracts] == ["other"]
 
 
+def test_a_text_is_read_as_an_entry_can_hold_it() -> None:
+    chosen = select(lines(GOOD | {"objet": "re\u0301fection \u202ede\ud800 toiture"}))
+    assert [one.object for one in chosen.contracts] == ["r\u00e9fection de toiture"]
+
+
 def test_lines_that_are_no_json_and_repeated_keys_are_passed_over() -> None:
     chosen = select(lines(GOOD) + b"\n{broken\n42\n" + lines(GOOD))
     assert chosen.passed_over == [

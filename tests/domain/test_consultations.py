@@ -84,7 +84,14 @@ def test_a_draft_is_complete_and_its_retries_change_nothing() -> None:
         (
             draft.draft_consultation,
             draft.DraftConsultation(
-                "C1", "ref", "Works", Nature.WORKS, "ADAPTED", "45", "Lille", estimated_cents=1
+                "C1",
+                "ref",
+                "Works",
+                Nature.WORKS,
+                "ADAPTED",
+                "45000000",
+                "Lille",
+                estimated_cents=1,
             ),
         ),
         (draft.define_lot, draft.DefineLot("C1", "1", "One", 10)),
@@ -139,7 +146,7 @@ def test_a_draft_refuses_bad_forms(do: Any, command: Any, refusal: type[DomainEr
 
 def test_an_unknown_procedure_has_no_rule() -> None:
     platform = Platform()
-    command = draft.DraftConsultation("C1", "r", "o", Nature.WORKS, "ODD", "45", "Lille")
+    command = draft.DraftConsultation("C1", "r", "o", Nature.WORKS, "ODD", "45000000", "Lille")
     with pytest.raises(NoRule):
         draft.draft_consultation(platform.desk, platform.act(), command)
 
@@ -186,7 +193,7 @@ def test_publication_fixes_limits_deadline_and_key(platform: Platform) -> None:
 
 def test_publication_names_everything_that_is_missing() -> None:
     platform = Platform()
-    command = draft.DraftConsultation("C1", "r", "o", Nature.WORKS, "ADAPTED", "45", "Lille")
+    command = draft.DraftConsultation("C1", "r", "o", Nature.WORKS, "ADAPTED", "45000000", "Lille")
     platform.done(draft.draft_consultation, platform.act(), command)
     with pytest.raises(PublicationIncomplete) as refused:
         publish.publish(platform.desk, platform.act(), publish.PublishConsultation("C1"))
@@ -279,6 +286,33 @@ def test_d_does_not_move_once_passed(platform: Platform) -> None:
         suspend.suspend(platform.desk, platform.act(), suspend.SuspendConsultation("C1", "why"))
     with pytest.raises(DeadlinePassed):
         correct.correct_dossier(platform.desk, platform.act(), correction())
+
+
+def test_a_refused_extension_is_an_event_of_the_consultation(platform: Platform) -> None:
+    act, earlier = platform.act(), extend.ExtendDeadline("C1", LegalHour(DEADLINE - HOUR), "why")
+    with pytest.raises(DeadlineNotLater) as first:
+        extend.extend(platform.desk, act, earlier)
+    extend.extend(platform.desk, platform.act(), extend.ExtendDeadline("C1", LATER, "why"))
+    with pytest.raises(DeadlineNotLater) as again:
+        extend.extend(platform.desk, act, earlier)
+    assert again.value.facts() == first.value.facts(), "the deadline of that moment"
+    platform.clock.at = LATER.at + MS
+    late = platform.act()
+    for _ in range(2):
+        with pytest.raises(DeadlinePassed):
+            extend.extend(platform.desk, late, extend.ExtendDeadline("C1", LATER, "why"))
+    told = [event for event in platform.files.rows if event.TOPIC == "MessageShown"]
+    assert [event.code for event in told] == [  # type: ignore[attr-defined]
+        "deadline.not-later",
+        "deadline.passed",
+    ]
+    assert {event.originator_id for event in told} == {"consultation/C1"}
+
+
+def test_once_the_register_is_closed_the_reason_is_still_the_deadline(platform: Platform) -> None:
+    platform.close()
+    with pytest.raises(DeadlinePassed):
+        extend.extend(platform.desk, platform.act(), extend.ExtendDeadline("C1", LATER, "why"))
 
 
 def test_a_reading_before_what_is_recorded_is_refused(platform: Platform) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from doubles.memory import MemoryTurns, VersionConflict
 from doubles.platform import (
     DEADLINE,
     FIRST,
@@ -22,6 +25,7 @@ from doubles.platform import (
 from domain.commands import decide_late, deposit, transmit, withdraw
 from domain.envelope import SealedEnvelope
 from domain.errors import (
+    ClockWentBack,
     CommitmentDiffers,
     ConsultationWrongState,
     DepositFrozen,
@@ -35,6 +39,7 @@ from domain.errors import (
 from domain.events.consultation import Complements
 from domain.events.deposit import OpeningRefused
 from domain.events.transmission import DepositKind, Intent, StallCause
+from domain.ports import Desk
 from domain.transmission import TransmissionSession
 
 
@@ -212,6 +217,38 @@ def test_a_withdrawal_ends_with_d(platform: Platform) -> None:
         take_back(platform, "b", SECOND)
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_refused_withdrawal_is_an_event_of_the_deposit(platform: Platform, closed: bool) -> None:
+    platform.deposit("a")
+    platform.clock.at = DEADLINE + MS
+    if closed:
+        platform.close()
+    act, command = platform.company(), withdraw.WithdrawDeposit(deposit_id("a"))
+    for _ in range(2):
+        with pytest.raises(DepositFrozen):
+            withdraw.withdraw(platform.desk, act, command)
+    with pytest.raises(DepositFrozen):
+        take_back(platform, "a")
+    told = platform.files.stream(f"deposit/{deposit_id('a')}")[1:]
+    assert [(event.TOPIC, event.code) for event in told] == [  # type: ignore[attr-defined]
+        ("MessageShown", "deposit.frozen")
+    ] * 2, "a repeated act is one attempt, another act is another"
+    assert told[0].meta.actor.org == of(platform, "a").sealed().bidder, "blinded"
+    assert of(platform, "a").state == "SEALED"
+
+
+def test_a_deposit_with_a_refused_withdrawal_opens(platform: Platform) -> None:
+    platform.deposit("a")
+    platform.clock.at = DEADLINE + MS
+    with pytest.raises(DepositFrozen):
+        take_back(platform, "a")
+    platform.ready_to_open()
+    with pytest.raises(DepositFrozen):
+        take_back(platform, "a")
+    assert platform.open().state == "COMPLETED"
+    assert of(platform, "a").state == "OPENED"
+
+
 def test_a_deposit_that_does_not_exist(platform: Platform) -> None:
     with pytest.raises(NotFound):
         take_back(platform, "nothing")
@@ -273,6 +310,72 @@ def test_a_replacement_is_not_admitted_while_a_plan_waits(platform: Platform) ->
     decided(platform, "late")
     assert of(platform, "a").state == "OPENED", "what was opened stays opened"
     assert list(platform.plan().plans[-1].open) == [deposit_id("late")]
+
+
+class Waited(MemoryTurns):
+    """Turns for which one waits while somebody else acts."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.meanwhile = meanwhile
+
+    def hold(self, consultation: str) -> AbstractContextManager[None]:
+        self.meanwhile()
+        return super().hold(consultation)
+
+
+def test_a_plan_fixed_while_an_admission_waits_is_seen_by_it(platform: Platform) -> None:
+    late(platform, target="a")
+    platform.convene()
+    desk = platform.desk
+    platform.desk = replace(desk, turns=Waited(lambda: plan_on(platform, desk)))
+    with pytest.raises(OpeningOrder, match="the end of the plan"):
+        decided(platform, "late")
+    assert of(platform, "a").state == "SEALED", "what the plan says to open is not superseded"
+
+
+def plan_on(platform: Platform, desk: Desk) -> None:
+    platform.desk = desk
+    platform.plan()
+
+
+@pytest.mark.parametrize("first", ["plan", "admission"])
+def test_of_a_plan_and_an_admission_from_two_places_one_is_kept(
+    platform: Platform, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process holds turns of its own: then what was read must not have moved."""
+    late(platform, target="a")
+    platform.convene()
+    acts: dict[str, Callable[[], object]] = {
+        "plan": platform.plan,
+        "admission": lambda: decided(platform, "late"),
+    }
+    second = acts[next(name for name in acts if name != first)]
+    read = platform.register.deposits
+
+    def meanwhile(*asked: Any) -> Any:
+        found = [replace(tip) for tip in read(*asked)]
+        loaded = {tip.stream: platform.files.live[tip.stream] for tip in found}
+        monkeypatch.undo()
+        acts[first]()
+        monkeypatch.setattr(platform.files, "live", {**platform.files.live, **loaded})
+        return found
+
+    monkeypatch.setattr(platform.register, "deposits", meanwhile)
+    with pytest.raises(VersionConflict):
+        second()
+
+
+def test_what_a_replacement_supersedes_never_goes_back_in_time(platform: Platform) -> None:
+    late(platform, target="a")
+    of_a = of(platform, "a")
+    platform.clock.at += HOUR
+    asked = of_a.stamp(platform.meta())
+    of_a.append(OpeningRefused(**asked, asked_by="PA", code="opening.too-early"))
+    platform.put(of_a)
+    platform.clock.at -= HOUR
+    with pytest.raises(ClockWentBack):
+        decided(platform, "late")
+    assert of(platform, "late").state == "LATE"
 
 
 def test_who_decides_and_when(platform: Platform) -> None:

@@ -424,13 +424,31 @@ def test_an_unreadable_envelope_is_in_the_minutes(platform: Platform) -> None:
     assert platform.load(SealedEnvelope, deposit_id("b")).state == "UNREADABLE"
 
 
-def test_a_plan_of_only_unreadable_envelopes_waits(platform: Platform) -> None:
-    """The state table lets a plan complete without a quorum only if it is empty."""
+def test_a_plan_of_only_unreadable_envelopes_ends_in_its_minutes(platform: Platform) -> None:
+    """No share is ever asked, so no quorum comes; what was lost is told, and the lot goes on."""
+    platform.deposit("b", SECOND)
     opened_hour(platform)
-    platform.unsealing.stored[deposit_id("a")] = StoredEnvelope("missing", head_ok=False)
-    assert platform.open().state == "WITNESSED"
-    with pytest.raises(OpeningOrder, match="a quorum of custodians"):
+    for name in ("a", "b"):
+        platform.unsealing.stored[deposit_id(name)] = StoredEnvelope("missing", head_ok=False)
+    act, command = platform.act(), open_envelopes.OpenEnvelopes("C1", "0")
+    open_envelopes.open_envelopes(platform.desk, act, command)
+    assert open_envelopes.open_envelopes(platform.desk, act, command).repeated
+    assert platform.load(OpeningSession, "C1.0").state == "COMPLETED"
+    assert "CustodyQuorumReached" not in platform.kinds()
+    assert not platform.custodians.asked
+    with pytest.raises(OpeningOrder, match="a plan, anchored"):
         platform.open()
+
+
+def test_a_plan_with_a_readable_envelope_never_ends_without_a_quorum(platform: Platform) -> None:
+    opened_hour(platform)
+    session = platform.load(OpeningSession, "C1.0")
+    opened = Outcome(deposit_id("a"), "EnvelopeOpened", "PACKAGE")
+    lost = Outcome(deposit_id("b"), "EnvelopeUnreadable", "STORAGE bytes-missing")
+    with pytest.raises(OpeningOrder, match="a quorum of custodians"):
+        session.complete(platform.meta(), [lost, opened])
+    session.complete(platform.meta(), [lost])
+    assert session.state == "COMPLETED"
 
 
 def test_minutes_need_every_outcome(platform: Platform) -> None:

@@ -27,6 +27,7 @@ from domain.errors import (
     BadForm,
     ComplementNotAllowed,
     DepositNotAuthorised,
+    DepositTaken,
     DepositTooLarge,
     DomainError,
     EnvelopeIncomplete,
@@ -285,7 +286,7 @@ def test_the_announced_bytes_fit(
 def test_a_deposit_id_is_new_in_the_log(platform: Platform) -> None:
     platform.deposit("a")
     platform.start("b", SECOND)
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(DepositTaken):
         platform.send("b", SECOND, deposit=deposit_id("a"))
 
 

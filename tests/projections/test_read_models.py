@@ -8,8 +8,10 @@ from itertools import pairwise
 import pytest
 from doubles.procedures import COMPANIES, DEADLINE, LATER, LIMITS, MEL, NOW, ROUBAIX, Teller
 
+from projections import attempts
 from projections.consultations import Limits, Phase
 from projections.errors import ProjectionError
+from projections.facts import Fact
 from projections.reading import BadToken, instant, instant_text
 from projections.search import Filter
 from projections.views import Views
@@ -173,6 +175,13 @@ def test_the_minutes_tell_every_verdict_and_every_refused_try(views: Views) -> N
     assert found.presences == ("TITULAR", "TITULAR", "ADVISORY")
     assert found.plans[0].minutes_hash
     assert found.quorum == ("gardien-1", "gardien-3")
+
+
+@pytest.mark.parametrize(("stream", "rows"), [("deposit/x", 0), ("transmission/x", 1)])
+def test_a_refused_withdrawal_is_no_attempt_to_deposit(stream: str, rows: int) -> None:
+    told = {"code": "deposit.frozen", "text": "trop tard", "reason_id": "1"}
+    fact = Fact(9, stream, 2, "MessageShown", instant_text(NOW), told)
+    assert len(list(attempts.fold(fact))) == rows
 
 
 def test_anchored_checkpoints_are_told_once(views: Views) -> None:

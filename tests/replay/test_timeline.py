@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from doubles.bench import Bench
+from sqlalchemy import Connection
 
-from api.wiring import open_reader
+from api.wiring import ReadOnlyLog, open_reader
 from domain.consultation import Consultation
+from projections.facts import LedgerRow
+from projections.rebuild import seen
+from projections.runner import stored_position
 from replay import timeline
 from replay.rebuild import compare
 
@@ -81,3 +86,49 @@ def test_live_views_equal_rebuilt_ones_and_a_changed_row_is_seen(
         changed.commit()
         changed.close()
         assert not compare(log, bench.home.views, tmp_path / "b.db").equal
+
+
+class Moving:
+    """A log beside a server: whenever it is read, somebody has just appended and been shown it."""
+
+    def __init__(self, log: ReadOnlyLog, bench: Bench) -> None:
+        self.log = log
+        self.bench = bench
+        self.names = iter(("lille-2", "lille-3"))
+
+    def read(self, after: int, limit: int) -> Sequence[LedgerRow]:
+        if (name := next(self.names, None)) is not None:
+            self.bench.draft(name)
+            self.bench.platform.views.catch_up()
+        return self.log.read(after, limit)
+
+
+def test_live_views_are_compared_while_a_server_moves_them(bench: Bench, tmp_path: Path) -> None:
+    bench.publish()
+    bench.platform.views.catch_up()
+    before = bench.platform.views.stored()
+    with open_reader(bench.home) as log:
+        found = compare(Moving(log, bench), bench.home.views, tmp_path / "a.db")
+    assert found.equal
+    assert found.position == before
+    assert bench.platform.views.stored() > before, "the control: they did move meanwhile"
+
+
+def test_position_and_dump_of_live_views_are_of_one_moment(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner writes between the first table and the next: neither is torn from the other."""
+    bench.publish()
+    bench.platform.views.catch_up()
+    whole = seen(bench.home.views)
+
+    def moving(connection: Connection) -> int:
+        position = stored_position(connection)
+        bench.draft("lille-2")
+        bench.platform.views.catch_up()
+        return position
+
+    monkeypatch.setattr("projections.rebuild.stored_position", moving)
+    assert seen(bench.home.views) == whole
+    monkeypatch.undo()
+    assert seen(bench.home.views) != whole

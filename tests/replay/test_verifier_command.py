@@ -17,6 +17,9 @@ from crypto import merkle
 from crypto.canonical import encode
 from crypto.notes import COSIGNATURE, LOG, Checkpoint, VerifierKey, cosign, note, sign, text
 from crypto.package import Document, make_manifest
+from crypto.policies import Policy
+from ledger.exported import LogFolder
+from ledger.fsck import LogUnsound, fsck
 from replay import verifier
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "ledger"
@@ -98,6 +101,31 @@ def test_a_refused_entry_is_named_by_position(capsys, tmp_path):
     assert (status, answer["code"], answer["facts"]) == (1, "v", {"position": 0})
     _, out = run(capsys, "log", log, "--policy", LOG_POLICY)
     assert "REFUSÉ : ce qui est donné est mal formé [v]\n" in out.replace(" position=0", "")
+
+
+STRAYS = [
+    *("tile/0/note.txt", "tile/0/1", "tile/9/000", "tile/entries/000.p/0", "tile/entries/000.p/09"),
+    *("tile/0/000.p/256", "tile/0/000.p/999", "tile/0/x000/001", "tile/.hidden"),
+]
+KEPT = ["tile/0/000.p/3", "tile/entries/000.p/255", "tile/1/000", "tile/0/x001/234.p/1", "beside"]
+
+
+@pytest.mark.parametrize("name", STRAYS + KEPT)
+def test_what_is_no_tile_among_the_tiles_is_refused_alike(capsys, tmp_path, name):
+    log = shutil.copytree(VECTORS / "mini", tmp_path / "log")
+    (log / name).parent.mkdir(parents=True, exist_ok=True)
+    (log / name).write_bytes(b"x")
+    status, answer = said(capsys, "log", log, "--policy", LOG_POLICY)
+    policy = Policy.parse(LOG_POLICY.read_text())
+    if name in KEPT:
+        assert status == 0, "older partial tiles are still served"
+        assert fsck(LogFolder(log), policy).streams == 4
+        return
+    assert (status, answer["code"], answer["facts"]) == (1, "path", {"path": name})
+    with pytest.raises(LogUnsound) as refusal:
+        fsck(LogFolder(log), policy)
+    assert (refusal.value.first.code, refusal.value.total) == ("path", 1)
+    assert name in refusal.value.first.detail
 
 
 def test_a_huge_file_is_not_read_whole(capsys, tmp_path):

@@ -6,6 +6,7 @@ One performance serves every test of this file: it really waits for its deadline
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,18 @@ def verify(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("story") / "home"
+    """Return a home where a first performance was killed while companies were sending."""
+    folder = tmp_path_factory.mktemp("story") / "home"
+    command = [str(PLI), "story", "--once", "--json", "--home", str(folder)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as killed:
+        assert killed.stderr is not None
+        said = next((line for line in killed.stderr if "plis scellés et reçus" in line), "")
+        killed.kill()
+    assert said, "the first performance never came to its deposits"
+    assert not (folder / "story.json").exists()
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +76,16 @@ def test_every_act_happened_and_was_proven(told: dict[str, object]) -> None:
     assert told["projections_equal"] is True
     assert told["level"] == "A0"
     assert int(str(told["entries"])) % 256 == 0
+
+
+def test_nothing_is_left_of_the_performance_that_was_killed_but_its_history(
+    home: Path, told: dict[str, object]
+) -> None:
+    log = sqlite3.connect(f"file:{home / 'ledger.db'}?mode=ro", uri=True)
+    asked = "SELECT COUNT(*) FROM events WHERE kind = 'ConsultationPublished'"
+    assert log.execute(asked).fetchone() == (2 * int(str(told["consultations"])),)
+    log.close()
+    assert not [path for path in home.glob("story-*") if path.is_dir()]
 
 
 def test_each_published_receipt_is_proven_by_the_verifier_alone(

@@ -200,6 +200,7 @@ class MemoryVault:
         self.stored: dict[str, bytes] = {}
         self.opened: dict[str, bytes] = {}
         self.partials: dict[str, dict[int, bytes]] = {}
+        self.kept: set[tuple[str, str, int, bytes]] = set()
 
     def reserve(self, transmission: str, size: int) -> bool:
         return self.room
@@ -214,8 +215,11 @@ class MemoryVault:
         yield place
         self.opened[deposit] = place.getvalue()
 
-    def keep_partials(self, deposit: str, partials: Mapping[int, bytes]) -> None:
-        self.partials[deposit] = dict(partials)
+    def keep_partials(
+        self, deposit: str, lot: str, plan_no: int, partials: Mapping[int, bytes]
+    ) -> None:
+        self.partials.setdefault(deposit, {}).update(partials)
+        self.kept.update((deposit, lot, plan_no, data) for data in partials.values())
 
 
 class CountingRng:
