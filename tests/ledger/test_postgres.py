@@ -101,7 +101,6 @@ def test_two_ledgers_follow_sign_and_publish_one_log(bench: Bench, tmp_path: Pat
     assert second.wait_beyond(5, 30) == 6, "announced, or polled"
     assert second.publish() == first.published()
     assert first.publish() == second.published()
-    assert second.publish() != first.covering(0), "each publication is larger than the one before"
     position = second.head() - 1
     policy = Policy.parse(bench.policy)
     sizes = {policy.verify(each.covering(position)).checkpoint.size for each in (first, second)}
