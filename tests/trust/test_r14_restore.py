@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 from doubles.clock import FixedClock
 from doubles.ledger import START
+from doubles.proofs import Proof
 from doubles.sizes import sized
 
 from api.backups import backup, restore
@@ -154,7 +155,9 @@ def lost(place: Home, acknowledged: list[str]) -> set[str]:
 
 
 @pytest.mark.xdist_group("r14")
-def test_a_backup_under_load_restores_to_a_witnessed_root(moment: Moment, tmp_path: Path) -> None:
+def test_a_backup_under_load_restores_to_a_witnessed_root(
+    moment: Moment, tmp_path: Path, proof: Proof
+) -> None:
     assert moment.meanwhile > 0, "the control of the load: it went on during the backup"
     policy = _policy(moment.home)
     begun = time.monotonic()
@@ -162,7 +165,7 @@ def test_a_backup_under_load_restores_to_a_witnessed_root(moment: Moment, tmp_pa
     pin = Evidence("the pin", moment.witnessed)
     found = restore(moment.archive, new, policy=policy, evidence=[pin])
     took = time.monotonic() - begun
-    print(f"restored {found.head.size} entries in {took:.1f} s")
+    proof("R14", f"restored {found.head.size} entries in {took:.1f} s")
     assert found.head.size >= EVENTS
     assert lost(new, moment.before) == set()
     checkpoint = Policy.parse(policy).verify(moment.witnessed).checkpoint

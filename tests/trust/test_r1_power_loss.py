@@ -20,6 +20,7 @@ from random import Random
 import pytest
 from doubles.power import Disk, Platter
 from doubles.power_work import REAL, Variant, Works, judge
+from doubles.proofs import Proof
 from doubles.sizes import sized
 
 CUTS = sized(push=1_000, full=3_000, night=1_000_000)
@@ -64,11 +65,11 @@ def verdicts(
     return found
 
 
-def test_no_power_cut_loses_what_was_told(tmp_path: Path) -> None:
+def test_no_power_cut_loses_what_was_told(tmp_path: Path, proof: Proof) -> None:
     total: Counter[str] = Counter()
     for seed in range(CUTS // CUTS_A_TRACE):
         total += verdicts(tmp_path / str(seed), seed, CUTS_A_TRACE)
-    print(f"R1: {CUTS} cuts, {total['told']} things told and looked for, {total['lost']} lost")
+    proof("R1", f"{CUTS} cuts, {total['told']} things told and looked for, {total['lost']} lost")
     assert total["good"] == CUTS, total
 
 
@@ -82,10 +83,10 @@ def test_no_power_cut_loses_what_was_told(tmp_path: Path) -> None:
     ids=["NORMAL", "ignored-sync", "no-folder-sync"],
 )
 def test_a_weaker_store_is_caught(
-    tmp_path: Path, variant: Variant, ignores_sync: bool, least: int
+    tmp_path: Path, variant: Variant, ignores_sync: bool, least: int, proof: Proof
 ) -> None:
     total = verdicts(tmp_path / "bad", 11, CONTROL_CUTS, variant, ignores_sync=ignores_sync)
-    print(f"R1 control: {total['lost']} lost, {total['refused']} refused of {CONTROL_CUTS}")
+    proof("R1 control", f"{total['lost']} lost, {total['refused']} refused of {CONTROL_CUTS}")
     assert total["lost"] + total["refused"] >= least
 
 

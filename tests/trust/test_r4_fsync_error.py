@@ -27,6 +27,7 @@ from doubles.kill_child import kill_bench
 from doubles.ledger import check_ledger
 from doubles.power import Disk, Platter
 from doubles.power_work import Works, judge
+from doubles.proofs import Proof
 from doubles.sizes import sized
 
 from ledger.errors import LedgerClosed, LedgerError, LedgerHalted
@@ -73,7 +74,7 @@ def lost_after(works: Works, folder: Path, seed: int) -> int:
     return lost
 
 
-def test_the_first_failed_sync_is_the_last(tmp_path: Path) -> None:
+def test_the_first_failed_sync_is_the_last(tmp_path: Path, proof: Proof) -> None:
     stopped = begun = 0
     for point in range(POINTS):
         seed, folder = point // SYNCS, tmp_path / str(point)
@@ -100,11 +101,11 @@ def test_the_first_failed_sync_is_the_last(tmp_path: Path) -> None:
             works.ledger.close()
         assert not lost_after(works, folder, point), f"point {point}"
         shutil.rmtree(folder)
-    print(f"R4: {POINTS} points, {stopped} stopped, {begun} of them while serving; 0 lost, 0 read")
+    proof("R4", f"{POINTS} points, {stopped} stopped, {begun} while serving; 0 lost, 0 read")
     assert begun >= POINTS // 2
 
 
-def test_a_repeated_sync_loses_what_was_told(tmp_path: Path) -> None:
+def test_a_repeated_sync_loses_what_was_told(tmp_path: Path, proof: Proof) -> None:
     lost = 0
     for number in range(12, 120, 9):
         folder = tmp_path / str(number)
@@ -113,7 +114,7 @@ def test_a_repeated_sync_loses_what_was_told(tmp_path: Path) -> None:
         works.run(STEPS // 2)
         lost += lost_after(works, folder, number)
         works.ledger.close()
-    print(f"R4 control: {lost} losses behind repeated syncs")
+    proof("R4 control", f"{lost} losses behind repeated syncs")
     assert lost
 
 
@@ -154,7 +155,7 @@ def told(shim: Path, home: Path, mode: str, first: int, last: int) -> list[list[
     return runs[:-1]
 
 
-def test_the_process_is_gone(shim: Path, tmp_path: Path) -> None:
+def test_the_process_is_gone(shim: Path, tmp_path: Path, proof: Proof) -> None:
     kill_bench(tmp_path).create()
     runs = told(shim, tmp_path, "real", 1, POINTS)
     assert len(runs) == POINTS, "a process served on"
@@ -172,16 +173,19 @@ def test_the_process_is_gone(shim: Path, tmp_path: Path) -> None:
     assert not false
     check_ledger(kill_bench(tmp_path))
     slowest = max(lines[-1] for lines in runs)
-    print(f"R4: {POINTS} processes gone, the slowest {slowest} s after; {len(acks)} acks, 0 false")
+    proof(
+        "R4 shim",
+        f"{POINTS} processes gone, slowest {slowest} s; {len(acks)} acks, 0 false",
+    )
     assert acks
 
 
-def test_without_fail_stop_the_process_serves_on(shim: Path, tmp_path: Path) -> None:
+def test_without_fail_stop_the_process_serves_on(shim: Path, tmp_path: Path, proof: Proof) -> None:
     kill_bench(tmp_path).create()
     (lines,) = told(shim, tmp_path, "on", 7, 7)
     after = lines[lines.index("halted") :]
     acks = [line for line in after if "/" in line]
-    print(f"R4 control: {after.count('served')} reads and {len(acks)} acks after the failure")
+    proof("R4 shim control", f"{after.count('served')} reads and {len(acks)} acks afterwards")
     assert lines[-2] == "end 0"
     assert after.count("served")
     assert acks

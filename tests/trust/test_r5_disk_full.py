@@ -22,6 +22,7 @@ from random import Random
 import pytest
 from doubles.power import Disk, Platter
 from doubles.power_work import Works, judge
+from doubles.proofs import Proof
 from doubles.sizes import sized
 
 from ledger.errors import OutcomeUnknown, StorageFull
@@ -55,7 +56,7 @@ def whole(works: Works, folder: Path, seed: int) -> bool:
     return not verdict.lost and not verdict.refused
 
 
-def test_a_full_disk_refuses_and_goes_on_with_room(tmp_path: Path) -> None:
+def test_a_full_disk_refuses_and_goes_on_with_room(tmp_path: Path, proof: Proof) -> None:
     refused = 0
     for point in range(POINTS):
         folder = tmp_path / str(point)
@@ -88,7 +89,7 @@ def test_a_full_disk_refuses_and_goes_on_with_room(tmp_path: Path) -> None:
         assert whole(works, folder, point + 1)
         works.ledger.close()
         shutil.rmtree(folder)
-    print(f"R5: {POINTS} points, {refused} refusals, 0 lost, each went on with room")
+    proof("R5", f"{POINTS} points, {refused} refusals, 0 lost, each went on with room")
 
 
 def test_a_name_told_too_early_is_lost(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def in_namespace(folder: Path, seed: int) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("seed", range(MOUNTS))
-def test_a_real_disk_of_five_megabytes(tmp_path: Path, seed: int) -> None:
+def test_a_real_disk_of_five_megabytes(tmp_path: Path, seed: int, proof: Proof) -> None:
     if os.geteuid() or not shutil.which("unshare"):
         pytest.skip("not met: mount namespace (root)")
     allowed = subprocess.run(
@@ -123,7 +124,7 @@ def test_a_real_disk_of_five_megabytes(tmp_path: Path, seed: int) -> None:
     ran = in_namespace(tmp_path, seed)
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
-    print(f"R5: tmpfs of 5 MiB: {told}")
+    proof("R5 tmpfs", f"tmpfs of 5 MiB: {told}")
     assert told["lost"] == told["halts"] == 0
     assert told["served"]
     assert told["acked"] > 20  # a floor for the harness: something was filled

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from doubles.kill_child import save_of
 from doubles.ledger import Bench
+from doubles.proofs import Proof
 from doubles.sizes import sized
 
 from crypto.policies import Policy
@@ -122,7 +123,7 @@ def test_a_sound_store_has_no_finding(tmp_path: Path) -> None:
     assert scrubbed(filled(tmp_path)) == []
 
 
-def test_every_cell_is_located(tmp_path: Path) -> None:
+def test_every_cell_is_located(tmp_path: Path, proof: Proof) -> None:
     bench = filled(tmp_path)
     chance = Random(7)
     missed: list[str] = []
@@ -148,7 +149,7 @@ def test_every_cell_is_located(tmp_path: Path) -> None:
                 where = other if column == KEYS[table] else key
                 raw.execute(f"DELETE FROM {table} WHERE {KEYS[table]} = ?", (where,))
                 raw.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)
-    print(f"R7: {count} changed cells, {len(missed)} not located")
+    proof("R7", f"{count} changed cells, {len(missed)} not located")
     assert not missed, "\n".join(missed[:40])
     assert scrubbed(bench) == []
 
@@ -203,7 +204,7 @@ def test_each_blob_is_located_changed_or_lost(tmp_path: Path) -> None:
 
 
 def test_a_scrub_that_trusts_stored_leaves_misses_entries(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proof: Proof
 ) -> None:
     bench = filled(tmp_path)
     with closing(opened(bench)) as raw:
@@ -216,6 +217,6 @@ def test_a_scrub_that_trusts_stored_leaves_misses_entries(
         honest = scrubbed(bench)
         monkeypatch.setattr("ledger.scrub.leaf", lambda data: leaves.get(data, leaves[entry]))
         trusting = scrubbed(bench)
-    print(f"R7 control: {len(honest)} findings, {len(trusting)} by a scrub that trusts the leaf")
+    proof("R7 control", f"{len(honest)} findings, {len(trusting)} by a scrub that trusts the leaf")
     assert honest
     assert not trusting

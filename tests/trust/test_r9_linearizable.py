@@ -16,6 +16,7 @@ import pytest
 from doubles.kill_child import kill_bench, save_of
 from doubles.ledger import check_ledger
 from doubles.linearizability import Append, HeadRead, NotLinearizable, Op, check_history
+from doubles.proofs import Proof
 from doubles.sizes import sized
 
 from ledger.application import Ledger
@@ -68,7 +69,7 @@ def stored(ledger: Ledger) -> dict[int, str]:
     return found
 
 
-def test_the_ledger_is_linearizable(tmp_path: Path) -> None:
+def test_the_ledger_is_linearizable(tmp_path: Path, proof: Proof) -> None:
     bench = kill_bench(tmp_path).create()
     ledger = bench.open(pause=0.1)
     ops = told(ledger, EACH, real)
@@ -76,7 +77,7 @@ def test_the_ledger_is_linearizable(tmp_path: Path) -> None:
     ledger.close()
     reads = sum(isinstance(op, HeadRead) for op in ops)
     assert check_ledger(bench) == 1 + WRITERS * EACH
-    print(f"R9: {len(ops) - reads} appends of {WRITERS} writers, {reads} reads: linearizable")
+    proof("R9", f"{len(ops) - reads} appends of {WRITERS} writers, {reads} reads: linearizable")
     assert reads > 10
 
 
@@ -116,7 +117,7 @@ def losing(ledger: Ledger, thread: int, number: int) -> int:
     ids=["racy", "early", "losing"],
 )
 def test_a_broken_writer_is_caught(
-    tmp_path: Path, mutant: Callable[[Ledger, int, int], int], told_so: str
+    tmp_path: Path, mutant: Callable[[Ledger, int, int], int], told_so: str, proof: Proof
 ) -> None:
     ledger = kill_bench(tmp_path).create().open(pause=0.1)
     ops = told(ledger, 50, mutant)
@@ -124,7 +125,7 @@ def test_a_broken_writer_is_caught(
     ledger.close()
     with pytest.raises(NotLinearizable, match=told_so) as caught:
         check_history(ops, log)
-    print(f"R9 control {mutant.__name__}: {caught.value}"[:150])
+    proof(f"R9 control {mutant.__name__}", f"caught: {caught.value}"[:120])
 
 
 GOOD: list[Op] = [Append(0, 2, 0, "a"), HeadRead(1, 3, 1), Append(4, 5, 1, "b"), HeadRead(6, 7, 2)]
