@@ -18,11 +18,14 @@ from types import ModuleType
 from typing import Any
 from uuid import UUID
 
+import pytest
 from doubles.ledger import START, Bench, check_ledger
+from doubles.postgres import server
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent, Subscription
 
 from ledger.application import Ledger
 from ledger.entry import checked_state, instant_text, parse
+from ledger.postgres import PostgresDatabase
 from ledger.recorder import LedgerRecorder
 
 # The library's cases import a cipher that needs another package; they never use it.
@@ -143,8 +146,12 @@ class TestLedgerRecorder(ApplicationRecorderTestCase[Wrapped]):
 
     def setUp(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.bench = Bench(Path(self.folder.name)).create()
+        self.bench = Bench(Path(self.folder.name), database=self.database()).create()
         self.ledger: Ledger = self.bench.open()
+
+    def database(self) -> PostgresDatabase | None:
+        """Return where the log stands: in a file of its home."""
+        return None
 
     def create_recorder(self) -> Wrapped:
         recorder = self.ledger.application.recorder
@@ -155,3 +162,12 @@ class TestLedgerRecorder(ApplicationRecorderTestCase[Wrapped]):
         self.ledger.close()
         check_ledger(self.bench)
         self.folder.cleanup()
+
+
+@pytest.mark.postgres
+@pytest.mark.xdist_group("postgres")
+class TestLedgerRecorderOnPostgres(TestLedgerRecorder):
+    """The same cases on PostgreSQL."""
+
+    def database(self) -> PostgresDatabase | None:
+        return server().database()
