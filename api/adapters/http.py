@@ -24,7 +24,6 @@ from api.errors import ApiError
 from ledger.witness import Reply
 
 TIMEOUTS = httpx2.Timeout(60.0, connect=10.0)
-SHORT = httpx2.Timeout(10.0, connect=5.0)
 CONNECTIONS = httpx2.Limits(max_connections=8, max_keepalive_connections=8)
 ATTEMPTS = 6
 FIRST_WAIT_S = 0.25
@@ -113,45 +112,6 @@ class NoAnswer(ApiError, OSError):
     code = "network.no-answer"
 
 
-class Posting:
-    """One exchange of a binary protocol: a body out, a bounded body in, in bounded time."""
-
-    def __init__(
-        self, url: str, *, limit: int, transport: httpx2.BaseTransport | None = None
-    ) -> None:
-        self._url = url
-        self._limit = limit
-        self._transport = transport
-
-    def __call__(self, body: bytes, sent: str, expected: str) -> bytes:
-        """Return the body of a good answer of the expected type, else raise NoAnswer."""
-        headers = {"content-type": sent, "accept": expected, "user-agent": client_name()}
-        try:
-            with (
-                httpx2.Client(
-                    timeout=SHORT,
-                    follow_redirects=False,
-                    trust_env=False,
-                    transport=self._transport,
-                ) as http,
-                http.stream("POST", self._url, content=body, headers=headers) as answer,
-            ):
-                kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-                if answer.status_code != 200 or kind != expected:
-                    raise NoAnswer(f"{answer.status_code} {kind[:80]}")
-                return self._read(answer)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise NoAnswer(type(error).__name__) from error
-
-    def _read(self, answer: httpx2.Response) -> bytes:
-        data = b""
-        for part in answer.iter_bytes():
-            data += part
-            if len(data) > self._limit:
-                raise NoAnswer(f"more than {self._limit} bytes")
-        return data
-
-
 class AddressRefused(NoAnswer):
     """An address that is not listed, or one that a listed name must not lead to."""
 
@@ -182,13 +142,13 @@ class Outgoing:
         self._limit = limit
         self._resolve = resolve
 
-    def exchange(self, method: str, url: str, body: bytes = b"") -> Reply:
+    def exchange(self, method: str, url: str, body: bytes = b"", **headers: str) -> Reply:
         """Return what was answered, whatever its status, or raise NoAnswer."""
         outcome: queue.SimpleQueue[Reply | Exception] = queue.SimpleQueue()
 
         def work() -> None:
             try:
-                outcome.put(self._connect(method, url, body))
+                outcome.put(self._connect(method, url, body, headers))
             except Exception as error:  # told to whoever waits
                 outcome.put(error)
 
@@ -204,7 +164,7 @@ class Outgoing:
             raise found
         raise NoAnswer(type(found).__name__) from found
 
-    def _connect(self, method: str, url: str, body: bytes) -> Reply:
+    def _connect(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         target = httpx2.URL(url)
         if target.scheme not in {"http", "https"} or target.userinfo:
             raise AddressRefused("neither http nor https, or a name and password in it")
@@ -222,6 +182,7 @@ class Outgoing:
                 "host": target.netloc.decode("ascii"),
                 "accept-encoding": "identity",
                 "user-agent": client_name(),
+                **{name.replace("_", "-"): value for name, value in headers.items()},
             },
             extensions={"sni_hostname": target.host},
         )

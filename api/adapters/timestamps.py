@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from api.adapters.http import Posting
+from api.adapters.http import NoAnswer, Outgoing
 from api.adapters.keys import Random, read_secret, write_durably
 from crypto.local_authority import TestAuthority
 from crypto.stamp_errors import TrustStoreRefused
@@ -35,11 +35,16 @@ class HttpTimestamper:
 
     def __init__(self, url: str, trusted: Certificates) -> None:
         self.trusted = trusted
-        self._post = Posting(url, limit=MAX_ANSWER)
+        self._url = url
+        self._out = Outgoing([url], limit=MAX_ANSWER)
 
     def stamp(self, request: bytes) -> bytes:
-        """Return the answer to a request; OSError: no answer."""
-        return self._post(request, QUERY, REPLY)
+        """Return the answer to a request; OSError: no answer, or none of this protocol."""
+        answer = self._out.exchange("POST", self._url, request, content_type=QUERY, accept=REPLY)
+        kind = answer.content_type.partition(";")[0].strip().lower()
+        if answer.status != 200 or kind != REPLY:
+            raise NoAnswer(f"{answer.status} {kind[:80]}")
+        return answer.body
 
 
 class LocalTimestamper:
