@@ -177,15 +177,23 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """A checkpoint that the ledger says it anchored: the view alone does not prove it."""
+
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """What a verified view tells about a question."""
+    """What a verified view tells about a question; `head`: the closing head behind the plan."""
 
     assigned: str
     cancelled: bool
     opens: datetime
     listed: bool
     planned: bool
-    anchored: bool
+    head: Head | None
     present: int
     header_matches: bool
 
@@ -202,7 +210,7 @@ def shown(view: VerifiedView, question: Question) -> Shown:
             opens=_opens(consultation),
             listed=_listed(consultation, deposit, question),
             planned=plan > 0 and recorded is not None and not _given_up(deposit, question),
-            anchored=_anchored(opening, plan, view.checkpoint.size),
+            head=_anchored(consultation, opening, plan),
             present=_present(opening, plan),
             header_matches=recorded == question.header_hash,
         )
@@ -339,13 +347,40 @@ def _plan(opening: Stream, question: Question) -> int:
     return 0
 
 
-def _anchored(opening: Stream, plan: int, size: int) -> bool:
-    return any(
-        entry.kind == "CheckpointAnchored"
-        and entry.data["purpose"] == "CLOSING"
-        and _integer(entry.data["size"]) <= size
-        for entry in opening.entries[plan:]
-    )
+def _anchored(consultation: Stream, opening: Stream, plan: int) -> Head | None:
+    """Return the closing head anchored after the plan, if its size can be that of one.
+
+    It covers the closed register, for a later plan also what came after the head before, and it
+    stood before the entry that anchors it.
+    """
+    before = [size for _, size, _ in _closings(opening, 0, plan)]
+    least = max([_register_end(consultation), *before])
+    for version, size, head_root in _closings(opening, plan, len(opening.entries)):
+        if least < size <= opening.latest(version):
+            return Head(size, head_root)
+    return None
+
+
+def _closings(opening: Stream, start: int, end: int) -> list[tuple[int, int, str]]:
+    """Return version, size and root of the closing heads anchored between two versions."""
+    return [
+        (entry.version, _integer(entry.data["size"]), str(entry.data["root"]))
+        for entry in opening.entries[start:end]
+        if entry.kind == "CheckpointAnchored" and entry.data["purpose"] == "CLOSING"
+    ]
+
+
+def _register_end(consultation: Stream) -> int:
+    """Return the first position at which the closed register can end: exact where it is last.
+
+    Its own checkpoint was there before; then came DeadlineReached, its parts, RegisterClosed.
+    """
+    for version in _versions(consultation, "RegisterClosed"):
+        if version == len(consultation.entries):
+            return consultation.position
+        said = consultation.entries[version - 1].data
+        return _integer(said["size"]) + _integer(said["parts"]) + 1
+    return consultation.position
 
 
 def _present(opening: Stream, plan: int) -> int:

@@ -64,10 +64,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A stream from version 1 to its last entry, with the leaf of each."""
+    """A stream from version 1 to its last entry, with the leaf of each and the last position."""
 
     entries: tuple[Entry, ...]
     leaves: tuple[str, ...]
+    position: int
+
+    def latest(self, version: int) -> int:
+        """Return the last position at which this version can stand: exact for the last one."""
+        return self.position - (len(self.entries) - version)
 
     @property
     def tip(self) -> Tip:
@@ -157,7 +162,7 @@ def _stream(shown: Json, checkpoint: Checkpoint) -> Stream:
         raise ViewRefused("a position is an integer")
     path = [_hash(value) for value in _list(shown["inclusion"])]
     check_inclusion(bytes.fromhex(leaves[-1]), position, checkpoint.size, path, checkpoint.root)
-    return Stream(entries, leaves)
+    return Stream(entries, leaves, position)
 
 
 def _check_chain(entries: Sequence[Entry], leaves: Sequence[str]) -> None:

@@ -20,7 +20,8 @@ from crypto.canonical import Json
 from crypto.policies import Policy, log_policy
 from domain.clock import Reading, instant_text
 from domain.errors import ClockDistrusted
-from replay.custody_view import Known, Pin, VerifiedView, check_view
+from replay.custodian import Head
+from replay.custody_view import Known, Pin, VerifiedView, ViewRefused, check_view
 
 Show = Callable[[Sequence[str], int], Mapping[str, Json]]
 """Fetches a view of these streams, with the proof from a size that is already known."""
@@ -113,6 +114,17 @@ class Seat:
         pin = self.state.pin()
         known = Known(self.policy, self.identity.log.name, pin, self.state.tips(streams))
         return Seen(pin, check_view(self.show(streams, pin.size), known))
+
+    def leads(self, head: Head, seen: Seen) -> bool:
+        """Say whether a proof from this head is shown that ends in the tree of the view."""
+        try:
+            since = Pin(head.size, bytes.fromhex(head.root), seen.view.genesis)
+            known = Known(self.policy, self.identity.log.name, since)
+            later = check_view(self.show((), head.size), known)
+        except (ValueError, ViewRefused):
+            return False
+        # the log may have grown between the two looks: then this answer is asked for again
+        return later.checkpoint == seen.view.checkpoint
 
     def reading(self) -> Reading | None:
         """Return the custodian's own time, None if its clock gives no interval."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from crypto.canonical import Json, decode, encode
 from crypto.digests import sha256
+from crypto.notes import parse_checkpoint, parse_note
 from ledger.witness import Remember
 from replay.custody_view import Pin, Tip, VerifiedView
 
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS shares(
   points TEXT NOT NULL, consultation TEXT NOT NULL DEFAULT '',
   destroyed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS witnessed(origin TEXT PRIMARY KEY, note BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS heads(size INTEGER PRIMARY KEY, root BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS evidence(note BLOB NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS partials(
   header TEXT PRIMARY KEY, partial BLOB NOT NULL) WITHOUT ROWID;
@@ -239,9 +241,19 @@ class CustodianState:
         """Replace the cosigned note durably, or raise PinMoved if it is not the expected one."""
         if self.witnessed(swap.origin) != swap.expected:
             raise PinMoved("the cosigned note moved while a request was being decided")
+        head = parse_checkpoint(parse_note(swap.note).text)
+        # first: a crash between the two leaves a head whose cosignature never left
+        self._db.execute(
+            "INSERT OR REPLACE INTO heads(size, root) VALUES (?, ?)", (head.size, head.root)
+        )
         self._db.execute(
             "INSERT OR REPLACE INTO witnessed(origin, note) VALUES (?, ?)", (swap.origin, swap.note)
         )
+
+    def head(self, size: int) -> bytes | None:
+        """Return the root that was cosigned at a size, None if nothing was."""
+        row = self._db.execute("SELECT root FROM heads WHERE size = ?", (size,)).fetchone()
+        return None if row is None else bytes(row[0])
 
     def keep_evidence(self, note: bytes) -> None:
         """Keep a note signed by the log that contradicts another one."""

@@ -30,6 +30,7 @@ from ledger.witness import Answer, Witness
 from replay.custodian import (
     AnswerRefused,
     Facts,
+    Head,
     OtherHeader,
     Question,
     Shown,
@@ -41,7 +42,7 @@ from replay.custodian import (
 from replay.custody_view import ViewRefused
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
-UNPROVEN = Shown("", False, NEVER, False, False, False, 0, False)
+UNPROVEN = Shown("", False, NEVER, False, False, None, 0, False)
 """What an unproven view tells: nothing, and the earliest opening is never."""
 
 
@@ -209,7 +210,7 @@ class LocalCustodian:
         seen, told = (None, UNPROVEN) if canary else self._told(header, asked)
         # 3 the decision
         try:
-            decide(self._facts(header, held, told))
+            decide(self._facts(header, held, told, seen))
         except AnswerRefused as refusal:
             raise self._refuse(asked, refusal.code, seen) from refusal
         bound = held if canary else replace(held, consultation=asked.consultation)
@@ -226,7 +227,22 @@ class LocalCustodian:
         except ViewRefused:
             return seen, UNPROVEN
 
-    def _facts(self, header: Header, held: HeldShare, told: Shown) -> Facts[datetime]:
+    def _stands(self, head: Head | None, seen: Seen | None) -> bool:
+        """Say whether the anchored head is of the ledger that this custodian knows.
+
+        It cosigned that very head, or is shown the proof from there to the view: one look more,
+        for a custodian that was silent when the register closed.
+        """
+        if head is None or seen is None:
+            return False
+        cosigned = self._seat.state.head(head.size)
+        if cosigned is not None:
+            return cosigned.hex() == head.root
+        return self._seat.leads(head, seen)
+
+    def _facts(
+        self, header: Header, held: HeldShare, told: Shown, seen: Seen | None
+    ) -> Facts[datetime]:
         now = self._seat.reading()
         label = header.label
         given = told is UNPROVEN or told.assigned == held.digest
@@ -243,7 +259,7 @@ class LocalCustodian:
             not_before=datetime.fromisoformat(label.not_before),
             listed=told.listed,
             planned=told.planned,
-            anchored=told.anchored,
+            anchored=self._stands(told.head, seen),
             present=told.present,
             header_matches=told.header_matches,
             capsule_ok=_capsule_holds(header, held),

@@ -386,6 +386,79 @@ def answers_first(self: LocalCustodian, asked: Any, header: Any, held: Any, seen
     return make_partial(lock, held.place, share, self._scalar())
 
 
+# --- the closing head
+
+
+def planned(bench: Bench, keyset: Keyset) -> Any:
+    """Everything up to the plan; what is anchored then is the test's."""
+    sealed = bench.sealed(keyset)
+    bench.case.header_hash = sealed.header.hash.hex()
+    case = bench.case.published().assigned().sealed().closed()
+    case.present("a", "b").planned(DEPOSIT)
+    return sealed
+
+
+def test_a_closing_head_that_it_cosigned_is_believed_and_no_other_of_that_size(
+    bench: Bench, keyset: Keyset
+) -> None:
+    sealed = planned(bench, keyset)
+    LocalWitness(bench.all[0]).add_checkpoint(asked(bench.ledger, 0))
+    size = len(bench.ledger.rows)
+    bench.case.anchored(size=size, head="ab" * 32)
+    assert refuses(bench, sealed) == "not-planned", "another root than the one it cosigned"
+
+
+def test_a_head_that_it_cosigned_needs_no_second_look(bench: Bench, keyset: Keyset) -> None:
+    sealed = planned(bench, keyset)
+    LocalWitness(bench.all[0]).add_checkpoint(asked(bench.ledger, 0))
+    bench.case.anchored()
+    bench.reopen()
+    show, looks = bench.ledger.show, []
+
+    def seen(streams: Any, since: int) -> Any:
+        looks.append(list(streams))
+        return show(streams, since)
+
+    bench.ledger.show = seen  # type: ignore[method-assign]
+    assert bench.partial(sealed)
+    assert len(looks) == 1
+    assert bench.partial(sealed, 2)
+    assert looks[2:] == [[]], "the second one missed it"
+
+
+def test_a_closing_head_that_it_missed_is_proven_by_one_more_look(
+    bench: Bench, keyset: Keyset
+) -> None:
+    sealed = planned(bench, keyset)
+    bench.case.anchored()
+    assert bench.partial(sealed)
+
+
+@pytest.mark.parametrize("head", ["ab" * 32, "no root"])
+def test_a_closing_head_of_another_tree_is_refused(bench: Bench, keyset: Keyset, head: str) -> None:
+    sealed = planned(bench, keyset)
+    bench.case.anchored(head=head)
+    assert refuses(bench, sealed) == "not-planned"
+
+
+def test_a_proof_that_ends_in_another_tree_than_the_view_counts_for_nothing(
+    bench: Bench, keyset: Keyset
+) -> None:
+    sealed = planned(bench, keyset)
+    bench.case.anchored()
+    show = bench.ledger.show
+
+    def grown(streams: Any, since: int) -> Any:
+        if not streams:
+            bench.ledger.write("buyer/x", "BuyerRegistered", name="x")
+        return show(streams, since)
+
+    bench.ledger.show = grown  # type: ignore[method-assign]
+    assert refuses(bench, sealed) == "not-planned"
+    bench.ledger.show = show  # type: ignore[method-assign]
+    assert bench.partial(sealed), "asked again, it answers"
+
+
 def test_the_pin_is_swapped_durably_before_the_answer_leaves(
     bench: Bench, keyset: Keyset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -637,10 +710,13 @@ def test_a_witness_without_a_clock_cosigns_nothing(bench: Bench) -> None:
 
 def test_a_cosigned_note_that_moved_is_never_overwritten(bench: Bench) -> None:
     state = CustodianState(bench.folder / bench.names[0] / "state.db")
-    state.remember(Remember("x", None, b"one"))
+    bench.case.published()
+    one, two = bench.ledger.note(1), bench.ledger.note(2)
+    state.remember(Remember("x", None, one))
     with pytest.raises(PinMoved):
-        state.remember(Remember("x", None, b"two"))
-    assert state.witnessed("x") == b"one"
+        state.remember(Remember("x", None, two))
+    assert state.witnessed("x") == one
+    assert (state.head(1), state.head(2)) == (merkle.root(bench.ledger.leaves()[:1]), None)
     state.close()
 
 

@@ -23,7 +23,8 @@ from doubles.custodian_case import (
 from doubles.entries import digest
 from doubles.views import ORIGIN
 
-from replay.custodian import AnswerRefused, Facts, Question, Shown, decide, shown
+from crypto.merkle import root
+from replay.custodian import AnswerRefused, Facts, Head, Question, Shown, decide, shown
 from replay.custody_view import Known, ViewRefused, check_view
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "envelope" / "opening.json"
@@ -56,7 +57,7 @@ def test_a_whole_procedure_tells_that_the_envelope_opens() -> None:
         opens=OPENS,
         listed=True,
         planned=True,
-        anchored=True,
+        head=Head(12, root(case.ledger.leaves()[:12]).hex()),
         present=2,
         header_matches=True,
     )
@@ -338,7 +339,7 @@ def test_another_plan_number_is_not_planned() -> None:
 def test_no_plan_at_all_is_not_planned() -> None:
     told = tell(Case().published().assigned().sealed().closed().present("a", "b"))
     assert not told.planned
-    assert not told.anchored
+    assert told.head is None
 
 
 @pytest.mark.parametrize("kind", ["DepositWithdrawn", "DepositSuperseded"])
@@ -365,10 +366,49 @@ def test_the_anchor_comes_after_the_plan_for_the_closing_and_within_the_head() -
     def planned() -> Case:
         return Case().published().assigned().sealed().closed().present("a", "b")
 
-    assert not tell(planned().anchored().planned(DEPOSIT)).anchored
-    assert not tell(planned().planned(DEPOSIT)).anchored
-    assert not tell(planned().planned(DEPOSIT).anchored("DAILY")).anchored
-    assert not tell(planned().planned(DEPOSIT).anchored(size=9999)).anchored
+    assert tell(planned().anchored().planned(DEPOSIT)).head is None
+    assert tell(planned().planned(DEPOSIT)).head is None
+    assert tell(planned().planned(DEPOSIT).anchored("DAILY")).head is None
+    assert tell(planned().planned(DEPOSIT).anchored(size=9999)).head is None
+
+
+def test_a_head_from_before_the_closed_register_is_no_closing_head() -> None:
+    """Whatever size the platform names, it must cover what was closed."""
+    case = Case().published().assigned().sealed().closed()
+    end = len(case.ledger.rows)
+    case.present("a", "b").planned(DEPOSIT)
+    for size in (0, 1, end - 1):
+        case.anchored(size=size)
+        assert tell(case).head is None
+    case.anchored(size=end)
+    told = tell(case).head
+    assert told == Head(end, root(case.ledger.leaves()[:end]).hex())
+
+
+def test_a_head_never_stands_after_the_entry_that_anchors_it() -> None:
+    case = Case().published().assigned().sealed().closed().present("a", "b").planned(DEPOSIT)
+    case.anchored(size=len(case.ledger.rows) + 1)
+    assert tell(case).head is None
+    case.ledger.write(f"opening/{NAME}.{LOT}", "OpeningRefused", asked_by="x", code="y")
+    assert tell(case).head is None, "what comes later in the stream moves nothing"
+
+
+def test_after_the_closing_the_end_of_the_register_is_bounded_by_its_own_checkpoint() -> None:
+    case = Case().published().assigned().sealed().closed()
+    end = len(case.ledger.rows)
+    case.ledger.write(f"consultation/{NAME}", "MessageShown", code="x", text="y", reason_id="z")
+    case.present("a", "b").planned(DEPOSIT).anchored(size=end - 1)
+    assert tell(case).head is None
+    assert tell(case.anchored(size=end)).head
+
+
+def test_a_later_plan_needs_a_later_head() -> None:
+    case = Case().ready()
+    first = tell(case).head
+    assert first
+    case.planned(DEPOSIT, plan_no=2).anchored(size=first.size)
+    assert tell(case, plan_no=2).head is None
+    assert tell(case, plan_no=1).head == first
 
 
 @pytest.mark.parametrize(("members", "count"), [((), 0), (("a",), 1), (("a", "a"), 1)])
@@ -385,9 +425,9 @@ def test_who_comes_after_the_plan_is_not_counted() -> None:
 
 def test_a_second_plan_has_its_own_anchor() -> None:
     case = Case().ready().planned(DEPOSIT, plan_no=2)
-    assert tell(case, plan_no=1).anchored
-    assert not tell(case, plan_no=2).anchored
-    assert tell(case.anchored(), plan_no=2).anchored
+    assert tell(case, plan_no=1).head
+    assert tell(case, plan_no=2).head is None
+    assert tell(case.anchored(), plan_no=2).head
 
 
 def test_another_header_does_not_match() -> None:

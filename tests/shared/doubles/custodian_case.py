@@ -80,6 +80,7 @@ class Case:
 
     def closed(self, rows: list[dict[str, Any]] | None = None, **told: Any) -> Case:
         rows = self.rows((DEPOSIT, True)) if rows is None else rows
+        size = len(self.ledger.rows)
         stream = f"consultation/{NAME}"
         self.ledger.write(stream, "DeadlineReached", deadline_at=DEADLINE, evidence="clock")
         parts = [rows[at : at + 2] for at in range(0, len(rows), 2)]
@@ -90,7 +91,7 @@ class Case:
             "list_root": root([leaf_hash(canonical.encode(row)) for row in rows]).hex(),
             "parts": len(parts),
             "root": digest("root"),
-            "size": len(self.ledger.rows),
+            "size": size,
             **told,
         }
         self.ledger.write(stream, "RegisterClosed", **said)
@@ -117,13 +118,16 @@ class Case:
         )
         return self
 
-    def anchored(self, purpose: str = "CLOSING", size: int | None = None) -> Case:
+    def anchored(
+        self, purpose: str = "CLOSING", size: int | None = None, head: str | None = None
+    ) -> Case:
+        size = len(self.ledger.rows) if size is None else size
         self.ledger.write(
             f"opening/{NAME}.{LOT}",
             "CheckpointAnchored",
             purpose=purpose,
-            size=len(self.ledger.rows) if size is None else size,
-            root=digest("root"),
+            size=size,
+            root=head or root(self.ledger.leaves()[:size]).hex(),
             witnesses=["custodian-1"],
         )
         return self
