@@ -6,6 +6,7 @@ It builds nothing: ``api/wiring.py`` hands it a finished platform, tests hand it
 from __future__ import annotations
 
 import json
+import sqlite3
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -18,7 +19,7 @@ from api.openapi import document
 from api.platform import Platform
 from api.routes import all_routers
 from crypto.errors import CryptoError
-from domain.errors import DomainError
+from domain.errors import DomainError, PlatformUnavailable
 from ledger.errors import LedgerError
 
 
@@ -84,6 +85,7 @@ def _handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _bad_form)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(sqlite3.Error, _beside_the_ledger)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -129,6 +131,13 @@ def _http_error(request: Request, error: Exception) -> Response:
     allow = error.headers if isinstance(error, HTTPException) and error.headers else {}
     response.headers.update(allow)
     return response
+
+
+def _beside_the_ledger(request: Request, error: Exception) -> Response:
+    """Tell a full disk under accounts or uploads as what it is; nothing was written (507)."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return refusal(request, PlatformUnavailable("no room"))
+    return _unexpected(request, error)
 
 
 def _gone(_: Request, __: Exception) -> Response:

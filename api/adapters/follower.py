@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from ledger.errors import LedgerError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from projections.runner import Runner
 
 WAIT_S = 0.5
+AGAIN_S = 2.0
 
 
 class ViewsFollower:
@@ -43,18 +47,27 @@ class ViewsFollower:
         self._engine.dispose()
 
     def _follow(self) -> None:
-        try:
-            self._runner.follow()
-        except Exception as error:
-            # views can always be built again: the ledger and the deposits go on
-            code = getattr(error, "code", type(error).__name__)
-            sys.stderr.write(f"pli : views [{code}]\n")
-            raise
+        """Follow until stopped; a failure (a full disk) is said once, and tried again.
+
+        A batch is written whole or not at all, so nothing has to be repaired; views can always be
+        built again, and the ledger and the deposits go on meanwhile.
+        """
+        said = ""
+        while not self._stopping.is_set():
+            try:
+                self._runner.follow()
+            except Exception as error:
+                code = getattr(error, "code", type(error).__name__)
+                if code != said:
+                    sys.stderr.write(f"pli : views [{code}]\n")
+                said = code
+                self._stopping.wait(AGAIN_S)
 
     def _wake(self) -> None:
-        size = self._ledger.head()
-        while not self._stopping.is_set():
-            grown = self._ledger.wait_beyond(size, WAIT_S)
-            if grown > size:
-                self._runner.wake()
-                size = grown
+        with suppress(LedgerError):  # it has stopped: nothing more will come
+            size = self._ledger.head()
+            while not self._stopping.is_set():
+                grown = self._ledger.wait_beyond(size, WAIT_S)
+                if grown > size:
+                    self._runner.wake()
+                    size = grown
