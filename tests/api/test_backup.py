@@ -263,7 +263,7 @@ def test_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["restore", str(tmp_path / "b"), "--home", str(tmp_path / "new")]
     assert run([*given, "--successor"]) == 2
     assert run([*given, "--origin", "x"]) == 2
-    assert run([*given, "--pin", str(tmp_path / "absent")]) == 1
+    assert run([*given, "--pin", str(tmp_path / "absent")]) == 3
     assert "[file.unreadable]" in capsys.readouterr().err
 
 

@@ -56,8 +56,9 @@ def answers(port: int) -> None:
     pytest.fail("the server did not start")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Yield Chromium; its event loop ends with these tests, others of this process have their own."""
     finder = runpy.run_path(str(Path(__file__).with_name("chromium.py")))
     path = finder["found"]()
     if path is None:

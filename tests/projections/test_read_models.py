@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
+from doubles.entries import HandLedger
 from doubles.procedures import COMPANIES, DEADLINE, LATER, LIMITS, MEL, NOW, ROUBAIX, Teller
 
 from projections import attempts
@@ -180,8 +181,8 @@ def test_the_minutes_tell_every_verdict_and_every_refused_try(views: Views) -> N
 @pytest.mark.parametrize(("stream", "rows"), [("deposit/x", 0), ("transmission/x", 1)])
 def test_a_refused_withdrawal_is_no_attempt_to_deposit(stream: str, rows: int) -> None:
     told = {"code": "deposit.frozen", "text": "trop tard", "reason_id": "1"}
-    fact = Fact(9, stream, 2, "MessageShown", instant_text(NOW), told)
-    assert len(list(attempts.fold(fact))) == rows
+    row = HandLedger().add(("CY", "55208131766522", "20009320100016"), stream, "MessageShown", told)
+    assert len(list(attempts.fold(Fact(row)))) == rows
 
 
 def test_anchored_checkpoints_are_told_once(views: Views) -> None:

@@ -399,7 +399,7 @@ def test_a_monitor_raises_its_alarm_within_one_poll_with_evidence_for_everybody(
     evidence = Path(alarm["evidence"])
     evidence.write_bytes(evidence.read_bytes().replace(b'"rollback"', b'"fork"'))
     assert told(capsys, "monitor", "judge", evidence, "--policy", policy)[0] == 1
-    assert told(capsys, "monitor", "judge", tmp_path / "none", "--policy", policy)[0] == 1
+    assert told(capsys, "monitor", "judge", tmp_path / "none", "--policy", policy)[0] == 3
     assert told(capsys, "monitor", "judge", evidence)[0] == 2
     assert told(capsys, "monitor", "--url", url)[0] == 2
     policy.write_bytes(b"\xff")
