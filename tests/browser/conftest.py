@@ -58,7 +58,7 @@ def answers(port: int) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Yield Chromium; its event loop ends with these tests, others of this process have their own."""
+    """Yield Chromium; its event loop ends with these tests, others here run loops of their own."""
     finder = runpy.run_path(str(Path(__file__).with_name("chromium.py")))
     path = finder["found"]()
     if path is None:
