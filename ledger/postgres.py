@@ -120,13 +120,26 @@ class PostgresReads(Reads):
     texts = tables.POSTGRES
 
 
+class _Judged:
+    """A reading session whose failure is named where it happens, whoever catches it above."""
+
+    def __init__(self, session: Session, judge: PostgresJudge) -> None:
+        self._session = session
+        self._judge = judge
+
+    def execute(self, text: str, parameters: Params = (), /) -> Cursor:
+        """Run one statement."""
+        with self._judge("read", self._session):
+            return self._session.execute(text, parameters)
+
+
 class PostgresReader:
     """A connection that only reads; on a standby too."""
 
     def __init__(self, session: Session, judge: PostgresJudge) -> None:
         self._session = session
         self._judge = judge
-        self.reads = PostgresReads(cast("Connection", session))
+        self.reads = PostgresReads(cast("Connection", _Judged(session, judge)))
 
     @property
     def usable(self) -> bool:
