@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """PostgreSQL of the log (libpq URL); without one the log is a file of the home."""
     database_schema: str = Field(default="pli", pattern=r"^[a-z][a-z0-9_]{0,40}$")
     """The schema that holds this log."""
+    writers: int = Field(default=1, ge=1)
+    """Processes that write to that log; above two, one is elected and records for all."""
     tsa_url: str | None = None
     """Time-stamping authority (RFC 3161) of anchors; without one a local test authority stamps."""
     tsa_certificates: Path | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import domain
 from api.adapters import custodians as custody
@@ -172,6 +172,10 @@ def has_log(place: Home) -> bool:
     return True
 
 
+MOST_FENCED: Final = 2
+"""Writer processes that record side by side; with more, their batches shrink (ledger.md §4)."""
+
+
 def database_of(settings: Settings) -> PostgresDatabase | None:
     """Return the schema in which the log stands, None where it is a file of the home."""
     if settings.database_url is None:
@@ -180,7 +184,11 @@ def database_of(settings: Settings) -> PostgresDatabase | None:
         from ledger.postgres import PostgresDatabase
     except ImportError as error:
         raise DriverAbsent(str(error)) from error
-    return PostgresDatabase(settings.database_url.get_secret_value(), settings.database_schema)
+    return PostgresDatabase(
+        settings.database_url.get_secret_value(),
+        settings.database_schema,
+        elected=settings.writers > MOST_FENCED,
+    )
 
 
 def subjects_of(place: Home, rng: Rng, connect: Connect, halt: Halt = never_halt) -> Subjects:

@@ -25,6 +25,7 @@ from ledger.entry import Row
 from ledger.errors import CommandReused, FeatureRefused, LedgerHalted, NoSuchEntry, NotPublished
 from ledger.factory import LedgerFactory
 from ledger.files import SYSTEM, Files
+from ledger.inbox import InboxSequencer
 from ledger.opened_store import OpenedStore
 from ledger.other_writers import OtherWriters
 from ledger.ports import Clock, Database, Halt, HighWater, Ports, Rng, Signer, Witness, never_halt
@@ -100,6 +101,8 @@ class Ledger:
             raise
         self._checkpointer.start()
         self._checkpointer.wake()
+        if self._inbox is not None:
+            self._inbox.start()
         self._others = OtherWriters.of(self._store)
 
     def _open(self, ports: Ports, pause: float) -> None:
@@ -131,7 +134,8 @@ class Ledger:
             pad=self.genesis.pad,
             turn=store.database.turn,
         )
-        self._recorder = LedgerRecorder(store.sequencer, store.readers.snapshot)
+        self._inbox = InboxSequencer.of(store)
+        self._recorder = LedgerRecorder(self._inbox or store.sequencer, store.readers.snapshot)
         self.application = LedgerApplication(self._recorder)
         self._grown = threading.Condition()
         store.sequencer.moved = self._moved
@@ -320,6 +324,8 @@ class Ledger:
         """Sign what is committed, then give files and lock back; a second call does nothing."""
         if self._others is not None:
             self._others.close()
+        if self._inbox is not None:
+            self._inbox.close()
         self._checkpointer.close()
         self.application.close()
         self._store.close()

@@ -18,6 +18,7 @@ from ledger.files import SYSTEM, Files
 
 if TYPE_CHECKING:
     from ledger.fail_stop import FailStop
+    from ledger.inbox_tables import Inbox
     from ledger.store import Connection, Reader, Writer
     from ledger.witness import Reply
 
@@ -110,6 +111,9 @@ class Database(Protocol):
 
     def waiting(self) -> Waiting | None:
         """Return what tells of other processes' batches, None where there can be none."""
+
+    def inbox(self, writer: Writer, fail_stop: FailStop) -> Inbox | None:
+        """Return the inbox of an elected sequencer, None where each process records itself."""
 
 
 class Timestamper(Protocol):

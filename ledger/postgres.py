@@ -28,7 +28,8 @@ from ledger.errors import (
     StoreUnreachable,
 )
 from ledger.fail_stop import FailStop
-from ledger.store import Command, Connection, Cursor, Head, Params, Reads
+from ledger.inbox_tables import Inbox
+from ledger.store import Command, Connection, Cursor, Head, Params, Reads, Writer
 
 COPY_FROM: Final = 8
 CONNECT_SECONDS: Final = 5
@@ -119,13 +120,26 @@ class PostgresReads(Reads):
     texts = tables.POSTGRES
 
 
+class _Judged:
+    """A reading session whose failure is named where it happens, whoever catches it above."""
+
+    def __init__(self, session: Session, judge: PostgresJudge) -> None:
+        self._session = session
+        self._judge = judge
+
+    def execute(self, text: str, parameters: Params = (), /) -> Cursor:
+        """Run one statement."""
+        with self._judge("read", self._session):
+            return self._session.execute(text, parameters)
+
+
 class PostgresReader:
     """A connection that only reads; on a standby too."""
 
     def __init__(self, session: Session, judge: PostgresJudge) -> None:
         self._session = session
         self._judge = judge
-        self.reads = PostgresReads(cast("Connection", session))
+        self.reads = PostgresReads(cast("Connection", _Judged(session, judge)))
 
     @property
     def usable(self) -> bool:
@@ -151,8 +165,9 @@ class PostgresReader:
 class PostgresDatabase:
     """One log in one schema of one server; every connection of the ledger comes from here."""
 
-    def __init__(self, url: str, schema: str = "pli") -> None:
+    def __init__(self, url: str, schema: str = "pli", *, elected: bool = False) -> None:
         self._url = url
+        self._elected = elected
         self.schema = schema
         self.channel = f"pli_{schema}"
 
@@ -198,6 +213,12 @@ class PostgresDatabase:
     def waiting(self) -> Waiting:
         """Return something that tells when another process has written."""
         return Waiting(self)
+
+    def inbox(self, writer: Writer, fail_stop: FailStop) -> Inbox | None:
+        """Return the inbox of the elected sequencer, None where each process records itself."""
+        if not self._elected:
+            return None
+        return Inbox(self, cast("PostgresWriter", writer), PostgresJudge(fail_stop))
 
 
 class PostgresWriter(PostgresReads):
@@ -296,6 +317,11 @@ class PostgresWriter(PostgresReads):
             copy.set_types(TYPES)
             for row in rows:
                 copy.write_row(row)
+
+    def run(self, doing: str, text: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Run one more statement that answers rows inside the open transaction."""
+        with self._judge(doing, self._session):
+            return self._session.execute(text, tuple(parameters)).fetchall()  # type: ignore[arg-type]
 
     def commit(self) -> None:
         """Make the transaction durable; when this returns, it is."""

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from ledger.entry import Draft
 from ledger.errors import OutcomeUnknown
@@ -46,6 +46,16 @@ class Save:
     def weight(self) -> int:
         """Return its size in bytes, nearly."""
         return sum(len(draft.state) for draft in self.drafts)
+
+
+class Saves(Protocol):
+    """What records saves: the sequencer of this process, or the elected one."""
+
+    def submit(self, save: Save) -> Recorded:
+        """Record a save durably and return where it stands."""
+
+    async def submit_async(self, save: Save) -> Recorded:
+        """Record a save as `submit` does, for a task."""
 
 
 class Slot(Generic[R]):
@@ -184,7 +194,7 @@ class Queue:
                 self._turns.release()
             elif heir is not None:
                 heir.woken.release()
-            _wake(batch)
+            wake(batch)
 
     def _take(self) -> list[AnySlot]:
         """1: all that waits, at most so many entries or bytes; other work goes alone."""
@@ -212,7 +222,7 @@ class Queue:
                     slot.fail(error)
 
 
-def _wake(batch: Sequence[AnySlot]) -> None:
+def wake(batch: Sequence[AnySlot]) -> None:
     """Tell every caller of a batch; a loop is told once for all of its tasks."""
     tasks: dict[asyncio.AbstractEventLoop, list[TaskSlot]] = {}
     for slot in batch:

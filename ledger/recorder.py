@@ -21,8 +21,7 @@ from eventsourcing.persistence import (
 
 from ledger.entry import LOG_STREAM, Draft, Row, check_draft
 from ledger.errors import CommandMissing, EntryRefused, FeatureRefused, NothingToSave
-from ledger.queue import Recorded, Save
-from ledger.sequencer import Sequencer
+from ledger.queue import Recorded, Save, Saves
 from ledger.store import FOREVER, Reads
 
 LONGEST_COMMAND: Final = 200
@@ -48,7 +47,7 @@ class LedgerRecorder(ApplicationRecorder):
     """Writes through the sequencer, reads through readers."""
 
     def __init__(
-        self, sequencer: Sequencer, snapshot: Callable[[], AbstractContextManager[Reads]]
+        self, sequencer: Saves, snapshot: Callable[[], AbstractContextManager[Reads]]
     ) -> None:
         self._sequencer = sequencer
         self._snapshot = snapshot

@@ -124,6 +124,14 @@ class Sequencer:
         """Pad the log to a multiple and beyond a size, and return the tree at exactly that size."""
         return self.alone(lambda: self._fill(multiple, beyond))
 
+    def drain(
+        self,
+        take: Callable[[], Sequence[SaveSlot]],
+        answer: Callable[[Sequence[SaveSlot]], None],
+    ) -> None:
+        """Record saves that wait elsewhere: taken, recorded and answered by one transaction."""
+        self.alone(lambda: self._drain(take, answer))
+
     def close(self) -> None:
         """End what leads for tasks."""
         self._queue.close()
@@ -296,6 +304,39 @@ class Sequencer:
             self._tips.clear()
         for slot in batch.slots:
             slot.fail(OutcomeUnknown(slot.save.command) if unknown else failure)
+
+    # -- saves that wait elsewhere -----------------------------------------------------------
+
+    def _drain(
+        self,
+        take: Callable[[], Sequence[SaveSlot]],
+        answer: Callable[[Sequence[SaveSlot]], None],
+    ) -> None:
+        """2 to 8 for slots that nobody here waits for: what fails is taken again, as a whole."""
+        ceiling = instant_text(self._clock.now().latest + GUARD)
+        head = self._begin()
+        try:
+            slots = take()
+            batch = self._prepare(head, [slot for slot in slots if not slot.settled])
+            for slot in slots:
+                if not slot.settled:
+                    self._place(batch, slot, ceiling)
+            for slot in batch.slots:  # said in the same transaction, so true once it is read
+                slot.settled = True
+            growth = self.levels.grow([row.leaf for row in batch.rows])
+            if batch.rows:
+                new = Head(growth.size, growth.edge, batch.max_at)
+                self._store.write(batch.rows, growth.tiles, batch.commands, head, new)
+            if slots:
+                answer(slots)
+            self._store.commit()
+        except Exception:
+            self._store.rollback()
+            raise
+        if batch.rows:
+            self.levels.adopt(growth)
+            self._tips.update(batch.tips)
+            self.moved(growth.size)
 
     # -- padding -----------------------------------------------------------------------------
 

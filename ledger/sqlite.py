@@ -23,7 +23,7 @@ from ledger.chains import Tip
 from ledger.entry import Row
 from ledger.errors import LedgerError, StorageFull
 from ledger.fail_stop import FailStop
-from ledger.store import Command, Connection, Head, Params, Reads
+from ledger.store import Command, Connection, Head, Params, Reads, Writer
 
 SQLITE_FULL: Final = 13
 WAL_LIMIT: Final = 64 * 1024 * 1024
@@ -317,6 +317,9 @@ class SqliteDatabase:
 
     def waiting(self) -> None:
         """Return nothing: nobody else writes."""
+
+    def inbox(self, writer: Writer, fail_stop: FailStop) -> None:
+        """Return nothing: the one process that writes records its saves itself."""
 
 
 class SqliteFile(SqliteDatabase):

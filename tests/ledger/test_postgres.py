@@ -284,6 +284,17 @@ def test_a_checkpoint_waits_until_the_server_is_back(bench: Bench, database: Cut
     ledger.close()
 
 
+def test_a_line_lost_while_it_is_signed_stops_nothing(bench: Bench, database: CutDatabase) -> None:
+    ledger = bench.open(pause=0.01)
+    ledger.covering(0)
+    database.cut_after += ["SELECT events.position"]
+    ledger._store.sequencer.submit(save("a"))
+    assert ledger.covering(1)
+    assert not database.cut_after
+    ledger.close()
+    assert not bench.halts
+
+
 def test_who_listens_polls_where_the_line_is_lost(bench: Bench, database: CutDatabase) -> None:
     ledger = bench.open()
     others = ledger._others

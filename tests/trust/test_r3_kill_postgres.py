@@ -5,6 +5,8 @@
    killed. The server starts again; every acknowledged command is known, and the log is sound.
 2. Three writers on one server; one of them, at random, is killed and started again, until the time
    is over: no acknowledged entry is lost, no position is missing, one history.
+3. The same where one of the three is elected and records for all: it is always the leader that is
+   killed, and the others' saves go on with the next one.
 Controls: a server that commits later than it says loses acknowledged entries; a writer that
 answers before its commit is caught.
 """
@@ -18,9 +20,11 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from doubles.kill_child import kill_bench, save_of
 from doubles.ledger import check_ledger
@@ -31,6 +35,7 @@ from doubles.sizes import sized
 CHILD = Path(__file__).parents[1] / "shared" / "doubles" / "kill_child.py"
 CYCLES = sized(push=4, full=10, night=500)
 SECONDS = sized(push=15, full=60, night=3_600)
+LEADERS = sized(push=4, full=40, night=1_000)
 WRITERS = 3
 SCHEMA = "log"
 
@@ -42,11 +47,13 @@ class Writer:
 
     def __init__(self, home: Path, url: str, run: str, place: str, mode: str = "real") -> None:
         self.run = run
+        self.place = place
         self.read = b""
         self.child = subprocess.Popen(
             [sys.executable, str(CHILD), str(home), run, mode, url, SCHEMA, place],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "PGAPPNAME": run},
         )
 
     def drain(self, seconds: float) -> None:
@@ -150,8 +157,6 @@ def test_a_server_that_commits_later_than_it_says_is_caught(tmp_path: Path, proo
 
 def gone(url: str, acks: list[str]) -> set[str]:
     """Return the acknowledged commands that the table of commands does not hold."""
-    import psycopg
-
     with psycopg.connect(url) as connection:
         rows = connection.execute(f"SELECT key FROM {SCHEMA}.commands").fetchall()  # noqa: S608
     return set(acks) - {row[0] for row in rows}
@@ -188,3 +193,59 @@ def test_three_writers_under_kills_keep_one_history(
     assert kills >= SECONDS / 5
     counted = f"{WRITERS} processes, {SECONDS} s, {kills} kills, {len(acks)} acknowledged, 0 lost"
     proof("R3 writers", f"{counted}, 0 gaps, one history of {size} entries, seed 7")
+
+
+def leader_of(url: str, alive: list[str]) -> str:
+    """Return the run that holds the lock of the elected sequencer, once one of these does."""
+    held = zlib.crc32(f"{SCHEMA}/sequencer".encode())
+    with psycopg.connect(url, autocommit=True) as connection:
+        while True:
+            found = connection.execute(
+                "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                " WHERE locktype = 'advisory' AND granted AND objid = %s",
+                (held,),
+            ).fetchall()
+            if found and found[0][0] in alive:
+                return str(found[0][0])
+
+
+def test_the_elected_leader_is_killed_and_another_goes_on(
+    tmp_path: Path, server: OwnServer, proof: Proof
+) -> None:
+    server.start()
+    kill_bench(tmp_path, server.url, SCHEMA).create()
+    writers = {
+        f"e{n}": Writer(tmp_path, server.url, f"e{n}", f"w{n}", "elected") for n in range(WRITERS)
+    }
+    for writer in writers.values():
+        writer.wait_ready()
+    acks: list[str] = []
+    slowest = 0.0
+    chance = random.Random(11)
+    for kill in range(LEADERS):
+        for writer in writers.values():
+            writer.drain(chance.uniform(0.02, 0.15))
+        name = leader_of(server.url, list(writers))
+        place = writers[name].place
+        acks += writers.pop(name).kill()
+        begun = time.monotonic()
+        leader_of(server.url, list(writers))
+        for writer in writers.values():
+            writer.drain(0.01)
+        told = sum(len(writer.read) for writer in writers.values())
+        while sum(len(writer.read) for writer in writers.values()) == told:
+            for writer in writers.values():
+                assert writer.child.poll() is None, "the writer ended by itself"
+                writer.drain(0.01)
+        slowest = max(slowest, time.monotonic() - begun)
+        run = f"f{kill}"
+        writers[run] = Writer(tmp_path, server.url, run, place, "elected")
+        writers[run].wait_ready()
+    for writer in writers.values():
+        acks += writer.kill()
+    assert len(acks) == len(set(acks))
+    assert not unknown(tmp_path, server.url, acks)
+    size = check_ledger(kill_bench(tmp_path, server.url, SCHEMA))
+    assert len(acks) > LEADERS
+    counted = f"{LEADERS} leaders of {WRITERS} processes killed, {len(acks)} acknowledged, 0 lost"
+    proof("R3 elected", f"{counted}, {size} entries, another led after {slowest:.2f} s, seed 11")

@@ -4,7 +4,8 @@
 pipe takes it whole or not at all. MODE ``early`` is a planted bug: it answers before the commit;
 ``lax`` another: it works with a server that loses commits. With a URL the log stands in a schema of
 PostgreSQL, and PLACE is the folder of this process beside others on the same log; MODE ``timed``
-tells each position with the readings of one clock around it.
+tells each position with the readings of one clock around it; MODE ``elected`` saves through the
+inbox of an elected sequencer.
 """
 
 from __future__ import annotations
@@ -31,14 +32,16 @@ THREADS = int(os.environ.get("KILL_CHILD_THREADS", "8"))
 EACH = int(os.environ.get("KILL_CHILD_EACH", "0"))
 
 
-def kill_bench(home: Path, url: str = "", schema: str = "", place: str = "") -> Bench:
+def kill_bench(
+    home: Path, url: str = "", schema: str = "", place: str = "", *, elected: bool = False
+) -> Bench:
     """Return the bench of a home whose mark survives the process."""
     if url:
         from ledger.postgres import PostgresDatabase
 
         folder = home / (place or "main")
         folder.mkdir(exist_ok=True)
-        bench = Bench(folder, database=PostgresDatabase(url, schema))
+        bench = Bench(folder, database=PostgresDatabase(url, schema, elected=elected))
     else:
         bench = Bench(home)
     bench.high_water = FolderHighWater(home / "highwater")
@@ -61,8 +64,8 @@ def main() -> None:
         from ledger import postgres
 
         postgres.check_engine = lambda session: None
-    ledger = kill_bench(home, *sys.argv[4:]).open(pause=0.05)
-    sequencer = ledger._store.sequencer
+    ledger = kill_bench(home, *sys.argv[4:], elected=mode == "elected").open(pause=0.05)
+    sequencer = ledger._recorder._sequencer
 
     def tell(line: str) -> None:
         os.write(1, line.encode())
