@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from doubles.counter import Counter
 from doubles.ledger import START, Bench, check_ledger
 from doubles.postgres import CutDatabase, server
 
@@ -420,4 +421,13 @@ def test_ledgers_of_two_schemas_do_not_meet(bench: Bench, tmp_path: Path) -> Non
     reader = bench.reader()
     assert (reader.size(), ledger.head()) == (1, 2)
     reader.close()
+    ledger.close()
+
+
+def test_aggregates_are_saved_from_a_task(bench: Bench) -> None:
+    ledger = bench.open()
+    counter = Counter("a", meta={}, timestamp=START)
+    saved = asyncio.run(ledger.save_async("c1", DIGEST, [counter]))
+    assert saved == Recorded(1, 1)
+    assert ledger.row(1).stream == "counter/a"
     ledger.close()
