@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from doubles.ledger import Bench, check_ledger
+from doubles.postgres import ON_SQLITE
 
 from crypto.log_errors import QuorumNotMet
 from crypto.policies import Policy
 from ledger.errors import NotPublished, StorageFull
+from ledger.postgres import PostgresDatabase
 
 DISK_FULL = 13
 
@@ -20,9 +22,9 @@ def names(bench: Bench, note: bytes | None) -> set[str]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(tmp_path: Path, database: PostgresDatabase | None) -> Bench:
     """Three witnesses, two of them are the quorum."""
-    return Bench(tmp_path, witnesses=3).create()
+    return Bench(tmp_path, witnesses=3, database=database).create()
 
 
 def test_one_witness_down_still_publishes_with_the_quorum(bench: Bench) -> None:
@@ -93,6 +95,7 @@ def test_a_witness_that_went_further_is_not_asked_to_go_back(bench: Bench) -> No
     assert check_ledger(bench) == 32
 
 
+@ON_SQLITE
 def test_late_cosignatures_on_a_full_disk_are_stored_later(bench: Bench) -> None:
     ledger = bench.open()
     for each in bench.witnesses[1:]:

@@ -296,21 +296,54 @@ def test_a_line_lost_while_it_is_signed_stops_nothing(bench: Bench, database: Cu
     assert not bench.halts
 
 
-def test_who_listens_polls_where_the_line_is_lost(bench: Bench, database: CutDatabase) -> None:
-    ledger = bench.open()
-    others = ledger._others
-    assert isinstance(others, OtherWriters)
-    database.away = True
+def test_who_listens_hears_a_batch_polls_and_connects_again(database: CutDatabase) -> None:
+    waiting = database.waiting()
+    waiting.wait(30)  # connects, and lets its caller look at once
+    waiting.wait(0.01)  # nothing was announced
     raw = server().connect()
+    raw.execute("SELECT pg_notify(%s, '')", (database.channel,))
+    waiting.wait(30)
     raw.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE %s",
         (f'LISTEN "{database.channel}"%',),
     )
     raw.close()
-    database.away = False
-    ledger._store.sequencer.submit(save("a"))
-    assert ledger.wait_beyond(1, 30) == 2
-    ledger.close()
+    with pytest.raises(StoreUnreachable):
+        waiting.wait(30)
+    waiting.wait(30)
+    waiting.close()
+    waiting.close()
+
+
+class Told:
+    """A sequencer, or a wait, that answers as planned, one answer a call."""
+
+    def __init__(self, *answers: Exception | None) -> None:
+        self.answers = list(answers)
+        self.calls = 0
+        self.done = threading.Event()
+
+    def refresh(self) -> None:
+        self.calls += 1
+        answer = self.answers.pop(0) if self.answers else None
+        if not self.answers:
+            self.done.set()
+        if answer is not None:
+            raise answer
+
+    def wait(self, seconds: float) -> None:
+        return
+
+    def close(self) -> None:
+        self.answers = []
+
+
+def test_who_follows_goes_on_after_a_lost_line_and_ends_with_the_ledger() -> None:
+    sequencer: Any = Told(None, StoreUnreachable("planted"), LedgerClosed())
+    others = OtherWriters(Told(), sequencer)
+    assert sequencer.done.wait(30)
+    others.close()
+    assert sequencer.calls == 3
 
 
 def test_a_stopped_ledger_stops_listening(bench: Bench) -> None:
@@ -339,7 +372,7 @@ def test_an_empty_schema_holds_no_log(tmp_path: Path) -> None:
 UNSAFE = [("fsync", "off"), ("full_page_writes", "off"), ("data_sync_retry", "on")]
 
 
-class Told:
+class Setting:
     """A session that says what it is told to say about one setting."""
 
     def __init__(self, setting: str, value: str) -> None:
@@ -356,7 +389,7 @@ class Told:
 @pytest.mark.parametrize(("setting", "value"), [*UNSAFE, ("synchronous_commit", "off")])
 def test_a_server_that_may_lose_a_commit_is_refused(setting: str, value: str) -> None:
     with pytest.raises(EngineUnsafe, match=f"{setting}={value}"):
-        check_engine(Told(setting, value))  # type: ignore[arg-type]
+        check_engine(Setting(setting, value))  # type: ignore[arg-type]
 
 
 def test_synchronous_commit_off_is_refused_on_the_real_server(tmp_path: Path) -> None:
