@@ -372,6 +372,17 @@ def test_any_other_error_of_the_server_stops_the_ledger(bench: Bench, table: str
     ledger.close()
 
 
+@pytest.mark.parametrize("thread", ["_hear", "_lead"])
+def test_each_thread_ends_with_a_ledger_that_has_stopped(bench: Bench, thread: str) -> None:
+    store, saves = store_of(bench)
+    store.fail_stop.trip("planted")
+    getattr(saves, thread)()
+    with pytest.raises(LedgerHalted):
+        saves.submit(save("a"))
+    saves._inbox.close()
+    store.close()
+
+
 def test_a_broken_row_is_refused_and_blocks_nobody(ledger: Ledger, bench: Bench) -> None:
     raw = bench.raw()
     raw.execute("INSERT INTO inbox (source, key, body) VALUES ('x', 'x/1', 'no save')")
