@@ -104,10 +104,14 @@ class Line:
         self.close()
         with self._judge("open a line of the inbox"):
             session = self._database.connect()
+        try:
+            with self._judge("prepare a line of the inbox", session):
+                for statement in self._begin:
+                    session.execute(statement)
+        except BaseException:
+            session.close()
+            raise
         self._session = session
-        with self._judge("prepare a line of the inbox", session):
-            for statement in self._begin:
-                session.execute(statement)
         return session
 
 

@@ -167,7 +167,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str, schema: str = "pli", *, elected: bool = False) -> None:
         self._url = url
-        self._elected = elected
+        self.elected = elected
         self.schema = schema
         self.channel = f"pli_{schema}"
 
@@ -216,7 +216,7 @@ class PostgresDatabase:
 
     def inbox(self, writer: Writer, fail_stop: FailStop) -> Inbox | None:
         """Return the inbox of the elected sequencer, None where each process records itself."""
-        if not self._elected:
+        if not self.elected:
             return None
         return Inbox(self, cast("PostgresWriter", writer), PostgresJudge(fail_stop))
 

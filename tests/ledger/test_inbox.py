@@ -6,12 +6,13 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from doubles.ledger import START, Bench, check_ledger
-from doubles.postgres import OwnServer, server
+from doubles.postgres import CutDatabase, OwnServer, server
 
 from ledger.application import Ledger
 from ledger.chains import GUARD
@@ -24,12 +25,13 @@ from ledger.errors import (
     LedgerHalted,
     OutcomeUnknown,
     StorageFull,
+    StoreUnreachable,
     StreamMoved,
     TimeRefused,
 )
 from ledger.fail_stop import FailStop
 from ledger.inbox import InboxSequencer
-from ledger.inbox_tables import Inbox
+from ledger.inbox_tables import Inbox, Line
 from ledger.inbox_words import FACTS, answer_bytes, outcome_of, save_bytes, slot_of
 from ledger.opened_store import OpenedStore
 from ledger.ports import never_halt
@@ -248,6 +250,16 @@ def test_a_lost_line_is_opened_again(ledger: Ledger, bench: Bench, line: str) ->
     assert not bench.halts
 
 
+def test_a_line_lost_before_it_was_prepared_is_not_kept() -> None:
+    database = CutDatabase(server().url, server().database().schema)
+    database.cut_after.append("LISTEN")
+    line = Line(database, database_judge(), "LISTEN planted")
+    with pytest.raises(StoreUnreachable):
+        line.wait(0)
+    assert line.run("look", "SELECT 1") == [(1,)]
+    line.close()
+
+
 # -- what fails ----------------------------------------------------------------------------------
 
 
@@ -360,6 +372,17 @@ def test_any_other_error_of_the_server_stops_the_ledger(bench: Bench, table: str
     ledger.close()
 
 
+@pytest.mark.parametrize("thread", ["_hear", "_lead"])
+def test_each_thread_ends_with_a_ledger_that_has_stopped(bench: Bench, thread: str) -> None:
+    store, saves = store_of(bench)
+    store.fail_stop.trip("planted")
+    getattr(saves, thread)()
+    with pytest.raises(LedgerHalted):
+        saves.submit(save("a"))
+    saves._inbox.close()
+    store.close()
+
+
 def test_a_broken_row_is_refused_and_blocks_nobody(ledger: Ledger, bench: Bench) -> None:
     raw = bench.raw()
     raw.execute("INSERT INTO inbox (source, key, body) VALUES ('x', 'x/1', 'no save')")
@@ -430,74 +453,81 @@ def test_what_is_no_save_is_refused(body: bytes) -> None:
 # -- the whole server ----------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def own() -> Iterator[OwnServer]:
+    started = OwnServer().create()
+    started.start()
+    yield started
+    started.close()
+
+
+def repeated(saves: Saves, one: Save) -> Recorded:
+    """Save as a client does that is told an unknown outcome: with the same command, until known."""
+    while True:
+        with suppress(OutcomeUnknown):
+            return saves.submit(one)
+
+
 @pytest.mark.alone
 def test_a_crash_of_the_server_empties_the_inbox_and_loses_nothing(
-    tmp_path: Path, pool: ThreadPoolExecutor
+    tmp_path: Path, own: OwnServer, pool: ThreadPoolExecutor
 ) -> None:
-    own = OwnServer().create()
-    try:
-        own.start()
-        database = PostgresDatabase(own.url, "log", elected=True)
-        bench = Bench(tmp_path, database=database).create()
-        ledger = bench.open()
-        saves = elected(ledger)
-        assert saves.submit(save("before")) == Recorded(1, 1)
-        saves._patience = 1
-        ended = threading.Event()
+    database = PostgresDatabase(own.url, "log", elected=True)
+    bench = Bench(tmp_path, database=database).create()
+    ledger = bench.open()
+    saves = elected(ledger)
+    assert saves.submit(save("before")) == Recorded(1, 1)
+    saves._patience = 1
+    ended = threading.Event()
 
-        def client(name: int) -> list[str]:
-            acknowledged = []
-            for number in range(1, 1_000_000):
-                if ended.is_set():
-                    break
-                one = save(f"{name}/{number}", number, f"c/{name}")
-                assert saves.submit(one).count == 1
-                acknowledged.append(one.command)
-            return acknowledged
+    def client(name: int) -> list[str]:
+        acknowledged = []
+        for number in range(1, 1_000_000):
+            if ended.is_set():
+                break
+            one = save(f"{name}/{number}", number, f"c/{name}")
+            assert repeated(saves, one).count == 1
+            acknowledged.append(one.command)
+        return acknowledged
 
-        clients = [pool.submit(client, name) for name in range(4)]
-        ledger.wait_beyond(20, 30)
-        own.kill()
-        own.start()
-        size = ledger.head()
-        ledger.wait_beyond(size + 20, 30)
-        ended.set()
-        known = {command for each in clients for command in each.result()}
-        raw = bench.raw()
-        kept = {key for (key,) in raw.execute("SELECT key FROM commands").fetchall()}
-        raw.close()
-        assert known <= kept
-        assert len(known) >= 20
-        ledger.close()
-        assert not bench.halts
-        check_ledger(bench)
-    finally:
-        own.close()
+    clients = [pool.submit(client, name) for name in range(4)]
+    ledger.wait_beyond(20, 60)
+    own.kill()
+    size = ledger.head()
+    own.start()
+    assert ledger.wait_beyond(size + 20, 60) > size + 20
+    ended.set()
+    known = {command for each in clients for command in each.result()}
+    raw = bench.raw()
+    kept = {key for (key,) in raw.execute("SELECT key FROM commands").fetchall()}
+    raw.close()
+    assert known <= kept
+    assert len(known) >= 20
+    ledger.close()
+    assert not bench.halts
+    check_ledger(bench)
 
 
 @pytest.mark.alone
-def test_rows_of_a_crashed_server_are_put_again(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
-    own = OwnServer().create()
-    try:
-        own.start()
-        database = PostgresDatabase(own.url, "log", elected=True)
-        bench = Bench(tmp_path, database=database).create()
-        store, saves = store_of(bench, patience=1)
-        seat = Seat(database)
-        saves.start()
-        waiting: Future[Recorded] = pool.submit(saves.submit, save("a"))
-        seat.until_rows(1)
-        lost = (save_bytes(save("lost", stream="counter/lost")),)
-        raw = bench.raw()
-        raw.execute("INSERT INTO inbox (source, key, body) VALUES ('x', 'x/1', %s)", lost)
-        raw.close()
-        own.kill()
-        own.start()
-        assert waiting.result() == Recorded(1, 1)
-        assert store.sequencer.refresh() == 2, "what nobody put again is gone"
-        seat.inbox.close()
-        saves.close()
-        store.close()
-        check_ledger(bench)
-    finally:
-        own.close()
+def test_rows_of_a_crashed_server_are_put_again(
+    tmp_path: Path, own: OwnServer, pool: ThreadPoolExecutor
+) -> None:
+    database = PostgresDatabase(own.url, "other", elected=True)
+    bench = Bench(tmp_path, database=database).create()
+    store, saves = store_of(bench, patience=1)
+    seat = Seat(database)
+    saves.start()
+    waiting: Future[Recorded] = pool.submit(repeated, saves, save("a"))
+    seat.until_rows(1)
+    lost = (save_bytes(save("lost", stream="counter/lost")),)
+    raw = bench.raw()
+    raw.execute("INSERT INTO inbox (source, key, body) VALUES ('x', 'x/1', %s)", lost)
+    raw.close()
+    own.kill()
+    own.start()
+    assert waiting.result().first == 1
+    assert store.sequencer.refresh() == 2, "what nobody put again is gone"
+    seat.inbox.close()
+    saves.close()
+    store.close()
+    check_ledger(bench)
