@@ -403,4 +403,4 @@ def test_a_monitor_raises_its_alarm_within_one_poll_with_evidence_for_everybody(
     assert told(capsys, "monitor", "judge", evidence)[0] == 2
     assert told(capsys, "monitor", "--url", url)[0] == 2
     policy.write_bytes(b"\xff")
-    assert told(capsys, "monitor", *options)[0] == 1
+    assert told(capsys, "monitor", *options)[0] == 3
