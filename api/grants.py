@@ -10,7 +10,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from api.idempotency import derived_id
-from domain.buyer import local_date
+from domain.clock import local_date
 from domain.commands.manage_members import GrantRole, grant_role
 from domain.commands.register_operator import AddRepresentative, add_representative
 from domain.errors import DomainError
