@@ -67,10 +67,15 @@ def present_buyer(desk: Desk, name: str) -> Buyer:
     """Return a buyer that has not left; blank for a platform in whose stream nothing stands yet."""
     if name == desk.platform:
         return found_or_blank(desk, Buyer, name)
-    buyer = found(desk, Buyer, name)
-    if buyer.left_at is not None:
+    check_present(desk, name)
+    return found(desk, Buyer, name)
+
+
+def check_present(desk: Desk, name: str) -> None:
+    """Return quietly unless this buyer has left the platform."""
+    buyer = desk.files.find(Buyer, f"buyer/{name}")
+    if buyer is not None and buyer.left_at is not None:
         raise BuyerGone(name)
-    return buyer
 
 
 def own_consultation(desk: Desk, act: Act, name: str, doing: str = BUYING) -> Consultation:
