@@ -8,17 +8,18 @@ known to be what a signed root covers. It does not judge the profile of an entry
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
-from crypto import merkle
 from ledger.chains import NO_ENTRY
 from ledger.entry import Row
 from ledger.rising_tree import RisingTree
 from ledger.tiles import TILE_WIDTH
 from projections.facts import Fact
 
-AT_ONCE = 4 * TILE_WIDTH
+AT_ONCE = TILE_WIDTH
+"""Few rows, so that they are looked at while the processor's cache still holds them."""
 SALT_DIGITS = 32
 
 S = TypeVar("S")
@@ -53,7 +54,7 @@ def fold(log: Rows, state: S, handlers: Handlers[S], look: Look = lambda rows: N
     while rows := log.read(after, AT_ONCE):
         look(rows)
         for row in rows:
-            handler = handler_of(row.kind)
+            handler = handler_of(row[3])  # row.kind, at half the price
             if handler is not None:
                 handler(state, Fact(row))
         after = rows[-1].position
@@ -86,15 +87,22 @@ class Proof:
     def __call__(self, rows: Sequence[Row]) -> None:
         """Take the next rows, or raise NotProven for the first that is not what it should be."""
         tips, genesis, leaves = self._tips, self._genesis, self._waiting
-        due, leaf_of = self._due, merkle.leaf_hash
+        due, sha256 = self._due, hashlib.sha256
         for position, stream, version, kind, leaf, entry in rows:
-            hashed = leaf_of(entry)
+            # merkle.leaf_hash, without a call for each entry
+            hashed = sha256(b"\x00" + entry).digest()
             before, prev = tips.get(stream) or (0, genesis)
+            front = f',"kind":"{kind}","prev":"{prev}","salt":"'.encode()
+            end = f'","stream":"{stream}","v":1,"version":{version}}}'.encode()
             if (
                 hashed != leaf
                 or position != due
                 or version != before + 1
-                or not _hangs(entry, kind, prev, stream, version)
+                or not (
+                    entry.endswith(end)
+                    and entry.startswith(front, -len(end) - SALT_DIGITS - len(front))
+                    or _hangs(entry, kind, prev, stream, version)
+                )
             ):
                 raise NotProven(position)
             due += 1
