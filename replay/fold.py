@@ -99,8 +99,10 @@ class Proof:
                 or position != due
                 or version != before + 1
                 or not (
-                    entry.endswith(end)
-                    and entry.startswith(front, -len(end) - SALT_DIGITS - len(front))
+                    (
+                        entry.endswith(end)
+                        and entry.startswith(front, -len(end) - SALT_DIGITS - len(front))
+                    )
                     or _hangs(entry, kind, prev, stream, version)
                 )
             ):
