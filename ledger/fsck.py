@@ -236,13 +236,9 @@ class _Inspection:
             self._report.add(Finding("root", "the entries do not lead to the signed root"))
 
     def _entries(self, start: int, entries: Sequence[bytes], leaves: Sequence[bytes]) -> None:
-        read = self._shapes.read
-        links: list[Judged] = []
-        for position, data in enumerate(entries, start):
-            try:
-                links.append(read(data) if position else parse(data))
-            except EntryRefused as refused:
-                links.append(refused)
+        links: list[Judged] = list(self._shapes.read_all(entries))
+        if not start and isinstance(links[0], Link):
+            links[0] = parse(entries[0])
         self._files.compare(start, leaves, links)
         for position, (link, leaf) in enumerate(zip(links, leaves, strict=True), start):
             if isinstance(link, EntryRefused):
