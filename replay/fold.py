@@ -43,6 +43,10 @@ class Rows(Protocol):
     def read(self, after: int, limit: int) -> Sequence[Row]:
         """Return at most ``limit`` rows with positions above ``after``, in order."""
 
+
+class Streams(Protocol):
+    """Where the entries of one stream come from."""
+
     def stream(self, name: str) -> Sequence[Row]:
         """Return the entries of a stream by version."""
 
@@ -62,7 +66,7 @@ def fold(log: Rows, state: S, handlers: Handlers[S], look: Look = lambda rows: N
 
 
 def rebuilt(
-    log: Rows, streams: Sequence[str], blank: Callable[[str], S], handlers: Handlers[S]
+    log: Streams, streams: Sequence[str], blank: Callable[[str], S], handlers: Handlers[S]
 ) -> Iterator[tuple[str, S]]:
     """Yield each of these streams with the state that its entries make."""
     for name in streams:
@@ -118,6 +122,11 @@ class Proof:
             for _ in self._tree.grow(leaves[:TILE_WIDTH]):
                 pass
             del leaves[:TILE_WIDTH]
+
+    @property
+    def size(self) -> int:
+        """The number of rows taken."""
+        return self._due
 
     def finish(self, root: bytes) -> int:
         """Return the size once this is its root, else raise NotProven."""
