@@ -66,7 +66,7 @@ def backup(place: Home, target: Path, *, clock: Clock, keys: bool = False) -> Ma
                 heads.append(_head(Reads(connection), key.name))
 
     try:
-        for name in databases_of(place.folder):
+        for name in databases_of(place.folder, keys=keys):
             archive.snapshot(place.folder, name, judge)
         for name, path in files_of(place.folder, keys=keys):
             with path.open("rb") as file:

@@ -89,6 +89,11 @@ class Home:
         return self.folder / "keys"
 
     @property
+    def subject_keys(self) -> Path:
+        """The key of each subject of the private rows, wrapped by a key file beside it."""
+        return self.keys / "subjects.db"
+
+    @property
     def custodians(self) -> Path:
         """One folder of keys and state for each local custodian."""
         return self.folder / "custodians"
@@ -132,6 +137,12 @@ class Home:
     def holds(self, path: Path) -> bool:
         """Say whether a file of this home is there already."""
         return path.is_file()
+
+    def sheltered(self, path: Path) -> Path:
+        """Return a file that only its owner may read, made empty where there is none."""
+        if not path.exists():
+            path.touch(mode=0o600)
+        return path
 
     def kept_policies(self) -> dict[str, str]:
         """Return the policies that lie here as files: of a home that was restored without keys."""

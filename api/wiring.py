@@ -19,11 +19,13 @@ from api.adapters.clock import HostClock, boot_us
 from api.adapters.follower import ViewsFollower
 from api.adapters.heads import LedgerHeads
 from api.adapters.index import LedgerIndex
-from api.adapters.keys import create_signing_key, read_secret, signing_key, write_durably
+from api.adapters.keys import KeyFileAbsent, create_signing_key, signing_key, write_durably
 from api.adapters.local_custodian import LocalCustodian
+from api.adapters.personal_rows import stores_of
 from api.adapters.reserve import Reserve
 from api.adapters.rng import SystemRng
 from api.adapters.signer import FileSigner
+from api.adapters.subjects_key import SubjectsKeyFile
 from api.adapters.timestamps import timestamper_of
 from api.adapters.turns import LocalTurns
 from api.adapters.uploads import Uploads
@@ -33,6 +35,7 @@ from api.anchoring import Anchoring
 from api.home import DriverAbsent, Home, check_origin
 from api.law import shipped_law
 from api.platform import Platform
+from api.privacy import Privacy
 from api.scheduler import Scheduler
 from api.settings import Settings
 from api.uploading import keep_promises
@@ -53,6 +56,7 @@ from ledger.readers import LogReader, reader_of
 from ledger.readers import open_reader as open_log
 from ledger.sqlite import connect
 from ledger.store import Connection
+from ledger.subject_keys import SubjectKeys
 from ledger.subjects import Subjects
 from ledger.vault import Vault as Blobs
 from projections.rebuild import prepared
@@ -192,9 +196,21 @@ def database_of(settings: Settings) -> PostgresDatabase | None:
 
 
 def subjects_of(place: Home, rng: Rng, connect: Connect, halt: Halt = never_halt) -> Subjects:
-    """Return the private rows of a home, under the key that lies outside their file."""
-    key = bytes.fromhex(read_secret(place.keys / SUBJECTS_KEY).decode().strip())
-    return Subjects(place.private, key=key, rng=rng, connect=connect, halt=halt)
+    """Return the private rows of a home, under the keys that lie outside their file."""
+    if place.holds(place.private) and not place.holds(place.subject_keys):
+        raise KeyFileAbsent(place.subject_keys)  # a new one would make all that is known unreadable
+    keys = SubjectKeys(
+        place.sheltered(place.subject_keys),
+        wrapping=SubjectsKeyFile(place.keys / SUBJECTS_KEY, rng),
+        rng=rng,
+        connect=connect,
+        halt=halt,
+    )
+    try:
+        return Subjects(place.private, keys=keys, rng=rng, connect=connect, halt=halt)
+    except BaseException:
+        keys.close()
+        raise
 
 
 def policies_of(place: Home, settings: Settings | None = None) -> Mapping[str, str]:
@@ -375,6 +391,8 @@ class _Opening:
         if self.settings.reserve_bytes:
             platform.reserve = Reserve(place.reserve, self.settings.reserve_bytes)
         keep_promises(platform)
+        platform.privacy = Privacy(platform, subjects, stores_of(place.folder))
+        platform.privacy.resume()
         self.built = platform
         return platform
 

@@ -267,6 +267,25 @@ class WitnessAhead(StartRefused):
         self.told = told
 
 
+class SubjectKeysLocked(LedgerError):
+    """The keys of subjects are wrapped by another key than the one that is here."""
+
+    code = "ledger.subject-keys"
+
+    def __init__(self) -> None:
+        super().__init__("the keys of subjects are wrapped by a key that is not here")
+
+
+class WipeBlocked(LedgerError):
+    """Another process reads a file in which something must be overwritten."""
+
+    code = "ledger.wipe-blocked"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is being read: what was erased is not overwritten yet")
+        self.name = name
+
+
 class EventTypeRefused(LedgerError, TypeError):
     """A field of an event has a type that no entry can hold."""
 
