@@ -209,8 +209,8 @@ class Subjects:
         found = []
         for commitment, tag, consultation in rows:
             personal = self._open(commitment)
-            if personal is not None:
-                found.append(Held(commitment, personal.field, personal.value, tag, consultation))
+            assert personal is not None  # noqa: S101 - the subject was found, so its key is here
+            found.append(Held(commitment, personal.field, personal.value, tag, consultation))
         return found
 
     def _insert(self, number: bytes, personal: PersonalValue) -> str:

@@ -1,4 +1,4 @@
-"""Erasures are recorded once, by the platform; what the law keeps is not erased without a ground."""
+"""Erasures are recorded once, by the platform; what the law keeps needs a ground to be erased."""
 
 from __future__ import annotations
 

@@ -32,6 +32,7 @@ PERSON = "Jeanne-Œuvrard d'Artagnan"
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
+    made.register()
     yield made
     made.close()
 
