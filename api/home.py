@@ -89,6 +89,16 @@ class Home:
         return self.folder / "keys"
 
     @property
+    def log_key(self) -> Path:
+        """The key that signs the log."""
+        return self.keys / "log.key"
+
+    @property
+    def next_log_key(self) -> Path:
+        """The key that takes its place; both sign for a time."""
+        return self.keys / "log-next.key"
+
+    @property
     def subject_keys(self) -> Path:
         """The key of each subject of the private rows, wrapped by a key file beside it."""
         return self.keys / "subjects.db"
@@ -130,7 +140,7 @@ class Home:
 
     def existing(self) -> Home:
         """Return this home if it holds a platform, else raise HomeAbsent."""
-        if not self.ledger.is_file() and not (self.keys / "log.key").is_file():
+        if not self.ledger.is_file() and not self.log_key.is_file():
             raise HomeAbsent(self.folder)
         return self
 

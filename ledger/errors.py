@@ -253,6 +253,26 @@ class ForeignKey(StartRefused):
         self.what = what
 
 
+class KeyUnknown(LedgerError):
+    """No key in force of this log is the one that was named."""
+
+    code = "ledger.key-unknown"
+
+    def __init__(self, vkey: str) -> None:
+        super().__init__(f"{vkey[:120]} is no key of this log that is in force")
+        self.vkey = vkey
+
+
+class LastKey(LedgerError):
+    """The only key in force: a log without one could sign nothing any more."""
+
+    code = "ledger.last-key"
+
+    def __init__(self, vkey: str) -> None:
+        super().__init__(f"{vkey} is the only key in force: add another one first")
+        self.vkey = vkey
+
+
 class WitnessAhead(StartRefused):
     """A witness has cosigned more of this log than the store holds."""
 
