@@ -114,6 +114,7 @@ class Ledger:
             signers = log_signers(reads, ports)
             mark = check_mark(levels, signers, note)
             self.genesis = read_genesis(reads, signers.keys, ports.signer.key)
+        signers.check_able()
         alone = signers.keys.policy()
         self.policies = {
             "policy.txt": self._given_policy or alone,

@@ -114,6 +114,7 @@ def change_key(
             if added is not None and str(added) not in before.keys.since:
                 add_key(store.sequencer, reads, before.keys, added)
             if retired is not None:
+                before.check_able(without=retired)
                 retire_key(store.sequencer, reads, before.keys, retired)
         with store.readers.snapshot() as reads:
             signers = log_signers(reads, ports)

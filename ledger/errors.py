@@ -263,16 +263,6 @@ class KeyUnknown(LedgerError):
         self.vkey = vkey
 
 
-class LastKey(LedgerError):
-    """The only key in force: a log without one could sign nothing any more."""
-
-    code = "ledger.last-key"
-
-    def __init__(self, vkey: str) -> None:
-        super().__init__(f"{vkey} is the only key in force: add another one first")
-        self.vkey = vkey
-
-
 class WitnessAhead(StartRefused):
     """A witness has cosigned more of this log than the store holds."""
 

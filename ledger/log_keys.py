@@ -18,7 +18,7 @@ from crypto.keys import LogKeys
 from crypto.notes import Checkpoint, VerifierKey
 from crypto.policies import Policy
 from ledger.entry import LOG_STREAM, parse
-from ledger.errors import EntryRefused, ForeignKey, KeyUnknown, LastKey
+from ledger.errors import EntryRefused, ForeignKey, KeyUnknown
 from ledger.ports import Signer
 from ledger.sequencer import Sequencer
 from ledger.store import Reads
@@ -39,13 +39,16 @@ class LogSigners:
         """The name of the log."""
         return self._policy.logs[0].name
 
+    def check_able(self, without: str | None = None) -> None:
+        """Return quietly if a key that nothing ends is here, this one left aside; else raise."""
+        lasting = self.keys.since.keys() - self.keys.until.keys() - {without}
+        if not lasting & {str(one.key) for one in self._signers}:
+            raise ForeignKey("no key in force is here")
+
     def sign(self, checkpoint: Checkpoint) -> list[str]:
-        """Return the line of each key in force at this size that is here, at least one."""
+        """Return the line of each key in force at this size that is here."""
         valid = self.keys.at(checkpoint.size)
-        lines = [one.sign(checkpoint) for one in self._signers if str(one.key) in valid]
-        if not lines:
-            raise ForeignKey(f"no key in force at size {checkpoint.size} is here")
-        return lines
+        return [one.sign(checkpoint) for one in self._signers if str(one.key) in valid]
 
     def check(self, note: bytes) -> Checkpoint:
         """Return what a note says once a key in force at its size signed it, or ForeignKey."""
@@ -93,11 +96,8 @@ def add_key(sequencer: Sequencer, reads: Reads, keys: LogKeys, key: VerifierKey)
 
 def retire_key(sequencer: Sequencer, reads: Reads, keys: LogKeys, vkey: str) -> None:
     """Append that a key counts no more, from the size that covers the entry."""
-    in_force = keys.since.keys() - keys.until.keys()
-    if vkey not in in_force:
+    if vkey not in keys.since or vkey in keys.until:
         raise KeyUnknown(vkey)
-    if in_force == {vkey}:
-        raise LastKey(vkey)
     _append(sequencer, reads, {"retired": vkey})
 
 
