@@ -7,7 +7,7 @@ done twice: what was interrupted is finished by the same command.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from api.adapters.keys import (
     KeyFileAbsent,
@@ -23,6 +23,7 @@ from api.wiring import change_log_key, log_keys_of, open_reader
 from crypto.keys import LogKeys
 from crypto.notes import LOG, VerifierKey
 from domain.ports import Clock
+from ledger.entry import parse
 from ledger.log_keys import added_at
 
 OVERLAP = timedelta(days=30)
@@ -58,6 +59,16 @@ def keys_of(place: Home) -> LogKeys:
     if keys is None:
         raise KeyFileAbsent(place.log_key)
     return keys
+
+
+def newest_since(place: Home) -> datetime | None:
+    """Return when the newest key of the log came, None of a home without keys."""
+    with open_reader(place) as log, log.reader.snapshot() as reads:
+        keys = log_keys_of(place, log.reader)
+        if keys is None:
+            return None
+        begun = datetime.fromisoformat(parse(reads.rows(0, 1)[0].entry).at)
+        return added_at(reads, list(keys.since)[-1]) or begun
 
 
 def rotate(place: Home) -> LogKeys:
