@@ -1,9 +1,9 @@
 """A witness that runs alone: its folder, its key, the logs it knows, what it cosigned last.
 
-`witness.key` (mode 0600), `witness-next.key` while it is replaced, and `witness.db`. One transaction
-with synchronous=FULL reads the note of an origin, and replaces it only if it is the one that was
-decided on: a cosignature leaves after that commit, so that neither a crash nor a second process can
-make it cosign two histories.
+`witness.key` (mode 0600), `witness-next.key` while it is replaced, and `witness.db`. One
+transaction with synchronous=FULL reads the note of an origin, and replaces it only if it is the one
+that was decided on: a cosignature leaves after that commit, so that neither a crash nor a second
+process can make it cosign two histories.
 """
 
 from __future__ import annotations
