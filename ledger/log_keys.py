@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 
 from crypto.canonical import Json
@@ -18,7 +17,7 @@ from crypto.keys import LogKeys
 from crypto.notes import Checkpoint, VerifierKey
 from crypto.policies import Policy
 from ledger.entry import LOG_STREAM, parse
-from ledger.errors import EntryRefused, ForeignKey, KeyUnknown
+from ledger.errors import EntryRefused, ForeignKey, KeyUnknown, StoreDamaged
 from ledger.ports import Signer
 from ledger.sequencer import Sequencer
 from ledger.store import Reads
@@ -59,10 +58,19 @@ class LogSigners:
 
 
 def read_log_keys(reads: Reads, signer: VerifierKey) -> LogKeys:
-    """Return the keys of a log; of one that is empty or damaged there, the signer's alone."""
-    with suppress(EntryRefused, CryptoError, IndexError):
-        return LogKeys.of(parse(reads.rows(0, 1)[0].entry).data, _changes(reads))
-    return LogKeys.of({"keys": [str(signer)]})
+    """Return the keys of a log.
+
+    Of one without an entry 0 that can be read, the signer's alone: whoever reads that refuses it.
+    """
+    try:
+        created = parse(reads.rows(0, 1)[0].entry).data
+        LogKeys.of(created)
+    except (EntryRefused, CryptoError, IndexError):
+        return LogKeys.of({"keys": [str(signer)]})
+    try:
+        return LogKeys.of(created, _changes(reads))
+    except (EntryRefused, CryptoError) as error:
+        raise StoreDamaged(f"a change of keys: {error}") from error
 
 
 def _changes(reads: Reads) -> list[Mapping[str, Json]]:

@@ -23,7 +23,7 @@ from crypto.keys import LogKeys
 from crypto.notes import Checkpoint, VerifierKey
 from crypto.policies import Policy
 from ledger.creation import change_key
-from ledger.errors import ForeignKey, KeyUnknown
+from ledger.errors import ForeignKey, KeyUnknown, StoreDamaged
 from ledger.export import export
 from ledger.exported import LogFolder
 from ledger.fsck import LogUnsound, fsck
@@ -256,6 +256,20 @@ def test_a_change_is_made_once_and_never_leaves_a_log_without_key(tmp_path: Path
 def check_ledger_size(bench: Bench) -> int:
     with closing(bench.reader()) as reader:
         return reader.size()
+
+
+def test_a_change_that_cannot_be_read_is_no_start(tmp_path: Path) -> None:
+    """Else a flipped bit would give an ended key its power back."""
+    bench = Bench(tmp_path, pad=256).create()
+    bench.signers = [NEW]
+    change_key(tmp_path, bench.ports(), added=NEW.key)
+    ledger = bench.open()
+    for _ in range(2):  # the start reads back the last tile only
+        ledger.publish()
+    ledger.close()
+    bench.damage("UPDATE events SET entry = CAST('{}' AS BLOB) WHERE kind = 'LogKeyChanged'")
+    with pytest.raises(StoreDamaged, match="change of keys"):
+        bench.open()
 
 
 def test_a_log_without_changes_has_the_policy_it_always_had(tmp_path: Path) -> None:
