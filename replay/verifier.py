@@ -277,10 +277,11 @@ class Policy:
         strict = copy.copy(self)
         strict.valid = dict(self.valid)
         for change in changes:
-            size = read_number(str(change.get("from_size")))
+            size = read_number(json.dumps(change.get("from_size")))
             for word, first, end in (("added", size, GREATEST), ("retired", 0, size)):
-                old = strict.valid.get(vkey := str(change.get(word)), ALWAYS)
-                strict.valid[vkey] = range(max(old.start, first), min(old.stop, end))
+                if word in change and parse_vkey(vkey := str(change[word]), LOG_KEY):
+                    old = strict.valid.get(vkey, ALWAYS)
+                    strict.valid[vkey] = range(max(old.start, first), min(old.stop, end))
         for note in notes if changes else []:
             strict.verify(note, quorum=False)
 

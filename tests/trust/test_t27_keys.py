@@ -27,7 +27,7 @@ from ledger.errors import ForeignKey, KeyUnknown, StoreDamaged
 from ledger.export import export
 from ledger.exported import LogFolder
 from ledger.fsck import LogUnsound, fsck
-from ledger.log_keys import added_at, read_log_keys
+from ledger.log_keys import CHANGED, added_at, read_log_keys
 from ledger.proofs import TlogProof, inclusion
 from ledger.tree import Levels
 from replay import verifier
@@ -213,6 +213,26 @@ def check_home(life: Life) -> int:
     with closing(life.bench.reader()) as reader, reader.snapshot() as reads:
         home = Home(origin=OLD.name, reads=reads, mark=life.bench.high_water.load())
         return fsck_home(home, Policy.parse(life.loose)).head.size
+
+
+@pytest.mark.parametrize(
+    "data", [{"added": "nonsense"}, {"retired": "nonsense"}, {"retired": str(OLD.key)}]
+)
+def test_a_change_that_says_nothing_is_refused_by_both(
+    tmp_path: Path, data: dict[str, str]
+) -> None:
+    """Of the last one the size is no number."""
+    (tmp_path / "home").mkdir()
+    bench = Bench(tmp_path / "home").create()
+    ledger = bench.open()
+    size = "1" if data.get("retired") == str(OLD.key) else 2
+    ledger._store.sequencer.note(CHANGED, "by hand", b"", lambda _: {**data, "from_size": size})
+    ledger.publish()
+    export(ledger.reader, tmp_path / "out", ledger.policies)
+    ledger.close()
+    policy = f"log {OLD.key}\nquorum none\n"
+    assert not log_by_product(tmp_path / "out", policy)
+    assert not log_by_verifier(tmp_path / "out", policy)
 
 
 # changing
