@@ -27,7 +27,7 @@ from api.adapters.archive import (
 from api.adapters.keys import signing_key
 from api.home import Home
 from api.inspection import inspect_home, published
-from api.wiring import create_successor, open_reader, policies_of
+from api.wiring import create_successor, open_reader
 from crypto.notes import LOG, Checkpoint, sign_text
 from crypto.policies import Policy, VerifiedCheckpoint
 from domain.clock import instant_text
@@ -54,7 +54,7 @@ Shown = dict[str, object]
 
 def backup(place: Home, target: Path, *, clock: Clock, keys: bool = False) -> Manifest:
     """Write a home into one new file, also beside a running server; return what lies in it."""
-    key = signing_key(place.keys / "log.key", LOG)
+    key = signing_key(place.log_key, LOG)
     # Before the snapshot, so that it is never larger than what is copied.
     mark = FolderHighWater(place.highwater).load()
     archive = ArchiveWriter(target)
@@ -66,12 +66,14 @@ def backup(place: Home, target: Path, *, clock: Clock, keys: bool = False) -> Ma
                 heads.append(_head(Reads(connection), key.name))
 
     try:
-        for name in databases_of(place.folder):
+        for name in databases_of(place.folder, keys=keys):
             archive.snapshot(place.folder, name, judge)
         for name, path in files_of(place.folder, keys=keys):
             with path.open("rb") as file:
                 archive.add(name, file)
-        for name, text in policies_of(place).items():
+        with open_reader(place) as log:
+            policies = log.policies
+        for name, text in policies.items():
             archive.text(name, text.encode())
         rows = tuple(sorted(archive.rows))
         at = instant_text(clock.now().latest)

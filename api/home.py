@@ -89,6 +89,21 @@ class Home:
         return self.folder / "keys"
 
     @property
+    def log_key(self) -> Path:
+        """The key that signs the log."""
+        return self.keys / "log.key"
+
+    @property
+    def next_log_key(self) -> Path:
+        """The key that takes its place; both sign for a time."""
+        return self.keys / "log-next.key"
+
+    @property
+    def subject_keys(self) -> Path:
+        """The key of each subject of the private rows, wrapped by a key file beside it."""
+        return self.keys / "subjects.db"
+
+    @property
     def custodians(self) -> Path:
         """One folder of keys and state for each local custodian."""
         return self.folder / "custodians"
@@ -125,13 +140,19 @@ class Home:
 
     def existing(self) -> Home:
         """Return this home if it holds a platform, else raise HomeAbsent."""
-        if not self.ledger.is_file() and not (self.keys / "log.key").is_file():
+        if not self.ledger.is_file() and not self.log_key.is_file():
             raise HomeAbsent(self.folder)
         return self
 
     def holds(self, path: Path) -> bool:
         """Say whether a file of this home is there already."""
         return path.is_file()
+
+    def sheltered(self, path: Path) -> Path:
+        """Return a file that only its owner may read, made empty where there is none."""
+        if not path.exists():
+            path.touch(mode=0o600)
+        return path
 
     def kept_policies(self) -> dict[str, str]:
         """Return the policies that lie here as files: of a home that was restored without keys."""

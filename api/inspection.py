@@ -16,7 +16,7 @@ from api.adapters.scrub import blobs, connect_reading, kept_blob, scrubbed
 from api.adapters.timestamps import trusted_roots
 from api.home import Home
 from api.settings import Settings
-from api.wiring import SUBJECTS_KEY, open_reader, subjects_of
+from api.wiring import open_reader, subjects_of
 from crypto.local_authority import ORGANISATION
 from crypto.notes import VerifierKey
 from crypto.policies import Policy
@@ -147,7 +147,7 @@ def stamps(reads: Reads, place: Home, keys: Sequence[VerifierKey]) -> list[Ancho
 
 def private_rows(place: Home) -> list[PrivateRow]:
     """Return the private rows of a home with the keys that open them; none without its key."""
-    if not (place.holds(place.private) and place.holds(place.keys / SUBJECTS_KEY)):
+    if not (place.holds(place.private) and place.holds(place.subject_keys)):
         return []
     subjects = subjects_of(place, SystemRng(), connect_reading)
     try:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from api.adapters.vault import EnvelopeVault
     from api.anchoring import Anchoring
     from api.home import Home
+    from api.privacy import Privacy
     from ledger.application import Ledger
     from projections.runner import Runner
 
@@ -70,6 +71,8 @@ class Platform:
     closers: Sequence[Callable[[], None]] = ()
     on_fail_stop: Callable[[Platform], None] | None = None
     reserve: Reserve | None = None
+    privacy: Privacy = field(init=False, repr=False)
+    """Set by the wiring once the platform stands, because it acts on it."""
 
     def act(self, use_case: UseCase[C], act: Act, command: C) -> Recorded:
         """Run one command; one that raced with another is decided again on the new state."""

@@ -26,6 +26,7 @@ from crypto.merkle import leaf_hash, root
 from crypto.pli1 import Frame, deposit_commitment
 from crypto.pli1_header import CHUNK, Header, check_head
 from domain.commands.deposit import SealDeposit, seal_deposit
+from domain.commands.loading import operator_name
 from domain.commands.transmit import (
     AnnounceEnvelope,
     EnvelopeHead,
@@ -187,7 +188,7 @@ def stall(platform: Platform, upload: Upload, cause: StallCause) -> None:
 
 def owner_of(upload: Upload) -> Principal:
     """Return the depositor as the platform acts on its behalf, such as after a restart."""
-    return Principal(upload.owner, "CY", f"org:{upload.owner}", "platform")
+    return Principal(upload.owner, "CY", operator_name(upload.owner), "platform")
 
 
 def head_facts(header: Header) -> EnvelopeHead:

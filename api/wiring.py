@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Final, cast
 
 import domain
@@ -19,11 +20,13 @@ from api.adapters.clock import HostClock, boot_us
 from api.adapters.follower import ViewsFollower
 from api.adapters.heads import LedgerHeads
 from api.adapters.index import LedgerIndex
-from api.adapters.keys import create_signing_key, read_secret, signing_key, write_durably
+from api.adapters.keys import KeyFileAbsent, create_signing_key, signing_key, write_durably
 from api.adapters.local_custodian import LocalCustodian
+from api.adapters.personal_rows import stores_of
 from api.adapters.reserve import Reserve
 from api.adapters.rng import SystemRng
 from api.adapters.signer import FileSigner
+from api.adapters.subjects_key import SubjectsKeyFile
 from api.adapters.timestamps import timestamper_of
 from api.adapters.turns import LocalTurns
 from api.adapters.uploads import Uploads
@@ -33,26 +36,30 @@ from api.anchoring import Anchoring
 from api.home import DriverAbsent, Home, check_origin
 from api.law import shipped_law
 from api.platform import Platform
+from api.privacy import Privacy
 from api.scheduler import Scheduler
 from api.settings import Settings
 from api.uploading import keep_promises
-from crypto.notes import LOG, Checkpoint
+from crypto.keys import LogKeys
+from crypto.notes import LOG, Checkpoint, VerifierKey
 from crypto.policies import Policy
 from crypto.self_test import self_test
 from domain.identifiers import ID, check
 from domain.ports import Clock, Desk, Rng
 from domain.unsealing import ThresholdUnsealing
 from ledger.application import Ledger
-from ledger.creation import BEAT_S, PAD, adopt, create, succeed
+from ledger.creation import BEAT_S, PAD, adopt, change_key, create, succeed
 from ledger.errors import LedgerAbsent, LedgerHalted, OutcomeUnknown, StreamMoved
 from ledger.fail_stop import FailStop
 from ledger.high_water import FolderHighWater
+from ledger.log_keys import read_log_keys
 from ledger.mapper import CanonicalTranscoder, LedgerMapper
 from ledger.ports import Halt, Ports, never_halt
 from ledger.readers import LogReader, reader_of
 from ledger.readers import open_reader as open_log
 from ledger.sqlite import connect
 from ledger.store import Connection
+from ledger.subject_keys import SubjectKeys
 from ledger.subjects import Subjects
 from ledger.vault import Vault as Blobs
 from projections.rebuild import prepared
@@ -98,7 +105,7 @@ def create_platform(  # noqa: PLR0913 - the facts of a new platform
     name = check_origin(origin or f"pli.localhost/{random.bytes(4).hex()}")
     check(ID, "organisation", organisation)
     place.create()  # nothing is written before what was given is lawful
-    key = create_signing_key(place.keys / "log.key", name, LOG, random.bytes(32))
+    key = create_signing_key(place.log_key, name, LOG, random.bytes(32))
     subjects = place.keys / SUBJECTS_KEY
     if not subjects.exists():
         write_durably(subjects, random.bytes(SUBJECT_KEY_BYTES).hex().encode() + b"\n")
@@ -123,6 +130,18 @@ def adopt_mark(place: Home, note: bytes, reason: str) -> None:
     clock = HostClock(settings.clock_bound_ms)
     ports = _ports(place, clock, SystemRng(), connect, settings.highwater)
     adopt(place.folder, ports, note=note, reason=reason)
+
+
+def change_log_key(
+    place: Home, *, added: VerifierKey | None = None, retired: str | None = None
+) -> LogKeys:
+    """Let a key of the log sign from now on too, or no more; whoever verifies here is told."""
+    settings = Settings()
+    clock = HostClock(settings.clock_bound_ms)
+    ports = _ports(place, clock, SystemRng(), connect, settings.highwater)
+    keys = change_key(place.folder, ports, added=added, retired=retired)
+    custody.trust_log_keys(place.custodians, keys)
+    return keys
 
 
 def create_successor(place: Home, origin: str, before: Checkpoint, reason: str) -> None:
@@ -153,9 +172,21 @@ def open_platform(
 def open_reader(place: Home) -> ReadOnlyLog:
     """Return the log of a home for reading only, also beside a running server."""
     register_kinds()
+    log = _reader(place)
+    return ReadOnlyLog(log, policies_of(place, keys=log_keys_of(place, log)))
+
+
+def _reader(place: Home) -> LogReader:
     database = database_of(Settings())
-    log = open_log(place.folder, connect) if database is None else reader_of(database)
-    return ReadOnlyLog(log, policies_of(place))
+    return open_log(place.folder, connect) if database is None else reader_of(database)
+
+
+def log_keys_of(place: Home, log: LogReader) -> LogKeys | None:
+    """Return the keys of a log and their ranges; None of a home that was restored without keys."""
+    if not place.holds(place.log_key):
+        return None
+    with log.snapshot() as reads:
+        return read_log_keys(reads, signing_key(place.log_key, LOG).verifier())
 
 
 def has_log(place: Home) -> bool:
@@ -192,28 +223,39 @@ def database_of(settings: Settings) -> PostgresDatabase | None:
 
 
 def subjects_of(place: Home, rng: Rng, connect: Connect, halt: Halt = never_halt) -> Subjects:
-    """Return the private rows of a home, under the key that lies outside their file."""
-    key = bytes.fromhex(read_secret(place.keys / SUBJECTS_KEY).decode().strip())
-    return Subjects(place.private, key=key, rng=rng, connect=connect, halt=halt)
+    """Return the private rows of a home, under the keys that lie outside their file."""
+    if place.holds(place.private) and not place.holds(place.subject_keys):
+        raise KeyFileAbsent(place.subject_keys)  # a new one would make all that is known unreadable
+    keys = SubjectKeys(
+        place.sheltered(place.subject_keys),
+        wrapping=SubjectsKeyFile(place.keys / SUBJECTS_KEY, rng),
+        rng=rng,
+        connect=connect,
+        halt=halt,
+    )
+    try:
+        return Subjects(place.private, keys=keys, rng=rng, connect=connect, halt=halt)
+    except BaseException:
+        keys.close()
+        raise
 
 
-def policies_of(place: Home, settings: Settings | None = None) -> Mapping[str, str]:
+def policies_of(
+    place: Home, settings: Settings | None = None, *, keys: LogKeys | None
+) -> Mapping[str, str]:
     """Return the texts of the two policies of a home: with its witnesses, and the log alone.
 
     The operator's own policy comes first; without one, the local custodians are the witnesses. A
     restored home without keys has both as files.
     """
-    from crypto.policies import log_policy
-
-    if not place.holds(place.keys / "log.key"):
+    if keys is None:
         return place.kept_policies()
-    key = signing_key(place.keys / "log.key", LOG).verifier()
     chosen = (settings or Settings()).policy_file
     if chosen is not None or place.holds(place.policy):
-        full = read_policy(chosen or place.policy, key)
+        full = read_policy(chosen or place.policy, keys)
     else:
-        full = custody.published_policy(key, place.custodians)
-    return {"policy.txt": full, "policy-log.txt": log_policy(key)}
+        full = custody.published_policy(keys, place.custodians)
+    return {"policy.txt": full, "policy-log.txt": keys.policy()}
 
 
 class ReadOnlyLog:
@@ -277,7 +319,9 @@ class _Opening:
         )
         mark = self.settings.highwater
         ports = _ports(place, self.clock, self.rng, self.connect, mark)
-        policy = policies_of(place, self.settings)["policy.txt"]
+        with closing(_reader(place)) as log:
+            keys = log_keys_of(place, log)
+        policy = policies_of(place, self.settings, keys=keys)["policy.txt"]
         witnesses = [custody.LocalWitness(one) for one in local]
         remote = remote_witnesses(
             Policy.parse(policy), ports.signer.key, [one.key for one in witnesses]
@@ -293,6 +337,7 @@ class _Opening:
             database=database_of(self.settings),
             halt=self._halt,
             policy=policy,
+            signers=ports.signers,
         )
         try:
             return self._joined(local)
@@ -375,6 +420,8 @@ class _Opening:
         if self.settings.reserve_bytes:
             platform.reserve = Reserve(place.reserve, self.settings.reserve_bytes)
         keep_promises(platform)
+        platform.privacy = Privacy(platform, subjects, stores_of(place.folder))
+        platform.privacy.resume()
         self.built = platform
         return platform
 
@@ -387,11 +434,16 @@ class _Opening:
 
 
 def _ports(place: Home, clock: Clock, rng: Rng, connect: Connect, highwater: Path | None) -> Ports:
-    key = signing_key(place.keys / "log.key", LOG)
+    key, *others = (
+        FileSigner(signing_key(path, LOG))
+        for path in (place.log_key, place.next_log_key)
+        if path == place.log_key or place.holds(path)
+    )
     return Ports(
         clock=clock,
         rng=rng,
-        signer=FileSigner(key),
+        signer=key,
+        signers=others,
         high_water=FolderHighWater(highwater or place.highwater),
         connect=connect,
         database=database_of(Settings()),

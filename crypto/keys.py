@@ -15,6 +15,7 @@ from crypto import notes
 from crypto.canonical import Json
 from crypto.errors import CryptoError
 from crypto.log_errors import KeyFileRefused
+from crypto.policies import NO_QUORUM, VALID
 
 _PREFIX: Final = "PRIVATE+KEY+"
 _SEED_BYTES: Final = 32
@@ -86,6 +87,24 @@ class LogKeys:
             if "retired" in change:
                 until[_vkey(change["retired"])] = size
         return cls(since, until)
+
+    def ranges(self) -> dict[str, tuple[int, int | None]]:
+        """Return first size and end of each key, oldest first."""
+        return {vkey: (first, self.until.get(vkey)) for vkey, first in self.since.items()}
+
+    def lines(self) -> list[str]:
+        """Return what a policy says of these keys, oldest first."""
+        found = []
+        for vkey, (first, end) in self.ranges().items():
+            found.append(f"log {vkey}")
+            if first or end is not None:
+                bounds = [str(first)] if end is None else [str(first), str(end)]
+                found.append(" ".join([VALID, vkey, *bounds]))
+        return found
+
+    def policy(self) -> str:
+        """Return the text of a policy with this log and no witness."""
+        return "".join(f"{line}\n" for line in [*self.lines(), f"quorum {NO_QUORUM}"])
 
     def at(self, size: int) -> frozenset[str]:
         """Return the vkeys that may sign a checkpoint of this size."""

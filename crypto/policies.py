@@ -2,13 +2,16 @@
 
 Trust comes from this text alone, given by the user, never from what is verified with it. A text is
 read as c2sp.org/tlog-policy says and refused otherwise; names are compared as they are written.
+
+One comment has a meaning here, which other readers skip: ``#pli-valid VKEY FROM [END]`` below the
+line of a key says that it counts for checkpoints of sizes FROM to END - 1 only (ADR 0022).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from crypto.log_errors import (
@@ -34,6 +37,8 @@ NO_QUORUM: Final = "none"
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _BLANK: Final = re.compile(r"[ \t]+")
 _DECIMAL: Final = re.compile(r"[1-9][0-9]{0,5}")
+_SIZE: Final = re.compile(r"0|[1-9][0-9]{0,15}")
+VALID: Final = "#pli-valid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Policy:
     groups: Mapping[str, Group]
     quorum: str
     urls: Mapping[str, str]
+    valid: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
+    """First size and end of each key that counts for some sizes only, by vkey."""
 
     @classmethod
     def parse(cls, text: str) -> Policy:
@@ -95,13 +102,15 @@ class Policy:
             if source in logs:
                 check_signature(logs[source], note.text, line.signature)
                 # A log speaks for its own origin only.
-                signed = signed or line.name == checkpoint.origin
+                own = line.name == checkpoint.origin
+                signed = signed or (own and self.counts(logs[source], checkpoint.size))
             elif source in witnesses:
                 name = witnesses[source]
                 time = check_cosignature(self.witnesses[name], note.text, line.signature)
-                cosigned[name] = min(time, cosigned.get(name, time))
+                if self.counts(self.witnesses[name], checkpoint.size):
+                    cosigned[name] = min(time, cosigned.get(name, time))
         if not signed:
-            raise SignatureRefused(checkpoint.origin, "no key of a known log signed this")
+            raise SignatureRefused(checkpoint.origin, "no key of a known log in force signed this")
         self.check_quorum(cosigned)
         return VerifiedCheckpoint(checkpoint, cosigned, note)
 
@@ -115,13 +124,31 @@ class Policy:
         if self.quorum not in met:
             raise QuorumNotMet(self.quorum, tuple(sorted(cosigned)))
 
+    def counts(self, key: VerifierKey, size: int) -> bool:
+        """Say whether a key is in force for checkpoints of this size."""
+        first, end = self.valid.get(str(key), (0, None))
+        return first <= size and (end is None or size < end)
+
+    def narrowed(self, ranges: Mapping[str, tuple[int, int | None]]) -> Policy:
+        """Return the same policy, in which these keys count for no other sizes than these."""
+        valid = dict(self.valid)
+        for vkey, (first, end) in ranges.items():
+            least, most = valid.get(vkey, (0, None))
+            ends = [one for one in (end, most) if one is not None]
+            valid[vkey] = (max(first, least), min(ends, default=None))
+        return replace(self, valid=valid)
+
+    def unended(self) -> tuple[VerifierKey, ...]:
+        """Return the keys of logs that no size ends: what a witness still cosigns under."""
+        return tuple(key for key in self.logs if self.valid.get(str(key), (0, None))[1] is None)
+
     def without_quorum(self) -> Policy:
         """Return the same keys, asking for no number of witnesses: for what was kept long ago."""
-        return Policy(self.logs, self.witnesses, {}, NO_QUORUM, {})
+        return replace(self, groups={}, quorum=NO_QUORUM, urls={})
 
     def log_alone(self) -> Policy:
         """Return the same logs without any witness: for pins and first-form receipts."""
-        return Policy(self.logs, {}, {}, NO_QUORUM, {})
+        return replace(self, witnesses={}, groups={}, quorum=NO_QUORUM, urls={})
 
 
 def log_policy(log: VerifierKey) -> str:
@@ -133,7 +160,14 @@ def witness_policy(
     log: VerifierKey, witnesses: Mapping[str, VerifierKey], threshold: int, group: str
 ) -> str:
     """Return the text of a policy that asks this many of the named witnesses."""
-    lines = [f"log {log}"]
+    return witnessed_policy([f"log {log}"], witnesses, threshold, group)
+
+
+def witnessed_policy(
+    logs: Sequence[str], witnesses: Mapping[str, VerifierKey], threshold: int, group: str
+) -> str:
+    """Return such a text below these lines about the keys of the log."""
+    lines = [*logs]
     lines += [f"witness {name} {key}" for name, key in witnesses.items()]
     lines += [f"group {group} {threshold} {' '.join(witnesses)}", f"quorum {group}"]
     return "".join(f"{line}\n" for line in lines)
@@ -148,6 +182,7 @@ class _Reader:
     groups: dict[str, Group] = field(default_factory=dict)
     members: set[str] = field(default_factory=set)
     urls: dict[str, str] = field(default_factory=dict)
+    valid: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     quorum: str | None = None
     number: int = 0
 
@@ -156,7 +191,7 @@ class _Reader:
         if _CONTROL.search(line):
             raise self._refusal("a control character (lines end with LF only)")
         words = _BLANK.split(line.strip(" \t"))
-        if words == [""] or words[0].startswith("#"):
+        if words == [""] or (words[0].startswith("#") and words[0] != VALID):
             return
         match words:
             case ["log", vkey, *url] if len(url) <= 1:
@@ -167,6 +202,8 @@ class _Reader:
                 self._group(name, threshold, members)
             case ["quorum", name]:
                 self._quorum(name)
+            case ["#pli-valid", vkey, first, *end] if len(end) <= 1:
+                self._valid(vkey, first, end)
             case _:
                 raise self._refusal(f"{line.strip()[:80]!r} says nothing known")
 
@@ -174,7 +211,8 @@ class _Reader:
         self.number = lines
         if self.quorum is None:
             raise self._refusal("no quorum line")
-        return Policy(tuple(self.logs), self.witnesses, self.groups, self.quorum, self.urls)
+        logs = tuple(self.logs)
+        return Policy(logs, self.witnesses, self.groups, self.quorum, self.urls, self.valid)
 
     def _log(self, vkey: str, url: Sequence[str]) -> None:
         key = self._key(vkey, LOG, self.logs)
@@ -199,6 +237,17 @@ class _Reader:
         if not _DECIMAL.fullmatch(digits) or int(digits) > len(members):
             raise self._refusal(f"threshold {threshold!r} of {len(members)} members")
         self.groups[name] = Group(int(digits), tuple(members))
+
+    def _valid(self, vkey: str, first: str, end: Sequence[str]) -> None:
+        known = map(str, (*self.logs, *self.witnesses.values()))
+        if vkey in self.valid or vkey not in known:
+            raise self._refusal(f"{vkey[:80]!r} is not defined above, or bounded already")
+        if not all(_SIZE.fullmatch(one) for one in (first, *end)):
+            raise self._refusal("sizes are plain decimal numbers")
+        last = int(end[0]) if end else None
+        if last is not None and last <= int(first):
+            raise self._refusal("the key counts for no size at all")
+        self.valid[vkey] = (int(first), last)
 
     def _quorum(self, name: str) -> None:
         if self.quorum is not None:

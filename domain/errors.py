@@ -7,7 +7,7 @@ One class per reason, a stable dotted ``code``, the facts as attributes, a messa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 
 class DomainError(Exception):
@@ -551,3 +551,23 @@ class QuorumMissed(DomainError):
     code = "custody.quorum-missed"
     text = "fewer than {needed} custodians gave a valid answer"
     needed: int
+
+
+# --- erasing personal data
+
+
+@refusal
+class ProcedureRuns(DomainError):
+    """A bidder of a procedure that runs: without its tag its envelope would not open."""
+
+    code = "erasure.procedure-runs"
+    text = "a procedure that still runs needs what is held here"
+
+
+@refusal
+class ErasureRetained(DomainError):
+    """The file of a procedure is kept by law (R2184-12, R2184-13); a reasoned ground overrides."""
+
+    code = "erasure.retained"
+    text = "the law keeps this until {until} (None: no end is known yet)"
+    until: date | None

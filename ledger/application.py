@@ -19,8 +19,9 @@ from eventsourcing.utils import Environment
 
 from crypto.canonical import Json
 from crypto.log_errors import QuorumNotMet
-from crypto.policies import Policy, log_policy
+from crypto.policies import Policy
 from ledger.checkpointer import PAUSE_SECONDS, Checkpointer
+from ledger.creation import log_signers
 from ledger.entry import Row
 from ledger.errors import CommandReused, FeatureRefused, LedgerHalted, NoSuchEntry, NotPublished
 from ledger.factory import LedgerFactory
@@ -85,13 +86,12 @@ class Ledger:
         policy: str | None = None,
         pause: float = PAUSE_SECONDS,
         files: Files = SYSTEM,
+        signers: Sequence[Signer] = (),
     ) -> None:
-        ports = Ports(clock, rng, signer, high_water, connect, witnesses, halt, files, database)
-        self.policies = {
-            "policy.txt": policy or log_policy(signer.key),
-            "policy-log.txt": log_policy(signer.key),
-        }
-        self._policy = Policy.parse(self.policies["policy.txt"])
+        ports = Ports(
+            clock, rng, signer, high_water, connect, witnesses, halt, files, database, signers
+        )
+        self._given_policy = policy
         self._high_water = high_water
         self._store = OpenedStore(folder, ports)
         try:
@@ -106,21 +106,29 @@ class Ledger:
         self._others = OtherWriters.of(self._store)
 
     def _open(self, ports: Ports, pause: float) -> None:
-        store, key = self._store, ports.signer.key
+        store = self._store
         levels = store.sequencer.levels
         note = ports.high_water.load()
         store.sequencer.refresh()  # what another process signed meanwhile is in the store already
-        mark = check_mark(levels, key, note)
         with store.readers.snapshot() as reads:
-            self.genesis = read_genesis(reads, key)
+            signers = log_signers(reads, ports)
+            mark = check_mark(levels, signers, note)
+            self.genesis = read_genesis(reads, signers.keys, ports.signer.key)
+        signers.check_able()
+        alone = signers.keys.policy()
+        self.policies = {
+            "policy.txt": self._given_policy or alone,
+            "policy-log.txt": alone,
+        }
+        self._policy = Policy.parse(self.policies["policy.txt"])
         self.silent_witnesses = check_witnesses(
-            levels, key, ports.witnesses, store.sequencer.refresh
+            levels, signers, ports.witnesses, store.sequencer.refresh
         )
         self._checkpointer = Checkpointer(
             sequencer=store.sequencer,
             snapshot=store.readers.snapshot,
             second_path=SecondPath(verified_tiles(levels, mark)),
-            signer=ports.signer,
+            signers=signers,
             high_water=ports.high_water,
             fail_stop=store.fail_stop,
             turn=store.database.turn,

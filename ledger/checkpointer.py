@@ -12,12 +12,9 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
 from crypto import merkle, notes
-from crypto.errors import CryptoError
 from crypto.merkle import HASH_BYTES, CompactRange
-from crypto.notes import Checkpoint, VerifierKey
-from crypto.policies import Policy, log_policy
+from crypto.notes import Checkpoint
 from ledger.errors import (
-    ForeignKey,
     HighWaterMoved,
     LedgerError,
     NoSuchEntry,
@@ -26,7 +23,8 @@ from ledger.errors import (
     StoreUnreachable,
 )
 from ledger.fail_stop import FailStop
-from ledger.ports import HighWater, Signer
+from ledger.log_keys import LogSigners
+from ledger.ports import HighWater
 from ledger.proofs import consistency
 from ledger.second_path import SecondPath
 from ledger.sequencer import Sequencer
@@ -50,13 +48,9 @@ def nobody_else(_: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def read_mark(key: VerifierKey, note: bytes) -> Signed:
-    """Return a note once it is proven to be signed by the log's key, else raise ForeignKey."""
-    try:
-        verified = Policy.parse(log_policy(key)).verify(note)
-    except CryptoError as error:
-        raise ForeignKey(f"the mark: {error}") from error
-    return Signed(verified.checkpoint, note)
+def read_mark(signers: LogSigners, note: bytes) -> Signed:
+    """Return a note once it is proven to be signed by a key in force, else raise ForeignKey."""
+    return Signed(signers.check(note), note)
 
 
 class Checkpointer:
@@ -68,7 +62,7 @@ class Checkpointer:
         sequencer: Sequencer,
         snapshot: Callable[[], AbstractContextManager[Reads]],
         second_path: SecondPath,
-        signer: Signer,
+        signers: LogSigners,
         high_water: HighWater,
         fail_stop: FailStop,
         turn: Callable[[str], AbstractContextManager[None]] = nobody_else,
@@ -77,7 +71,7 @@ class Checkpointer:
         self._sequencer = sequencer
         self._snapshot = snapshot
         self._second_path = second_path  # under _signing
-        self._signer = signer
+        self._signers = signers
         self._high_water = high_water
         self._fail_stop = fail_stop
         self._turn = turn
@@ -193,10 +187,10 @@ class Checkpointer:
         if self._second_path.root(reads, size) != root:
             raise PathsDisagree(f"the root of size {size}")
         # 3 the mark
-        checkpoint = Checkpoint(self._signer.key.name, size, root)
+        checkpoint = Checkpoint(self._signers.origin, size, root)
         mark = self._high_water.load()
         if mark is not None:
-            before = read_mark(self._signer.key, mark)
+            before = read_mark(self._signers, mark)
             proof = self._prove(before.checkpoint.size, size)
             merkle.check_consistency(
                 before.checkpoint.size, size, before.checkpoint.root, root, proof
@@ -204,7 +198,7 @@ class Checkpointer:
             if before.checkpoint.size == size:
                 return before
         # 4 sign  5 remember, before anybody sees it
-        note = notes.note(checkpoint, [self._signer.sign(checkpoint)])
+        note = notes.note(checkpoint, self._signers.sign(checkpoint))
         self._high_water.swap(mark, note)
         return Signed(checkpoint, note)
 

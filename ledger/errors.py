@@ -253,6 +253,16 @@ class ForeignKey(StartRefused):
         self.what = what
 
 
+class KeyUnknown(LedgerError):
+    """No key in force of this log is the one that was named."""
+
+    code = "ledger.key-unknown"
+
+    def __init__(self, vkey: str) -> None:
+        super().__init__(f"{vkey[:120]} is no key of this log that is in force")
+        self.vkey = vkey
+
+
 class WitnessAhead(StartRefused):
     """A witness has cosigned more of this log than the store holds."""
 
@@ -265,6 +275,25 @@ class WitnessAhead(StartRefused):
         self.witness = witness
         self.size = size
         self.told = told
+
+
+class SubjectKeysLocked(LedgerError):
+    """The keys of subjects are wrapped by another key than the one that is here."""
+
+    code = "ledger.subject-keys"
+
+    def __init__(self) -> None:
+        super().__init__("the keys of subjects are wrapped by a key that is not here")
+
+
+class WipeBlocked(LedgerError):
+    """Another process reads a file in which something must be overwritten."""
+
+    code = "ledger.wipe-blocked"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is being read: what was erased is not overwritten yet")
+        self.name = name
 
 
 class EventTypeRefused(LedgerError, TypeError):

@@ -3,7 +3,8 @@
 1. The checkpoint under the policy; a pin larger than it, or of another origin, refuses.
 2. Every entry: profile, fields, genesis, chains, time.
 3. Every leaf and tile recomputed from entries and compared byte for byte; no other file there.
-4. Recomputed root = signed root; root at the pin's size = the pin's.
+4. Recomputed root = signed root; root at the pin's size = the pin's. Who signed was in force at
+   that size, by the log's own entries too.
 
 The first finding is named and all are counted: a report that stops at one fault says nothing about
 its extent. Nothing is kept between runs, so a run that was stopped is simply run again.
@@ -17,12 +18,14 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from crypto.canonical import Json
 from crypto.errors import CryptoError
+from crypto.keys import LogKeys
 from crypto.log_errors import BundleRefused, PathRefused, TileMissing, TileRefused
 from crypto.notes import Checkpoint
 from crypto.policies import Policy
 from ledger.chains import Chains
-from ledger.entry import Entry, parse
+from ledger.entry import LOG_STREAM, Entry, parse
 from ledger.errors import EntryRefused, LedgerError
 from ledger.exported import LogFiles, LogFolder, read_checkpoint, read_entries
 from ledger.links import Link
@@ -31,6 +34,7 @@ from ledger.rising_tree import RisingTree
 from ledger.shapes import Shapes
 from ledger.tiles import ENTRIES, TILE_WIDTH, TilePath, tile_at
 
+KEY_CHANGE: Final = b'"kind":"LogKeyChanged"'
 _KEPT: Final = 1000
 
 Judged: TypeAlias = Link | Entry | EntryRefused
@@ -94,10 +98,12 @@ def fsck(
         for name in files.strays():
             report.add(Finding(PathRefused.code, str(PathRefused(name))))
     # 2, 3, 4
-    streams = inspect(_Served(files), checkpoint, marks, report, progress)
+    inspected = inspect(_Served(files), checkpoint, marks, report, progress)
+    alone = policy.log_alone()
+    inspected.check_signers(alone, [read_checkpoint(files), *pins], report)
     if report.counts:
         raise report.refusal()
-    return SoundLog(checkpoint, verified.cosignatures, streams, tuple(pinned))
+    return SoundLog(checkpoint, verified.cosignatures, inspected.streams, tuple(pinned))
 
 
 class Mark(NamedTuple):
@@ -108,7 +114,7 @@ class Mark(NamedTuple):
     name: str
 
 
-class Inspected(Protocol):
+class Readable(Protocol):
     """What checks 2–4 read, wherever it is kept."""
 
     def read(self, path: str) -> bytes | None:
@@ -136,13 +142,13 @@ class _Served:
 
 
 def inspect(
-    files: Inspected,
+    files: Readable,
     head: Checkpoint,
     marks: Sequence[Mark],
     report: Findings,
     progress: Callable[[int], None],
-) -> int:
-    """Do checks 2–4 up to a head, and compare the marks; return the number of streams."""
+) -> Inspected:
+    """Do checks 2–4 up to a head, and compare the marks; return what the entries say of the log."""
     older = [mark for mark in marks if _is_older(mark, head, report)]
     inspection = _Inspection(files, head, older, report)
     for n in range(-(-head.size // TILE_WIDTH)):
@@ -151,7 +157,31 @@ def inspect(
         progress(inspection.tree.size)
     else:
         inspection.finish()
-    return inspection.chains.streams
+    return Inspected(inspection.chains.streams, inspection.created, tuple(inspection.changes))
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What the entries of a log say of it: how many streams, which keys sign which sizes."""
+
+    streams: int
+    created: Mapping[str, Json]
+    changes: tuple[Mapping[str, Json], ...]
+
+    def check_signers(self, policy: Policy, notes: Sequence[bytes], report: Findings) -> None:
+        """Report each note that no key signed which the log itself has in force at its size."""
+        if not self.changes:
+            return
+        try:
+            strict = policy.narrowed(LogKeys.of(self.created, self.changes).ranges())
+        except CryptoError as error:
+            report.add(Finding(error.code, f"the keys of the log: {error}"))
+            return
+        for note in notes:
+            try:
+                strict.verify(note)
+            except CryptoError as error:
+                report.add(Finding(error.code, f"by the log's own entries: {error}"))
 
 
 @dataclass(slots=True)
@@ -188,7 +218,7 @@ class _Inspection:
 
     def __init__(
         self,
-        files: Inspected,
+        files: Readable,
         checkpoint: Checkpoint,
         marks: Sequence[Mark],
         report: Findings,
@@ -196,6 +226,8 @@ class _Inspection:
         self.tree = RisingTree()
         self.chains = Chains(checkpoint.origin)
         self._shapes = Shapes()
+        self.created: Mapping[str, Json] = {}
+        self.changes: list[Mapping[str, Json]] = []
         self._files = files
         self._checkpoint = checkpoint
         self._marks = defaultdict[int, list[Mark]](list)
@@ -240,14 +272,18 @@ class _Inspection:
         if not start and isinstance(links[0], Link):
             links[0] = parse(entries[0])
         self._files.compare(start, leaves, links)
-        for position, (link, leaf) in enumerate(zip(links, leaves, strict=True), start):
+        rows = zip(entries, links, leaves, strict=True)
+        for position, (data, link, leaf) in enumerate(rows, start):
             if isinstance(link, EntryRefused):
                 self._report.add(Finding(link.code, str(link), position))
                 continue
             if isinstance(link, Link):
                 faults = self.chains.follow(link, leaf)
+                if link.stream == LOG_STREAM and KEY_CHANGE in data:
+                    self.changes.append(parse(data).data)
             else:
                 faults = self.chains.begin(link, leaf)
+                self.created = link.data
             for code, detail in faults:
                 self._report.add(Finding(code, detail, position, link.stream, link.version))
 

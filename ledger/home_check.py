@@ -108,7 +108,9 @@ def fsck_home(
         marks += _signed([home.mark], policy, "mark", report)
     elif size > 1:
         report.add(Finding("mark", f"no mark outside the database for {size} entries"))
-    streams = inspect(_StoredLog(home.reads, size, report), head, marks, report, progress)
+    inspected = inspect(_StoredLog(home.reads, size, report), head, marks, report, progress)
+    mark = [] if home.mark is None else [home.mark]
+    inspected.check_signers(policy.log_alone(), [*notes.values(), *mark, *pins], report)
     _check_commands(home, size, report)
     _check_blobs(home, report)
     _check_private_rows(home, report)
@@ -116,7 +118,7 @@ def fsck_home(
     if report.counts:
         raise report.refusal()
     newest = max(published, key=lambda one: one.size, default=None)
-    return SoundHome(head, newest, streams, stamps)
+    return SoundHome(head, newest, inspected.streams, stamps)
 
 
 class _StoredLog:

@@ -145,3 +145,5 @@ class Ports:
     files: Files = SYSTEM
     database: Database | None = None
     """Where the log is, if not in the file of the home."""
+    signers: Sequence[Signer] = ()
+    """The log's other keys that are here, while one takes the place of another."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from crypto.keys import LogKeys
 from crypto.notes import VerifierKey
 from ledger.checkpointer import Signed, read_mark
 from ledger.entry import leaf, parse
@@ -24,6 +25,7 @@ from ledger.errors import (
     StoreDamaged,
     WitnessAhead,
 )
+from ledger.log_keys import LogSigners
 from ledger.ports import Witness
 from ledger.store import Head, Reads
 from ledger.tiles import TILE_WIDTH
@@ -78,8 +80,8 @@ def _check_last_tile(reads: Reads, levels: Levels, head: Head) -> None:
             raise StoreDamaged(f"position {row.position} is not the entry of its leaf")
 
 
-def read_genesis(reads: Reads, key: VerifierKey) -> Genesis:
-    """Return what entry 0 says once it belongs to the signer's key."""
+def read_genesis(reads: Reads, keys: LogKeys, key: VerifierKey) -> Genesis:
+    """Return what entry 0 says once the signer's key is one of the log's."""
     try:
         entry = parse(reads.rows(0, 1)[0].entry)
     except EntryRefused as error:
@@ -87,7 +89,7 @@ def read_genesis(reads: Reads, key: VerifierKey) -> Genesis:
     match entry.data:
         case {
             "origin": str(origin),
-            "keys": list(keys),
+            "keys": list(_),
             "pad": int(pad),
             "beat_s": int(beat_s),
             "clock": str(clock),
@@ -95,16 +97,18 @@ def read_genesis(reads: Reads, key: VerifierKey) -> Genesis:
             pass
         case _:
             raise StoreDamaged("entry 0 does not say what a log is")
-    if origin != key.name or str(key) not in keys:
+    if origin != key.name:
         raise ForeignKey(f"entry 0 names {origin}, the signer is {key.name}")
+    if str(key) not in keys.since:
+        raise ForeignKey(f"the signer is {key}: no key of entry 0, and none that was added")
     return Genesis(origin, pad, beat_s, clock)
 
 
-def check_mark(levels: Levels, key: VerifierKey, mark: bytes | None) -> Signed:
+def check_mark(levels: Levels, signers: LogSigners, mark: bytes | None) -> Signed:
     """2: return the mark once the store continues what was signed."""
     if mark is None:
         raise MarkMissing(levels.size)
-    signed = read_mark(key, mark)
+    signed = read_mark(signers, mark)
     if levels.size == 0:
         raise MarkUnexpected(levels.size)
     check_ancestor(levels, signed, "the high-water mark")
@@ -122,7 +126,7 @@ def check_ancestor(levels: Levels, signed: Signed, source: str) -> None:
 
 def check_witnesses(
     levels: Levels,
-    key: VerifierKey,
+    signers: LogSigners,
     witnesses: Sequence[Witness],
     refresh: Callable[[], object] = lambda: None,
 ) -> list[str]:
@@ -139,7 +143,7 @@ def check_witnesses(
             continue
         if answer is None:
             continue
-        signed = read_mark(key, answer)
+        signed = read_mark(signers, answer)
         if signed.checkpoint.size > levels.size:
             raise WitnessAhead(witness.key.name, levels.size, signed.checkpoint.size)
         check_ancestor(levels, signed, f"witness {witness.key.name}")

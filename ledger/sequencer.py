@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeVar
 from ledger.chains import GUARD, NO_ENTRY, Tip
 from ledger.entry import (
     LOG_STREAM,
+    Data,
     Draft,
     Row,
     checked_state,
@@ -123,6 +124,10 @@ class Sequencer:
     def fill(self, multiple: int, beyond: int) -> Filled:
         """Pad the log to a multiple and beyond a size, and return the tree at exactly that size."""
         return self.alone(lambda: self._fill(multiple, beyond))
+
+    def note(self, kind: str, command: str, digest: bytes, data_at: Callable[[int], Data]) -> int:
+        """Record one entry of the ledger's own whose data name its position; return that."""
+        return self.alone(lambda: self._note(kind, command, digest, data_at))
 
     def drain(
         self,
@@ -359,6 +364,16 @@ class Sequencer:
         self._write(head, [slot], instant_text(ceiling + GUARD))
         slot.outcome()
         return Filled(size + count, self.levels.grow(()).edge)
+
+    def _note(self, kind: str, command: str, digest: bytes, data_at: Callable[[int], Data]) -> int:
+        head = self._begin()
+        now = self._clock.now().latest
+        tip = self._store.tips([LOG_STREAM])[LOG_STREAM]
+        state = checked_state(instant_text(now), data_at(head.size), 1)
+        draft = Draft(LOG_STREAM, tip.version + 1, kind, state)
+        slot = SaveSlot(Save(command, digest, [draft]))
+        self._write(head, [slot], instant_text(now + GUARD))
+        return slot.outcome().first
 
 
 def _check_time(at: str, max_at: str, ceiling: str) -> None:

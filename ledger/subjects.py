@@ -1,34 +1,29 @@
 """Personal data beside the log: private rows under per-subject keys (ledger.md §11, write path).
 
-The log holds a commitment; the value lies here, under the key of its subject, which is wrapped by a
-key outside this file. A row is durable before the entry that names its commitment. Subjects stand
-here under a keyed hash, so that the file without the key names nobody.
+The log holds a commitment; the value lies here, under the key of its subject, which lies elsewhere
+(``subject_keys``). A row is durable before the entry that names its commitment. Rows stand under a
+number drawn by lot for each subject, so that this file alone names nobody.
 
 The same field and value of the same subject keep one commitment.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from crypto import blinding
 from crypto.blinding import PersonalValue
 from crypto.canonical import Json
-from ledger.errors import LedgerHalted, NoSuchEntry
-from ledger.fail_stop import FailStop
+from ledger.errors import NoSuchEntry
 from ledger.ports import Halt, Rng, never_halt
-from ledger.sqlite import Judge
+from ledger.private_database import PrivateDatabase
 from ledger.store import Connection
+from ledger.subject_keys import NOBODY, Erasure, SubjectKeys
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS subjects(
- subject BLOB PRIMARY KEY, commitment BLOB NOT NULL, nonce BLOB NOT NULL, wrapped BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS rows(
  commitment TEXT PRIMARY KEY, subject BLOB NOT NULL, nonce BLOB NOT NULL, ciphertext BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS rows_of ON rows(subject);
@@ -36,10 +31,11 @@ CREATE TABLE IF NOT EXISTS bidders(
  tag TEXT PRIMARY KEY, consultation TEXT NOT NULL, subject BLOB NOT NULL, commitment TEXT NOT NULL,
  UNIQUE(consultation, subject))
 """
+_NO_KEY: Final = b""
 
 
 class PrivateRow(NamedTuple):
-    """A private row with the key of its subject, as fsck reads it."""
+    """A private row with the key of its subject, as fsck reads it; a lost key is empty."""
 
     commitment: bytes
     subject_key: bytes
@@ -47,45 +43,48 @@ class PrivateRow(NamedTuple):
     ciphertext: bytes
 
 
+class Held(NamedTuple):
+    """One value that is kept of a subject, and the commitment that stands for it."""
+
+    commitment: str
+    field: str
+    value: Json
+    tag: str | None
+    """Of a bidder: what stands for it in the consultation of the value."""
+    consultation: str | None
+
+
 class Subjects:
-    """The private rows of one home; one connection, one thread at a time."""
+    """The private rows of one home; any thread may call, one works at a time."""
 
     def __init__(
         self,
         path: Path,
         *,
-        key: bytes,
+        keys: SubjectKeys,
         rng: Rng,
         connect: Callable[[str], Connection],
         halt: Halt = never_halt,
     ) -> None:
-        self._key = key
+        self._keys = keys  # under _lock, like everything below
         self._rng = rng
-        self._judge = Judge(FailStop(halt))
         self._lock = threading.Lock()
-        self._known: dict[
-            tuple[bytes, str, str], str
-        ] = {}  # under _lock: filled subject by subject
-        self._loaded: set[bytes] = set()  # under _lock
-        with self._judge("open the private rows"):
-            self._connection = connect(str(path))
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=1"):
-                self._connection.execute(f"PRAGMA {pragma}").fetchall()
-            for statement in _SCHEMA.split(";"):
-                self._connection.execute(statement)
+        self._known: dict[tuple[bytes, str, str], str] = {}  # filled subject by subject
+        self._loaded: set[bytes] = set()
+        self._database = PrivateDatabase(path, _SCHEMA, connect, halt)
 
     def remember(self, field: str, value: str, subject: str) -> str:
         """Store a value under a subject's key, durably; return its commitment, 64 hex."""
-        name = self._name(subject)
         with self._lock:
-            self._load(name)
-            known = self._known.get((name, field, value))
+            number = self._keys.make(subject)
+            self._load(number)
+            known = self._known.get((number, field, value))
             if known is not None:
                 return known
             personal = PersonalValue(field, value, self._rng.bytes(blinding.SALT_BYTES))
-            with self._transaction():
-                commitment = self._insert(name, personal)
-            self._known[name, field, value] = commitment
+            with self._database.transaction():
+                commitment = self._insert(number, personal)
+            self._known[number, field, value] = commitment
             return commitment
 
     def reveal(self, commitment: str) -> str | None:
@@ -96,11 +95,11 @@ class Subjects:
 
     def bidder_tag(self, consultation: str, operator: str) -> str:
         """Return the tag of an operator such as ``siret:…`` in one consultation, 64 hex."""
-        name = self._name(operator)
         with self._lock:
-            found = self._one(
+            number = self._keys.make(operator)
+            found = self._database.one(
                 "SELECT tag FROM bidders WHERE consultation = ? AND subject = ?",
-                (consultation, name),
+                (consultation, number),
             )
             if found is not None:
                 return str(found[0])
@@ -108,11 +107,11 @@ class Subjects:
             tag = blinding.bidder_tag(consultation, salt, operator)
             hidden: dict[str, Json] = {"operator": operator, "salt": salt.hex()}
             personal = PersonalValue("bidder", hidden, self._rng.bytes(blinding.SALT_BYTES))
-            with self._transaction():
-                commitment = self._insert(name, personal)
-                self._connection.execute(
+            with self._database.transaction():
+                commitment = self._insert(number, personal)
+                self._database.write(
                     "INSERT INTO bidders VALUES (?, ?, ?, ?)",
-                    (tag, consultation, name, commitment),
+                    (tag, consultation, number, commitment),
                 )
             return tag
 
@@ -125,82 +124,126 @@ class Subjects:
         return self._bidder(consultation, tag)["operator"]
 
     def private_rows(self) -> Iterator[PrivateRow]:
-        """Yield every row with the key that opens it."""
+        """Yield every row with the key that opens it; rows of erased subjects are none."""
         with self._lock:
-            rows = self._all("SELECT commitment, subject, nonce, ciphertext FROM rows", ())
-            keys = {subject: self._subject_key(subject) for _, subject, _, _ in rows}
-        for commitment, subject, nonce, ciphertext in rows:
-            yield PrivateRow(bytes.fromhex(commitment), keys[subject], nonce, ciphertext)
+            rows = self._database.all("SELECT commitment, subject, nonce, ciphertext FROM rows")
+            erased = self._keys.erased()
+            keys = {number: self._keys.key_of(number) for _, number, _, _ in rows}
+        for commitment, number, nonce, ciphertext in rows:
+            if number not in erased:
+                yield PrivateRow(
+                    bytes.fromhex(commitment), keys[number] or _NO_KEY, nonce, ciphertext
+                )
+
+    # -- what is held of a person, and its erasure -------------------------------------------
+
+    def held(self, subject: str) -> list[Held]:
+        """Return everything that is kept of a subject."""
+        with self._lock:
+            number = self._keys.find(subject)
+            return [] if number is None else self._held(number)
+
+    def begin_erasure(self, tag: str, subject: str, reason: str) -> Erasure:
+        """Write down, durably, what will be erased of a subject."""
+        with self._lock:
+            number = self._keys.find(subject)
+            held = [] if number is None else self._held(number)
+            commitments = tuple(sorted(row.commitment for row in held))
+            erasure = Erasure(tag, subject, number or NOBODY, reason, commitments)
+            self._keys.begin(erasure)
+            return erasure
+
+    def pending(self) -> list[Erasure]:
+        """Return the erasures that were begun and are not finished."""
+        with self._lock:
+            return self._keys.pending()
+
+    def erase(self, erasure: Erasure) -> None:
+        """Destroy key, salts and rows of a subject; after a crash it is simply called again."""
+        with self._lock:
+            self._known.clear()
+            self._loaded.clear()
+            if erasure.id != NOBODY:
+                self._keys.destroy(erasure.id)  # first: from here on nothing opens the rows
+                self._sweep()
+                self._database.wipe()
+
+    def sweep(self) -> int:
+        """Delete the rows of erased subjects that an older backup brought back; say how many."""
+        with self._lock:
+            swept = self._sweep()
+            if swept:
+                self._database.wipe()
+            return swept
+
+    def settled(self, erasure: Erasure) -> None:
+        """Forget an erasure whose entry is recorded."""
+        with self._lock:
+            self._keys.settled(erasure.tag)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Give the files back."""
         with self._lock:
-            self._judge.fail_stop.close()
-            self._connection.close()
+            self._database.close()
+            self._keys.close()
 
     # -- below: under _lock ------------------------------------------------------------------
 
-    def _name(self, subject: str) -> bytes:
-        return hmac.digest(self._key, b"pli/subject/v1\x00" + subject.encode(), "sha256")
+    def _sweep(self) -> int:
+        rows = self._database.all("SELECT subject, count(*) FROM rows GROUP BY subject")
+        erased = self._keys.erased()
+        gone = {number: count for number, count in rows if number in erased}
+        if gone:
+            with self._database.transaction():
+                for number in gone:
+                    self._database.write("DELETE FROM bidders WHERE subject = ?", (number,))
+                    self._database.write("DELETE FROM rows WHERE subject = ?", (number,))
+        return sum(gone.values())
 
-    def _wrapping_key(self) -> bytes:
-        """Return a key of its own for wrapping: the hash key above never encrypts."""
-        return hashlib.sha256(b"pli/subject-key/v1\x00" + self._key).digest()
-
-    def _subject_key(self, name: bytes) -> bytes:
-        """Return the key of a subject, made and stored at its first row."""
-        found = self._one(
-            "SELECT commitment, nonce, wrapped FROM subjects WHERE subject = ?", (name,)
+    def _held(self, number: bytes) -> list[Held]:
+        rows = self._database.all(
+            "SELECT r.commitment, b.tag, b.consultation FROM rows r"
+            " LEFT JOIN bidders b USING (commitment) WHERE r.subject = ? ORDER BY r.commitment",
+            (number,),
         )
-        if found is not None:
-            opened = blinding.open_row(found[0], self._wrapping_key(), found[1], found[2])
-            return bytes.fromhex(str(opened.value))
-        key = self._rng.bytes(blinding.SUBJECT_KEY_BYTES)
-        nonce = self._rng.bytes(blinding.NONCE_BYTES)
-        wrapped = PersonalValue("subject_key", key.hex(), self._rng.bytes(blinding.SALT_BYTES))
-        self._connection.execute(
-            "INSERT INTO subjects VALUES (?, ?, ?, ?)",
-            (
-                name,
-                wrapped.commitment(),
-                nonce,
-                blinding.seal_row(wrapped, self._wrapping_key(), nonce),
-            ),
-        )
-        return key
+        found = []
+        for commitment, tag, consultation in rows:
+            personal = self._open(commitment)
+            assert personal is not None  # noqa: S101 - the subject was found, so its key is here
+            found.append(Held(commitment, personal.field, personal.value, tag, consultation))
+        return found
 
-    def _insert(self, name: bytes, personal: PersonalValue) -> str:
+    def _insert(self, number: bytes, personal: PersonalValue) -> str:
         nonce = self._rng.bytes(blinding.NONCE_BYTES)
         commitment = personal.commitment().hex()
-        ciphertext = blinding.seal_row(personal, self._subject_key(name), nonce)
-        self._connection.execute(
-            "INSERT INTO rows VALUES (?, ?, ?, ?)", (commitment, name, nonce, ciphertext)
+        key = self._keys.key_of(number) or _NO_KEY
+        ciphertext = blinding.seal_row(personal, key, nonce)
+        self._database.write(
+            "INSERT INTO rows VALUES (?, ?, ?, ?)", (commitment, number, nonce, ciphertext)
         )
         return commitment
 
-    def _load(self, name: bytes) -> None:
+    def _load(self, number: bytes) -> None:
         """Read a subject's rows once, so that what is known keeps its commitment."""
-        if name in self._loaded:
+        if number in self._loaded:
             return
-        for (commitment,) in self._all("SELECT commitment FROM rows WHERE subject = ?", (name,)):
-            personal = self._open(commitment)
-            if personal is not None and isinstance(personal.value, str):
-                self._known[name, personal.field, personal.value] = commitment
-        self._loaded.add(name)
+        for row in self._held(number):
+            if isinstance(row.value, str):
+                self._known[number, row.field, row.value] = row.commitment
+        self._loaded.add(number)
 
     def _open(self, commitment: str) -> PersonalValue | None:
-        found = self._one(
+        found = self._database.one(
             "SELECT subject, nonce, ciphertext FROM rows WHERE commitment = ?", (commitment,)
         )
-        if found is None:
+        key = None if found is None else self._keys.key_of(found[0])
+        if found is None or key is None:
             return None
-        subject, nonce, ciphertext = found
-        key = self._subject_key(subject)
-        return blinding.open_row(bytes.fromhex(commitment), key, nonce, ciphertext)
+        return blinding.open_row(bytes.fromhex(commitment), key, *found[1:])
 
     def _bidder(self, consultation: str, tag: str) -> dict[str, str]:
         with self._lock:
-            found = self._one(
+            found = self._database.one(
                 "SELECT commitment FROM bidders WHERE tag = ? AND consultation = ?",
                 (tag, consultation),
             )
@@ -208,26 +251,3 @@ class Subjects:
         if personal is None or not isinstance(personal.value, dict):
             raise NoSuchEntry(f"behind the tag {tag}")
         return personal.value
-
-    def _one(self, sql: str, params: tuple[str | bytes, ...]) -> tuple[Any, ...] | None:
-        found = self._all(sql, params)
-        return found[0] if found else None
-
-    def _all(self, sql: str, params: tuple[str | bytes, ...]) -> list[tuple[Any, ...]]:
-        with self._judge("read a private row"):
-            return self._connection.execute(sql, params).fetchall()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Write all or nothing; when the block has ended, it is durable."""
-        try:
-            with self._judge("write a private row"):
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield
-                self._connection.execute("COMMIT")
-        except LedgerHalted:
-            raise
-        except Exception:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise

@@ -87,6 +87,8 @@ class Witness:
     name: str
     seed: bytes = field(repr=False)
     logs: Mapping[str, tuple[VerifierKey, ...]]
+    next_keys: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    """Name and seed of keys that cosign too, while one takes the place of another."""
 
     def key(self) -> VerifierKey:
         """Return the key that a policy names."""
@@ -128,10 +130,11 @@ class Witness:
         except ProofError as error:
             return Answer(422, f"{error}\n".encode(), evidence=request.note)
         # 7 cosign; the caller stores before it answers
-        line = cosign(note.text, self.name, self.seed, time)
+        keys = ((self.name, self.seed), *self.next_keys)
+        lines = [cosign(note.text, name, seed, time) for name, seed in keys]
         kept = [str(one) for one in note.signatures if _key_of(one, self.logs[new.origin])]
-        remember = Remember(new.origin, stored, join_note(note.text, [*kept, line]))
-        return Answer(200, f"{line}\n".encode(), remember=remember)
+        remember = Remember(new.origin, stored, join_note(note.text, [*kept, *lines]))
+        return Answer(200, "".join(f"{line}\n" for line in lines).encode(), remember=remember)
 
 
 def monitor_path(origin: str) -> str:

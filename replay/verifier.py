@@ -3,9 +3,8 @@
     python3 -I -S verify.py receipt FILE --policy P [--file F.pli] [--pieces P.json] [--pin C]
     python3 -I -S verify.py log DIR --policy P [--pin C]          (each: [--lang fr|en] [--json])
 
-Exit 0 means proven from bytes alone, by the keys of the policy file that the reader chose and by
-nothing that the verified files say; 1 refused, 2 usage, 3 unreadable. Verifying functions return
-what they proved, or None, and raise Refused(code) otherwise. The plan:
+Exit 0: proven by the keys of the policy file that the reader chose, by nothing that is verified; 1
+refused, 2 usage, 3 unreadable. Functions return what they proved, or raise Refused(code). The plan:
 
     1 signatures   Ed25519 of RFC 8032, strict: canonical, no small order, no cofactor
     2 notes        C2SP signed-note, tlog-checkpoint, tlog-cosignature v1
@@ -18,13 +17,14 @@ what they proved, or None, and raise Refused(code) otherwise. The plan:
     9 deposits     commitment of a sealed file, list of its pieces
    10 command      files in, words or JSON out
 
-Not checked, and said so: RFC 3161 tokens (`openssl ts -verify`), Unicode NFC (a rule for writers).
+Not checked: RFC 3161 tokens (`openssl ts -verify`), Unicode NFC (a rule for writers).
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import copy
 import functools
 import hashlib
 import json
@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
     Json = dict[str, "Json"] | list["Json"] | str | int | bool
     Read = Callable[[str], bytes | None]
@@ -115,6 +115,7 @@ def check_ed25519(key: bytes, message: bytes, signature: bytes) -> None:
 LOG_KEY, WITNESS_KEY = 1, 4
 SIGNATURE_LINE = re.compile("— ([^\\s+]+) ([A-Za-z0-9+/]+={0,2})")
 VKEY = re.compile("([^\\s+]+)\\+([0-9a-f]{8})\\+([A-Za-z0-9+/]+={0,2})")
+ALWAYS = range(2**63)
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
@@ -150,8 +151,7 @@ def parse_vkey(text: str, kind: int) -> tuple[str, bytes, bytes]:
     if not found:
         raise Refused("vkey")
     data = read_base64(found[3], "vkey", 33)
-    named = found[1].encode("utf-8", "surrogateescape") + b"\n" + data
-    key_id = hashlib.sha256(named).digest()[:4]
+    key_id = hashlib.sha256(found[1].encode("utf-8", "surrogateescape") + b"\n" + data).digest()[:4]
     if data[0] != kind or key_id.hex() != found[2]:
         raise Refused("vkey", name=found[1], kind=data[0])
     return found[1], key_id, data[1:]
@@ -188,8 +188,6 @@ def parse_checkpoint(text: str) -> Checkpoint:
 
 
 # 3 policies --------------------------------------------------------------------------------------
-
-
 class Policy:
     """The keys that its owner trusts; nothing that is verified can add to it."""
 
@@ -197,14 +195,16 @@ class Policy:
         """Read a policy file; bytes above 0x7f are opaque, as the format says."""
         if re.search(rb"[^\t\n\x20-\x7e\x80-\xff]", data):
             raise Refused("policy", reason="characters")
-        self.keys: dict[tuple[str, bytes], tuple[bytes, str]] = {}  # "" for a log, or the witness
+        self.keys: dict[
+            tuple[str, bytes], tuple[bytes, str, str]
+        ] = {}  # public, witness or "", vkey
+        self.valid: dict[str, range] = {}  # sizes of checkpoints for which a key counts
         self.groups: dict[str, tuple[int, list[str]]] = {}
         self.names = {"none"}
         self.quorum = ""
-        text = data.decode("utf-8", "surrogateescape")
-        for number, line in enumerate(text.split("\n"), start=1):
+        for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
             items = re.split("[ \t]+", line.strip(" \t"))
-            if items[0] and not items[0].startswith("#"):
+            if items[0] == "#pli-valid" or (items[0] and not items[0].startswith("#")):
                 self._take(items, number)
         if not self.quorum:
             raise Refused("policy", reason="quorum")
@@ -213,9 +213,9 @@ class Policy:
         """Learn one line: log, witness, group or quorum; names are defined before use, once."""
         match items:
             case ["log", vkey] | ["log", vkey, _]:
-                self._trust(*parse_vkey(vkey, LOG_KEY), "")
+                self._trust(vkey, LOG_KEY, "")
             case ["witness", name, vkey] | ["witness", name, vkey, _] if name not in self.names:
-                self._trust(*parse_vkey(vkey, WITNESS_KEY), name)
+                self._trust(vkey, WITNESS_KEY, name)
                 self.names.add(name)
             case ["group", group, threshold, *members] if group not in self.names:
                 needed = {"any": "1", "all": str(len(members))}.get(threshold, threshold)
@@ -227,15 +227,20 @@ class Policy:
                 self.names.add(group)
             case ["quorum", name] if not self.quorum and name in self.names:
                 self.quorum = name
+            case ["#pli-valid", vkey, *ends] if self.valid.get(vkey) is ALWAYS:
+                self.valid[vkey] = range(*map(read_decimal, [*ends, str(ALWAYS[-1])][:2]))
+                if not self.valid[vkey] or not 1 <= len(ends) <= 2:
+                    raise Refused("policy", line=line)
             case _:
                 raise Refused("policy", line=line)
 
-    def _trust(self, name: str, key_id: bytes, public: bytes, witness: str) -> None:
+    def _trust(self, vkey: str, kind: int, witness: str) -> None:
         """Keep a key unless another line of the same sort has it already."""
-        for other, role in self.keys.values():
+        name, key_id, public = parse_vkey(vkey, kind)
+        for other, role, _ in self.keys.values():
             if other == public and bool(role) == bool(witness):
                 raise Refused("policy", reason="duplicate", name=name)
-        self.keys[name, key_id] = (public, witness)
+        self.keys[name, key_id], self.valid[vkey] = (public, witness, vkey), ALWAYS
 
     def check_quorum(self, cosigned: Collection[str]) -> None:
         """Return if these witnesses are enough."""
@@ -247,34 +252,41 @@ class Policy:
             raise Refused("quorum", cosignatures=len(cosigned))
 
     def verify(self, note: bytes, *, quorum: bool = True) -> tuple[Checkpoint, dict[str, int]]:
-        """Return the checkpoint, and the second at which each witness saw it, if all holds.
-
-        A log key of its origin must have signed it, and the quorum be met. A bad signature under
-        any known key refuses the whole note; unknown lines are ignored. Without the quorum, so
-        are the witnesses.
-        """
+        """Return the checkpoint and when each witness saw it; one bad line of a key refuses all."""
         text, signatures = parse_note(note)
         checkpoint, signed, seen = parse_checkpoint(text), False, dict[str, int]()
         for name, key_id, signature in signatures:
-            key, witness = self.keys.get((name, key_id), (b"", ""))
+            key, witness, vkey = self.keys.get((name, key_id), (b"", "", ""))
+            counts = checkpoint.size in self.valid.get(vkey, ALWAYS)
             if witness and quorum:  # cosignature/v1: eight bytes of time, then the signature
                 time = int.from_bytes(signature[:8], "big")
-                message = f"cosignature/v1\ntime {time}\n{text}"
-                check_ed25519(key, message.encode(), signature[8:])
-                seen[witness] = min(time, seen.get(witness, time))
+                check_ed25519(key, f"cosignature/v1\ntime {time}\n{text}".encode(), signature[8:])
+                if counts:
+                    seen[witness] = min(time, seen.get(witness, time))
             elif key and not witness:
                 check_ed25519(key, text.encode(), signature)
-                signed = signed or name == checkpoint.origin
+                signed = signed or (counts and name == checkpoint.origin)
         if not signed or any(time >= 2**63 for time in seen.values()):
             raise Refused("signature", origin=checkpoint.origin, reason="absent")
         if quorum:
             self.check_quorum(seen)
         return checkpoint, seen
 
+    def check_changes(self, changes: list[dict[str, Json]], notes: list[bytes]) -> None:
+        """Return if the notes hold too with the log's keys bounded by what its entries say."""
+        strict = copy.copy(self)
+        strict.valid = dict(self.valid)
+        for change in changes:
+            size = read_number(json.dumps(change.get("from_size")))
+            for word, first, end in (("added", size, GREATEST), ("retired", 0, size)):
+                if word in change and parse_vkey(vkey := str(change[word]), LOG_KEY):
+                    old = strict.valid.get(vkey, ALWAYS)
+                    strict.valid[vkey] = range(max(old.start, first), min(old.stop, end))
+        for note in notes if changes else []:
+            strict.verify(note, quorum=False)
+
 
 # 4 trees -----------------------------------------------------------------------------------------
-
-
 def leaf_hash(data: bytes) -> bytes:
     """Return the RFC 6962 leaf hash."""
     return hashlib.sha256(b"\x00" + data).digest()
@@ -347,7 +359,7 @@ def check_consistency(
 
 
 # 5 entries ---------------------------------------------------------------------------------------
-GREATEST = 2**53 - 1
+GREATEST, GUARD = 2**53 - 1, timedelta(seconds=10)
 AT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
 RULES = {
     "at": AT,
@@ -396,6 +408,9 @@ def read_number(text: str) -> int:
     return int(text)
 
 
+NUMBERS: Any = dict.fromkeys(("parse_int", "parse_float", "parse_constant"), read_number)
+
+
 def check_value(value: Json | None, level: int = 1) -> None:
     """Return if there is no null, no U+0000 and no more than 16 levels."""
     if value is None or (isinstance(value, str) and "\x00" in value):
@@ -411,13 +426,7 @@ def parse_object(data: bytes) -> dict[str, Json]:
     """Return one object of the canonical profile: reading and writing it gives the same bytes."""
     try:
         text = data.decode()
-        value: Json = json.loads(
-            text,
-            object_pairs_hook=read_members,
-            parse_int=read_number,
-            parse_float=read_number,
-            parse_constant=read_number,
-        )
+        value: Json = json.loads(text, object_pairs_hook=read_members, **NUMBERS)
     except UnicodeDecodeError as error:
         raise Refused("utf8", offset=error.start) from None
     except json.JSONDecodeError as error:
@@ -451,12 +460,10 @@ def strict_entry(data: bytes) -> Entry:
     if tuple(fields) != Entry._fields:
         raise Refused("fields")
     for name, rule in RULES.items():
-        value = fields[name]
-        if not isinstance(value, str) or not re.fullmatch(rule, value):
+        if not isinstance(value := fields[name], str) or not re.fullmatch(rule, value):
             raise Refused(name)
     for name, greatest in (("v", 65535), ("version", GREATEST)):
-        number = fields[name]
-        if type(number) is not int or not 1 <= number <= greatest:
+        if type(number := fields[name]) is not int or not 1 <= number <= greatest:
             raise Refused(name)
     instant(str(fields["at"]))
     if not isinstance(fields["data"], dict):
@@ -472,8 +479,7 @@ SHAPES: set[tuple[str, str]] = set()  # day, and data with "" for each plain val
 def read_entry(data: bytes) -> Entry:
     """Return the entry, ten times faster where the shape of its data has been seen.
 
-    Sound: in an accepted text, "" between separators can only be a whole empty string, so any
-    valid literal may stand there. What is not seen goes the exact way.
+    Sound: in an accepted text, "" there is a whole empty string: any valid literal may replace it.
     """
     try:
         found = ENTRY.fullmatch(data.decode())
@@ -493,8 +499,6 @@ def read_entry(data: bytes) -> Entry:
 
 
 # 6 chains ----------------------------------------------------------------------------------------
-
-
 class Chain:
     """The rules between the entries of one log, fed in the order of positions."""
 
@@ -503,6 +507,7 @@ class Chain:
         self.tips: dict[str, tuple[int, str, str]] = {}
         self.first = self.latest = self.genesis = ""
         self.clock: Json = ""
+        self.changes: list[dict[str, Json]] = []  # of the log's own keys
 
     def follow(self, position: int, entry: Entry, leaf: str) -> None:
         """Return if the entry may stand here: genesis, version and link, time."""
@@ -516,9 +521,10 @@ class Chain:
             raise Refused("chain", stream=entry.stream, version=entry.version)
         if entry.at < at:
             raise Refused("time", stream=entry.stream, at=entry.at)
-        if entry.at >= self.latest:
-            self.latest = entry.at
-        elif instant(self.latest) - instant(entry.at) > timedelta(seconds=10):
+        if (entry.stream, entry.kind) == ("log", "LogKeyChanged"):
+            self.changes.append(parse_object(entry.data.encode()))
+        self.latest = max(self.latest, entry.at)
+        if self.latest > entry.at and instant(self.latest) - instant(entry.at) > GUARD:
             raise Refused("time", at=entry.at, latest=self.latest)
         self.tips[entry.stream] = (entry.version, leaf, entry.at)
 
@@ -551,9 +557,8 @@ def check_receipt(proof: bytes, policy: Policy, entry: bytes | None = None) -> P
     lines = head.decode("latin-1").split("\n")
     if not blank or lines.pop(0) != "c2sp.org/tlog-proof@v1":
         raise Refused("proof", reason="form")
-    inside = None
-    if lines and lines[0].startswith("extra "):
-        inside = read_base64(lines.pop(0)[6:], "proof")
+    extra = lines.pop(0)[6:] if lines and lines[0].startswith("extra ") else None
+    inside = None if extra is None else read_base64(extra, "proof")
     if not 1 <= len(lines) <= 64 or not lines[0].startswith("index "):
         raise Refused("proof", reason="form")
     index = read_decimal(lines[0][6:])
@@ -585,8 +590,7 @@ def read_part(read: Read, level: int, n: int, size: int) -> tuple[bytes, int, in
     """Return a tile's bytes, the items they hold, those that count; a full one stands in."""
     width = min(256, (size >> 8 * max(level, 0)) - 256 * n)
     for held in sorted({width, 256}):
-        data = read(tile_path(level, n, held))
-        if data is not None:
+        if (data := read(tile_path(level, n, held))) is not None:
             return data, held, width
     raise Refused("missing", path=tile_path(level, n, width))
 
@@ -614,8 +618,7 @@ def read_bundle(read: Read, n: int, size: int) -> list[bytes]:
 
 def read_checkpoint(read: Read, policy: Policy) -> tuple[Checkpoint, dict[str, int]]:
     """Return the checkpoint of a log under the policy, and who saw it when."""
-    note = read("checkpoint")
-    if note is None:
+    if (note := read("checkpoint")) is None:
         raise Refused("missing", path="checkpoint")
     return policy.verify(note)
 
@@ -653,6 +656,7 @@ def check_log(
         level, row = level + 1, b"".join(tree_root(tile) for tile in tiles if len(tile) == TILE)
     if tree_root(bytes(leaves)) != checkpoint.root:
         raise Refused("root", size=size)
+    policy.check_changes(chain.changes, [read("checkpoint") or b"", *([pin] if pin else [])])
     if pinned and tree_root(bytes(leaves[: 32 * pinned.size])) != pinned.root:
         raise Refused("pin", size=size, pin=pinned.size)
     return checkpoint, seen, chain
@@ -700,8 +704,7 @@ def check_include(read: Read, policy: Policy, index: int, expected: bytes | None
 def check_growth(read: Read, policy: Policy, old: bytes) -> Checkpoint:
     """Return the log's checkpoint, proven from tiles to continue the older one."""
     now, _ = read_checkpoint(read, policy)
-    pinned = check_pin(policy, old, now)
-    first = pinned.size
+    first = (pinned := check_pin(policy, old, now)).size
     proof = tile_proof(read, now.size, first - 1, first) if first else []
     check_consistency(first, now.size, pinned.root, now.root, proof)
     return now
@@ -725,17 +728,16 @@ def deposit_commitment(file: BinaryIO) -> str:
     if last < 16 or count > 2**20 or (count > 1 and last == 16):
         raise Refused("framing", chunks=count, last=last)
     state, root = hashlib.blake2b(digest_size=32), tree_root(bytes(leaves))
-    hashed = hashlib.sha256(header).digest()
-    for part in (b"pli/v1/deposit", hashed, root, count.to_bytes(8, "big")):
+    parts = (b"pli/v1/deposit", hashlib.sha256(header).digest(), root, count.to_bytes(8, "big"))
+    for part in parts:
         state.update(len(part).to_bytes(8, "little") + part)
     return state.hexdigest()
 
 
 def check_file(file: BinaryIO, entry: Entry) -> str:
     """Return the commitment of a sealed file if it is the one that the entry recorded."""
-    recorded = parse_object(entry.data.encode()).get("commitment")
     commitment = deposit_commitment(file)
-    if commitment != recorded:
+    if commitment != parse_object(entry.data.encode()).get("commitment"):
         raise Refused("commitment", kind=entry.kind, file=commitment)
     return commitment
 
@@ -750,8 +752,7 @@ def check_pieces(manifest: bytes, entry: Entry) -> list[Json]:
     for number, piece in enumerate(documents, start=1):
         if not isinstance(piece, dict) or {key: type(piece[key]) for key in piece} != PIECE:
             raise Refused("package", piece=number)
-        text = json.dumps(piece, ensure_ascii=False, separators=(",", ":"))
-        leaves += leaf_hash(text.encode())
+        leaves += leaf_hash(json.dumps(piece, ensure_ascii=False, separators=(",", ":")).encode())
     root, count = tree_root(bytes(leaves)).hex(), len(documents)
     if (root, count) != (data.get("documents_root"), data.get("documents_count")):
         raise Refused("documents", count=count, root=root)
@@ -759,6 +760,7 @@ def check_pieces(manifest: bytes, entry: Entry) -> list[Json]:
 
 
 # 10 command --------------------------------------------------------------------------------------
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as every time here
 SIZES = {"checkpoint": 1 << 20, "entries": 256 * 65537}
 SAID = {
     "kind": ("acte {kind} de {stream}, rang {version}", "act {kind} of {stream}, no. {version}"),
@@ -794,10 +796,8 @@ REASONS = (
 
 def utc(seconds: int) -> str:
     """Return the second of a cosignature as a date, or as it is beyond the calendar."""
-    try:
-        return (datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat() + "Z"  # noqa: DTZ001
-    except OverflowError:
-        return str(seconds)
+    dated = seconds < 253402300800  # the year 10000
+    return f"{EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}Z" if dated else str(seconds)
 
 
 def of_checkpoint(checkpoint: Checkpoint, seen: dict[str, int]) -> dict[str, Json]:

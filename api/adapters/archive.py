@@ -28,6 +28,7 @@ from ledger.transfer import MANIFEST, FileRow, is_file_name
 PART = 1024 * 1024
 MAX_MANIFEST = 256 * 1024 * 1024
 DATABASES = ("ledger.db", "private.db", "uploads.db", "accounts.db")
+SECRET_DATABASES = ("keys/subjects.db",)
 FOLDERS = ("blobs", "envelopes")
 SECRET_FOLDERS = ("keys", "custodians")
 PUBLIC = ("keys/timestamps.pem",)
@@ -49,7 +50,7 @@ class ArchiveWriter:
 
     def snapshot(self, home: Path, name: str, judge: Callable[[Path], None]) -> None:
         """Add a database as it is now; `judge` may read the copy before it is added."""
-        copy = self._place.with_name(f"{self._place.name}.{name}")
+        copy = self._place.with_name(f"{self._place.name}.{name.replace('/', '-')}")
         address = f"file:{quote(str((home / name).absolute()))}?mode=ro"
         try:
             with (
@@ -125,21 +126,29 @@ def files_of(home: Path, *, keys: bool) -> Iterator[tuple[str, Path]]:
     for folder in folders:
         for path in sorted((home / folder).rglob("*")):
             name = path.relative_to(home).as_posix()
-            if path.is_file() and not _is_unfinished(name):
+            if path.is_file() and not _is_unfinished(name) and not _is_database(name):
                 yield name, path
     for name in () if keys else PUBLIC:
         if (home / name).is_file():
             yield name, home / name
 
 
+def _is_database(name: str) -> bool:
+    """Say whether a file belongs to a database that is copied in one read snapshot."""
+    return name.startswith(SECRET_DATABASES)
+
+
 def _is_unfinished(name: str) -> bool:
-    """Say whether a file has not its name yet: it may vanish, and nothing speaks of it."""
-    return name.endswith(".new") or name.startswith(tuple(f"{each}/" for each in UNFINISHED))
+    """Say whether a file has not its name yet, or no longer: nothing speaks of it."""
+    return name.endswith((".new", ".old")) or name.startswith(
+        tuple(f"{each}/" for each in UNFINISHED)
+    )
 
 
-def databases_of(home: Path) -> list[str]:
+def databases_of(home: Path, *, keys: bool) -> list[str]:
     """Return the databases that a backup copies, the ledger first."""
-    return [name for name in DATABASES if (home / name).is_file()]
+    names = DATABASES + (SECRET_DATABASES if keys else ())
+    return [name for name in names if (home / name).is_file()]
 
 
 def manifest_of(archive: Path) -> bytes:

@@ -12,10 +12,13 @@ from pathlib import Path
 from api.adapters.keys import Chest, ChestLocked, Credential, Random, write_durably
 from crypto import sealed_box, statements
 from crypto.canonical import Json, decode, encode
+from crypto.log_errors import PolicyRefused
 from crypto.notes import COSIGNATURE, VerifierKey
+from crypto.policies import Policy, log_policy
 
 SEED_BYTES = 32
 KEYS_BOUND = b"pli/custodian/keys/v1\x00"
+LOG_KEYS = "log-keys.txt"
 RECOVERY_PLACES = ("recovery-1", "recovery-2")
 
 
@@ -93,6 +96,20 @@ def read_identity(folder: Path) -> Identity:
         recovery=bytes.fromhex(kept["recovery"]),
         log=VerifierKey.parse(kept["log"]),
     )
+
+
+def trusted_log(folder: Path, identity: Identity) -> Policy:
+    """Return the keys of the log that a custodian believes: its first one, until it is told more.
+
+    What it is told must still name that first key, so that no other log takes the place.
+    """
+    told = folder / LOG_KEYS
+    if not told.exists():
+        return Policy.parse(log_policy(identity.log))
+    policy = Policy.parse(told.read_text())
+    if identity.log not in policy.logs:
+        raise PolicyRefused(1, f"it does not name {identity.log}")
+    return policy
 
 
 def read_secrets(chest: Chest, identity: Identity) -> Secrets:

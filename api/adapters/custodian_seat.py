@@ -12,12 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from api.adapters.custodian_identity import Identity, Secrets, read_identity, read_secrets
+from api.adapters.custodian_identity import (
+    Identity,
+    Secrets,
+    read_identity,
+    read_secrets,
+    trusted_log,
+)
 from api.adapters.custodian_state import STATE, CustodianState
 from api.adapters.keys import Chest, Credential, Random
 from crypto import statements
 from crypto.canonical import Json
-from crypto.policies import Policy, log_policy
+from crypto.policies import Policy
 from domain.clock import Reading, instant_text
 from domain.errors import ClockDistrusted
 from replay.custodian import Head
@@ -106,7 +112,7 @@ class Seat:
             clock=clock,
             random=random,
             show=show,
-            policy=Policy.parse(log_policy(identity.log)),
+            policy=trusted_log(folder, identity),
         )
 
     def look(self, *streams: str) -> Seen:

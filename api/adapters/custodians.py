@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from api.adapters.custodian_identity import create_custodian, read_identity
+from api.adapters.custodian_identity import LOG_KEYS, create_custodian, read_identity
 from api.adapters.custodian_seat import Clock, Complaint, CustodianError, Refused, Show
-from api.adapters.keys import Credential, CredentialFile, KeysError, Random
+from api.adapters.keys import Credential, CredentialFile, KeysError, Random, write_durably
 from api.adapters.local_custodian import Asked, LocalCustodian
 from crypto.canonical import Json
 from crypto.errors import CryptoError
+from crypto.keys import LogKeys
 from crypto.notes import VerifierKey
-from crypto.policies import witness_policy
+from crypto.policies import witnessed_policy
 from domain.ports import CustodianIdentity, CustodianRefusal, CustodianSilent, CustodyComplaint
 from ledger.witness import Reply
 from replay.custody_view import ViewRefused
@@ -162,12 +163,18 @@ def credential_files(keys: Path) -> Callable[[str], Credential]:
     return lambda name: CredentialFile(keys / f"{name}.credential")
 
 
-def published_policy(log: VerifierKey, folder: Path) -> str:
+def trust_log_keys(folder: Path, keys: LogKeys) -> None:
+    """Tell each local custodian which keys of the log count for which sizes."""
+    for name in local_names(folder):
+        write_durably(folder / name / LOG_KEYS, keys.policy().encode())
+
+
+def published_policy(keys: LogKeys, folder: Path) -> str:
     """Return the text of `policy.txt`: this log, and a majority of the local custodians."""
     witnesses: Mapping[str, VerifierKey] = {
         name: read_identity(folder / name).cosign for name in local_names(folder)
     }
-    return witness_policy(log, witnesses, len(witnesses) // 2 + 1, QUORUM_GROUP)
+    return witnessed_policy(keys.lines(), witnesses, len(witnesses) // 2 + 1, QUORUM_GROUP)
 
 
 @contextmanager

@@ -232,3 +232,31 @@ def destroy_file(path: Path, random: Random) -> None:
         os.fsync(file.fileno())
     path.unlink()
     sync_folder(path.parent)
+
+
+def supplant(path: Path, data: bytes, random: Random) -> None:
+    """Replace a secret by other bytes, durably, and overwrite what it was.
+
+    A name that is only replaced leaves the former bytes on the disk; so they keep a second name
+    until they are overwritten, after a crash by the next call or by `let_go`.
+    """
+    let_go(path, random)
+    os.link(path, _former(path))
+    write_durably(path, data)
+    let_go(path, random)
+
+
+def let_go(path: Path, random: Random) -> None:
+    """Overwrite what a secret was before, unless a crash came before it had a follower."""
+    former = _former(path)
+    if not former.exists():
+        return
+    if former.samefile(path):
+        former.unlink()
+        sync_folder(path.parent)
+    else:
+        destroy_file(former, random)
+
+
+def _former(path: Path) -> Path:
+    return path.with_name(f"{path.name}.old")

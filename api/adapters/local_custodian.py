@@ -307,8 +307,8 @@ class LocalCustodian:
         now = seat.reading()
         if now is None:
             return Answer(503, b"the clock gives no interval\n")
-        log = self.identity.log
-        witness = Witness(self.identity.cosign.name, seat.secrets.cosign, {log.name: (log,)})
+        logs = {self.identity.log.name: seat.policy.unended()}
+        witness = Witness(self.identity.cosign.name, seat.secrets.cosign, logs)
         time = int(now.middle().timestamp())
         answer = witness.answer(body, self._cosigned.witnessed, time)
         if answer.evidence is not None:

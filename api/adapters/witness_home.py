@@ -1,8 +1,9 @@
 """A witness that runs alone: its folder, its key, the logs it knows, what it cosigned last.
 
-`witness.key` (mode 0600) and `witness.db`. One transaction with synchronous=FULL reads the note of
-an origin, and replaces it only if it is the one that was decided on: a cosignature leaves after
-that commit, so that neither a crash nor a second process can make it cosign two histories.
+`witness.key` (mode 0600), `witness-next.key` while it is replaced, and `witness.db`. One
+transaction with synchronous=FULL reads the note of an origin, and replaces it only if it is the one
+that was decided on: a cosignature leaves after that commit, so that neither a crash nor a second
+process can make it cosign two histories.
 """
 
 from __future__ import annotations
@@ -13,12 +14,20 @@ from collections import defaultdict
 from pathlib import Path
 
 from api.adapters.clock import wall_us
-from api.adapters.keys import Random, create_signing_key, signing_key
+from api.adapters.keys import (
+    Random,
+    create_signing_key,
+    destroy_file,
+    read_secret,
+    signing_key,
+    supplant,
+)
 from crypto.notes import COSIGNATURE, LOG, VerifierKey
 from ledger.witness import Answer, Remember, Witness, monitor_path
 
 SECOND_US = 1_000_000
 KEY = "witness.key"
+NEXT_KEY = "witness-next.key"
 STATE = "witness.db"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS logs(vkey TEXT PRIMARY KEY, origin TEXT NOT NULL) WITHOUT ROWID;
@@ -64,13 +73,22 @@ class NotALog(WitnessHomeError):
         self.vkey = vkey
 
 
+class RotationRefused(WitnessHomeError):
+    """Nothing can take the place of the key: no name of its own, or no next key at all."""
+
+    code = "witness.rotation"
+
+
 class WitnessHome:
     """The state of one witness; every thread and every process may use it."""
 
     def __init__(self, folder: Path) -> None:
         if not (folder / KEY).is_file():
             raise WitnessAbsent(folder)
+        self._folder = folder
         self._key = signing_key(folder / KEY, COSIGNATURE)
+        following = folder / NEXT_KEY
+        self._next = signing_key(following, COSIGNATURE) if following.is_file() else None
         self._lock = threading.Lock()  # one connection, one thread at a time
         path = folder / STATE
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
@@ -106,6 +124,31 @@ class WitnessHome:
             self._db.execute("INSERT OR IGNORE INTO logs VALUES (?, ?)", (str(key), key.name))
         return key
 
+    def drop_log(self, vkey: str) -> None:
+        """Cosign nothing any more that only this key of a log signed; at once."""
+        with self._lock:
+            gone = self._db.execute("DELETE FROM logs WHERE vkey = ?", (vkey,)).rowcount
+        if not gone:
+            raise NotALog(vkey)
+
+    def rotate(self, name: str, random: Random) -> VerifierKey:
+        """Make a key that cosigns too, from the next start on, under a name of its own."""
+        if name == self._key.name:
+            raise RotationRefused(f"{name} is the name of the present key")
+        key = create_signing_key(self._folder / NEXT_KEY, name, COSIGNATURE, random.bytes(32))
+        if key.name != name:
+            raise RotationRefused(f"{key.name} cosigns already")
+        return key.verifier()
+
+    def retire(self, random: Random) -> VerifierKey:
+        """Let the next key take the place of the present one, which is destroyed."""
+        if self._next is None:
+            raise RotationRefused("no next key: pli witness rotate")
+        data = read_secret(self._folder / NEXT_KEY)
+        supplant(self._folder / KEY, data, random)
+        destroy_file(self._folder / NEXT_KEY, random)
+        return self._next.verifier()
+
     def logs(self) -> dict[str, tuple[VerifierKey, ...]]:
         """Return the keys of the logs it knows, by origin."""
         with self._lock:
@@ -118,7 +161,8 @@ class WitnessHome:
             # the write lock comes before the first read: nothing can move between the two
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                witness = Witness(self._key.name, self._key.seed, self._logs())
+                more = () if self._next is None else ((self._next.name, self._next.seed),)
+                witness = Witness(self._key.name, self._key.seed, self._logs(), more)
                 answer = witness.answer(body, self._cosigned, now)
                 self._keep(answer)
                 self._db.execute("COMMIT")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from api.adapters.http import NoAnswer, Outgoing
 from crypto.errors import CryptoError
+from crypto.keys import LogKeys
 from crypto.notes import VerifierKey
 from crypto.policies import Policy, log_policy
 from ledger.witness import Reply, monitor_path
@@ -22,26 +23,35 @@ class PolicyUnusable(Exception):
     code = "platform.policy"
 
 
-def read_policy(path: Path, log: VerifierKey) -> str:
-    """Return the text of a configured policy once it is one for this log."""
+def read_policy(path: Path, keys: LogKeys) -> str:
+    """Return the text of a configured policy once it names this log's keys, with their ranges."""
     try:
         text = path.read_bytes().decode()
         policy = Policy.parse(text)
     except (OSError, UnicodeDecodeError, CryptoError) as error:
         raise PolicyUnusable(f"{path.name}: {error}") from error
-    if log not in policy.logs:
-        raise PolicyUnusable(f"{path.name}: it does not name {log}")
+    named = {str(key): policy.valid.get(str(key), (0, None)) for key in policy.logs}
+    for vkey, sizes in keys.ranges().items():
+        if named.get(vkey) != sizes:
+            raise PolicyUnusable(f"{path.name}: pli keys list shows its lines about {vkey}")
     return text
 
 
 class RemoteWitness:
     """One witness behind its address."""
 
-    def __init__(self, key: VerifierKey, url: str, log: VerifierKey, out: Outgoing) -> None:
+    def __init__(
+        self,
+        key: VerifierKey,
+        url: str,
+        log: VerifierKey,
+        out: Outgoing,
+        trusted: Policy | None = None,
+    ) -> None:
         self.key = key
         self._url = url.rstrip("/")
         self._origin = log.name
-        self._log = Policy.parse(log_policy(log))
+        self._log = trusted or Policy.parse(log_policy(log))
         self._out = out
 
     def add_checkpoint(self, body: bytes) -> Reply:
@@ -75,4 +85,5 @@ def remote_witnesses(
         if str(key) in policy.urls and key not in local
     }
     out = Outgoing(urls.values())
-    return [RemoteWitness(key, url, log, out) for key, url in urls.items()]
+    alone = policy.log_alone()
+    return [RemoteWitness(key, url, log, out, alone) for key, url in urls.items()]

@@ -30,6 +30,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("Restaure une sauvegarde et la prouve", "Restore a backup and prove it"),
     "witness": ("Cosigne le registre d'un voisin", "Cosign the log of a neighbour"),
     "monitor": ("Surveille un registre du dehors", "Watch a log from outside"),
+    "privacy": (
+        "Montre ou efface ce qui est tenu d'une personne",
+        "Show or erase what is held of a person",
+    ),
+    "keys": ("Change les clés du registre", "Change the keys of the log"),
     "rebuild": ("Reconstruit les vues depuis zéro", "Rebuild the views from zero"),
     "doctor": ("Dit si ce poste peut faire tourner Pli", "Say whether this machine can run Pli"),
 }

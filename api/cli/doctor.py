@@ -1,11 +1,16 @@
-"""``pli doctor``: whether this machine and this home can run Pli, one line a check."""
+"""``pli doctor``: whether this machine and this home can run Pli, one line a check.
+
+What is missing, open to others, in the environment, ended or due is named; exit 3 if anything is.
+It only reads, beside a running server too.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +31,8 @@ def doctor(
         "cryptography": _cryptography,
         "clock": _clock,
         "home": lambda: _home(home),
+        "environment": _environment,
+        **_of_home(home),
     }
     found = {name: _outcome(check) for name, check in checks.items()}
     good = all(not text.startswith("!") for text in found.values())
@@ -69,3 +76,48 @@ def _home(home: Path) -> str:
 
     with open_reader(place) as log:
         return f"{home}: {log.head()} entries"
+
+
+class Wanting(Exception):
+    """Something of a home is not as it should be: what and what to do."""
+
+    code = "doctor.wanting"
+
+
+def _environment() -> str:
+    from api.adapters.exposure import secrets_in
+
+    return _sound(secrets_in(os.environ))
+
+
+def _of_home(folder: Path) -> dict[str, Callable[[], str]]:
+    """Return the checks of a home, none where there is none."""
+    from api.adapters import exposure
+    from api.adapters.clock import host_time
+    from api.adapters.timestamps import trusted_roots
+    from api.home import Home
+    from api.key_changes import OVERLAP, newest_since
+    from api.settings import Settings
+
+    place = Home(folder)
+    if not place.ledger.is_file() and not place.log_key.is_file():
+        return {}
+    now = host_time()
+
+    def certificates() -> str:
+        roots = trusted_roots(place.keys, Settings().tsa_certificates)
+        return _sound(exposure.ending(roots, now))
+
+    return {
+        "modes": lambda: _sound(exposure.open_to_others(place)),
+        "files": lambda: _sound(exposure.missing(place)),
+        "certificates": certificates,
+        "tokens": lambda: _sound(exposure.tokens_ending(place.folder / "accounts.db", now)),
+        "rotation": lambda: _sound(exposure.rotation_due(place, newest_since(place), OVERLAP, now)),
+    }
+
+
+def _sound(faults: Sequence[str]) -> str:
+    if faults:
+        raise Wanting(" · ".join(faults))
+    return "ok"

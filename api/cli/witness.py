@@ -1,4 +1,4 @@
-"""``pli witness init|add-log|serve|evidence``: a witness of its own, for a neighbour's log.
+"""``pli witness init|add-log|drop-log|rotate|retire|serve|evidence``: cosigns a neighbour's log.
 
 It has its own folder, key and state and needs nothing of a platform (`ledger.md` §8).
 """
@@ -61,6 +61,51 @@ def add_log(home: HomeOption, log: LogOption) -> None:
     try:
         for vkey in log:
             print(witness.add_log(vkey).name)
+    finally:
+        witness.close()
+
+
+@app.command("drop-log")
+def drop_log(home: HomeOption, log: LogOption) -> None:
+    """Forget a key of a log that has ended; what it alone signs is refused at once."""
+    from api.adapters.witness_home import WitnessHome
+
+    witness = WitnessHome(home)
+    try:
+        for vkey in log:
+            witness.drop_log(vkey)
+    finally:
+        witness.close()
+
+
+@app.command()
+def rotate(
+    home: HomeOption,
+    name: Annotated[str, typer.Option(help="Nom de la nouvelle clé / name of the new key")],
+) -> None:
+    """Make a second key of this witness and show it; both cosign from the next start on."""
+    from api.adapters.rng import SystemRng
+    from api.adapters.witness_home import WitnessHome
+    from crypto.notes import is_key_name
+
+    if not is_key_name(name):
+        raise typer.BadParameter("--name")
+    witness = WitnessHome(home)
+    try:
+        print(witness.rotate(name, SystemRng()))
+    finally:
+        witness.close()
+
+
+@app.command()
+def retire(home: HomeOption) -> None:
+    """Destroy the first key of this witness; the second takes its place from the next start on."""
+    from api.adapters.rng import SystemRng
+    from api.adapters.witness_home import WitnessHome
+
+    witness = WitnessHome(home)
+    try:
+        print(witness.retire(SystemRng()))
     finally:
         witness.close()
 

@@ -26,6 +26,7 @@ from api.adapters.local_custodian import LocalCustodian
 from crypto import canonical, merkle, statements
 from crypto.ceremony import Ceremony
 from crypto.errors import QuorumMissing, RecoveryRefused
+from crypto.keys import LogKeys
 from crypto.keyset import Keyset, check_alive
 from crypto.log_errors import QuorumNotMet
 from crypto.pli1 import open_envelope
@@ -663,7 +664,8 @@ def asked(ledger: ShownLedger, old: int) -> bytes:
 
 def test_each_custodian_cosigns_what_continues_what_it_knew(bench: Bench) -> None:
     bench.case.published()
-    policy = Policy.parse(published_policy(bench.ledger.vkey, bench.folder))
+    keys = LogKeys.of({"keys": [str(bench.ledger.vkey)]})
+    policy = Policy.parse(published_policy(keys, bench.folder))
     witnesses = [LocalWitness(one) for one in bench.all]
     with pytest.raises(QuorumNotMet):
         policy.verify(bench.ledger.note())

@@ -17,6 +17,7 @@ from api.adapters.witnesses import PolicyUnusable, RemoteWitness, read_policy
 from api.scheduler import LATE_S, Scheduler
 from api.settings import Settings
 from api.wiring import open_reader, policies_of
+from crypto.keys import LogKeys
 from crypto.log_errors import QuorumNotMet
 from crypto.notes import LOG, VerifierKey
 from crypto.policies import Policy
@@ -139,7 +140,7 @@ def test_what_answers_for_a_witness_is_believed_only_with_the_logs_signature(
     town.bench.platform.publish()
     assert liar.checkpoint() == one.cosigned(town.log.name)
     other = VerifierKey(town.log.name, LOG, stranger.public)
-    with pytest.raises(NoAnswer, match="no key of a known log"):
+    with pytest.raises(NoAnswer, match="no key of a known log in force"):
         RemoteWitness(one.key, one.url, other, Outgoing([one.url])).checkpoint()
     with pytest.raises(NoAnswer, match="status 405"):
         # a path that exists for another method
@@ -149,14 +150,14 @@ def test_what_answers_for_a_witness_is_believed_only_with_the_logs_signature(
 
 
 def test_a_policy_is_one_for_this_log_or_nothing_starts(town: Town, tmp_path: Path) -> None:
-    path = tmp_path / "policy.txt"
+    path, keys = tmp_path / "policy.txt", LogKeys.of({"keys": [str(town.log)]})
     for text in ("nonsense\n", f"log {SeedSigner('other.example').key}\nquorum none\n"):
         path.write_text(text)
         with pytest.raises(PolicyUnusable):
-            read_policy(path, town.log)
+            read_policy(path, keys)
     settings = Settings(home=town.bench.home.folder, policy_file=tmp_path / "absent.txt")
     with pytest.raises(PolicyUnusable):
-        policies_of(town.bench.home, settings)
+        policies_of(town.bench.home, settings, keys=keys)
     path.write_text(f"log {town.log}\nquorum none\n")
     chosen = Settings(home=town.bench.home.folder, policy_file=path)
-    assert policies_of(town.bench.home, chosen)["policy.txt"] == path.read_text()
+    assert policies_of(town.bench.home, chosen, keys=keys)["policy.txt"] == path.read_text()

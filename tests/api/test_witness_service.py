@@ -224,3 +224,50 @@ def test_a_state_that_cannot_be_written_lets_no_cosignature_leave(tmp_path: Path
     with pytest.raises(Exception, match="no such table"):
         home.answer(request(0, 300))
     home.close()
+
+
+def test_a_witness_changes_its_key_and_drops_that_of_a_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, origin = str(tmp_path / "w"), LOG_KEY.name
+    assert run(["witness", "init", "--home", folder, "--name", "w/1", "--log", str(LOG_KEY)]) == 0
+    first = VerifierKey.parse(capsys.readouterr().out.strip())
+    assert run(["witness", "retire", "--home", folder]) == 1
+    assert run(["witness", "rotate", "--home", folder, "--name", "w/1"]) == 1
+    assert run(["witness", "rotate", "--home", folder, "--name", "no name"]) == 2
+    capsys.readouterr()
+    assert run(["witness", "rotate", "--home", folder, "--name", "w/2"]) == 0
+    second = VerifierKey.parse(capsys.readouterr().out.strip())
+    assert run(["witness", "rotate", "--home", folder, "--name", "w/3"]) == 1, "one at a time"
+    witness = WitnessHome(Path(folder))
+    text = parse_note(Request.parse(request(0, 256)).note).text
+    answer = witness.answer(request(0, 256))
+    keys = (first, second)
+    assert cosigned_by(keys, text, answer.body) == {first, second}
+    # a log that asks under the other name is told the same
+    assert cosigned_by(keys, text, witness.answer(request(256, 256)).body) == {first, second}
+    assert size_of(witness.cosigned(monitor_path(origin))) == 256
+    witness.close()
+    before = (Path(folder) / "witness.key").read_bytes()
+    capsys.readouterr()
+    assert run(["witness", "retire", "--home", folder]) == 0
+    assert VerifierKey.parse(capsys.readouterr().out.strip()) == second
+    witness = WitnessHome(Path(folder))
+    assert witness.key() == second
+    assert not any(before in path.read_bytes() for path in Path(folder).iterdir())
+    text = parse_note(Request.parse(request(256, 613)).note).text
+    assert cosigned_by(keys, text, witness.answer(request(256, 613)).body) == {second}
+    assert run(["witness", "drop-log", "--home", folder, "--log", str(LOG_KEY)]) == 0
+    assert witness.answer(request(613, 613)).status == 404
+    assert run(["witness", "drop-log", "--home", folder, "--log", str(LOG_KEY)]) == 1
+    witness.close()
+
+
+def cosigned_by(keys: tuple[VerifierKey, ...], text: str, body: bytes) -> set[VerifierKey]:
+    """Return the keys whose lines stand in an answer, each verified."""
+    found: set[VerifierKey] = set()
+    for line in parse_note(text.encode() + b"\n" + body).signatures:
+        key = next(one for one in keys if (one.name, one.key_id) == (line.name, line.key_id))
+        check_cosignature(key, text, line.signature)
+        found.add(key)
+    return found

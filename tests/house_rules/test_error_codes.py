@@ -28,6 +28,8 @@ ROOTS = {
     "api.depositor.errors.DepositorError",
     "api.errors.ApiError",
     "api.home.HomeError",
+    "api.key_changes.KeyChangeError",
+    "api.privacy.PrivacyError",
     "crypto.errors.CryptoError",
     "crypto.stamp_errors.StampError",
     "domain.errors.DomainError",

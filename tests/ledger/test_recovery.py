@@ -190,7 +190,7 @@ def test_another_key_is_refused(bench: Bench) -> None:
     good = bench.signer
     bench.signer = SeedSigner(seed=bytes(32))
     bench.witnesses = []
-    refused(bench, ForeignKey, "mark")
+    refused(bench, ForeignKey, "no key of entry 0")
     bench.signer = SeedSigner(name="other.example/log")
     bench.high_water.note = None
     with pytest.raises(ForeignKey, match="entry 0"):

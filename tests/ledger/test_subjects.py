@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doubles.ledger import Fault, FaultyConnection
 from doubles.rng import SeededRng
+from doubles.wrapping import MemoryWrapping
 
 from crypto import blinding
 from crypto.log_errors import BlindingRefused
-from ledger.errors import LedgerHalted, NoSuchEntry, StorageFull
+from ledger.errors import LedgerHalted, NoSuchEntry, StorageFull, SubjectKeysLocked, WipeBlocked
 from ledger.sqlite import connect
 from ledger.store import Connection
+from ledger.subject_keys import SubjectKeys, _key_id
 from ledger.subjects import Subjects
 
 KEY = bytes(range(32))
@@ -41,13 +45,22 @@ def subjects(path: Path, faults: list[Fault], halts: list[LedgerHalted]) -> Iter
     def faulty(address: str) -> Connection:
         return FaultyConnection(connect(address), faults)
 
-    made = Subjects(path, key=KEY, rng=SeededRng(1), connect=faulty, halt=halts.append)
+    keys = keys_of(path, MemoryWrapping([KEY]), seed=1)
+    made = Subjects(path, keys=keys, rng=SeededRng(1), connect=faulty, halt=halts.append)
     yield made
     made.close()
 
 
-def again(path: Path, key: bytes = KEY) -> Subjects:
-    return Subjects(path, key=key, rng=SeededRng(2), connect=connect)
+def keys_of(path: Path, wrapping: MemoryWrapping, seed: int = 2, **ports: Any) -> SubjectKeys:
+    place = path.with_name("subjects.db")
+    return SubjectKeys(
+        place, wrapping=wrapping, rng=SeededRng(seed + 10), **{"connect": connect, **ports}
+    )
+
+
+def again(path: Path, wrapping: MemoryWrapping | None = None) -> Subjects:
+    keys = keys_of(path, wrapping or MemoryWrapping([KEY]))
+    return Subjects(path, keys=keys, rng=SeededRng(2), connect=connect)
 
 
 def test_a_value_is_revealed_by_its_commitment(subjects: Subjects, path: Path) -> None:
@@ -73,7 +86,7 @@ def test_the_file_alone_names_nobody(subjects: Subjects, path: Path) -> None:
     subjects.remember("person", "Jeanne Œuvrard", "jeanne.oeuvrard@example")
     subjects.bidder_tag("2026-07", SIRET)
     subjects.close()
-    for file in path.parent.glob("private.db*"):
+    for file in [*path.parent.glob("private.db*"), *path.parent.glob("subjects.db*")]:
         content = file.read_bytes()
         for secret in ("Jeanne", "jeanne.oeuvrard", SIRET, "21590512200017"):
             assert secret.encode() not in content
@@ -86,7 +99,13 @@ def test_the_file_alone_names_nobody(subjects: Subjects, path: Path) -> None:
 def test_another_key_opens_nothing(subjects: Subjects, path: Path) -> None:
     one = subjects.remember("person", "Jeanne", "jeanne")
     subjects.close()
-    stranger = again(path, bytes(32))
+    with pytest.raises(SubjectKeysLocked):
+        again(path, MemoryWrapping([bytes(32)]))
+    # and a file that says otherwise is not believed
+    with closing(sqlite3.connect(path.with_name("subjects.db"))) as raw:
+        raw.execute("UPDATE wrapping SET key_id = ?", (_key_id(bytes(32)),))
+        raw.commit()
+    stranger = again(path, MemoryWrapping([bytes(32)]))
     with pytest.raises(BlindingRefused):
         stranger.reveal(one)
     stranger.close()
@@ -142,3 +161,177 @@ def test_a_failing_disk_stops(
     assert len(halts) == 1
     with pytest.raises(LedgerHalted):
         subjects.reveal("0" * 64)
+
+
+# erasing
+
+
+def erase(subjects: Subjects, subject: str, tag: str = "a1" * 16) -> None:
+    erasure = subjects.begin_erasure(tag, subject, "asked for")
+    subjects.erase(erasure)
+    subjects.settled(erasure)
+
+
+def test_what_is_held_is_told_and_then_gone(subjects: Subjects, path: Path) -> None:
+    one = subjects.remember("person", "Jeanne", SIRET)
+    other = subjects.remember("person", "Paul", "paul")
+    tag = subjects.bidder_tag("2026-07", SIRET)
+    held = {row.field: row for row in subjects.held(SIRET)}
+    assert set(held) == {"person", "bidder"}
+    assert (held["person"].commitment, held["person"].value) == (one, "Jeanne")
+    assert (held["bidder"].tag, held["bidder"].consultation) == (tag, "2026-07")
+    assert subjects.held("nobody") == []
+    begun = subjects.begin_erasure("a1" * 16, SIRET, "asked for")
+    assert begun.commitments == tuple(sorted(row.commitment for row in held.values()))
+    assert subjects.pending() == [begun]
+    subjects.erase(begun)
+    subjects.settled(begun)
+    assert subjects.pending() == []
+    assert subjects.reveal(one) is None
+    assert subjects.held(SIRET) == []
+    with pytest.raises(NoSuchEntry):
+        subjects.operator_of("2026-07", tag)
+    assert subjects.reveal(other) == "Paul"
+    assert subjects.remember("person", "Paul", "paul") == other
+    # who comes again is somebody new
+    assert subjects.remember("person", "Jeanne", SIRET) != one
+    assert subjects.bidder_tag("2026-07", SIRET) != tag
+
+
+def test_erasing_nobody_changes_nothing(subjects: Subjects) -> None:
+    one = subjects.remember("person", "Jeanne", "jeanne")
+    erase(subjects, "nobody")
+    assert subjects.pending() == []
+    assert subjects.reveal(one) == "Jeanne"
+
+
+def test_the_wrapping_key_is_another_one_after_each_erasure(path: Path) -> None:
+    wrapping = MemoryWrapping([KEY])
+    subjects = again(path, wrapping)
+    subjects.remember("person", "Jeanne", "jeanne")
+    other = subjects.remember("person", "Paul", "paul")
+    subjects.close()
+    copies = {name: path.with_name(name).read_bytes() for name in ("private.db", "subjects.db")}
+    subjects = again(path, wrapping)
+    erase(subjects, "jeanne")
+    subjects.close()
+    assert len(wrapping.held) == 1
+    assert wrapping.held != [KEY]
+    # an older copy of the rows: the living are read, the erased are known for what they are
+    path.write_bytes(copies["private.db"])
+    subjects = again(path, wrapping)
+    assert subjects.reveal(other) == "Paul"
+    assert len(list(subjects.private_rows())) == 1
+    assert (subjects.sweep(), subjects.sweep()) == (1, 0)
+    subjects.close()
+    # an older copy of the keys: no key that is left opens it
+    path.with_name("subjects.db").write_bytes(copies["subjects.db"])
+    with pytest.raises(SubjectKeysLocked):
+        again(path, wrapping)
+
+
+def test_a_row_whose_key_is_lost_is_told(subjects: Subjects, path: Path) -> None:
+    one = subjects.remember("person", "Jeanne", "jeanne")
+    subjects.close()
+    path.with_name("subjects.db").unlink()
+    bare = again(path)
+    assert [row.subject_key for row in bare.private_rows()] == [b""]
+    assert bare.reveal(one) is None
+    bare.close()
+
+
+STEPS = ("BEGIN", "DELETE FROM subjects", "UPDATE wrapping", "INSERT OR IGNORE INTO erased")
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+@pytest.mark.parametrize("statement", [*STEPS, "COMMIT", "VACUUM", "PRAGMA wal_checkpoint"])
+def test_an_erasure_cut_short_in_the_keys_goes_on(
+    path: Path, statement: str, carried_out: bool
+) -> None:
+    wrapping, faults = MemoryWrapping([KEY]), list[Fault]()
+    keys = keys_of(
+        path, wrapping, connect=lambda address: FaultyConnection(connect(address), faults)
+    )
+    subjects = Subjects(path, keys=keys, rng=SeededRng(2), connect=connect)
+    one = subjects.remember("person", "Jeanne", "jeanne")
+    other = subjects.remember("person", "Paul", "paul")
+    begun = subjects.begin_erasure("a1" * 16, "jeanne", "asked for")
+    faults.append((statement, carried_out, 10))
+    with pytest.raises(LedgerHalted):
+        subjects.erase(begun)
+    subjects.close()
+    finish(path, wrapping, one, other)
+
+
+@pytest.mark.parametrize("statement", ["BEGIN", "DELETE FROM rows", "COMMIT", "VACUUM"])
+def test_an_erasure_cut_short_in_the_rows_goes_on(path: Path, statement: str) -> None:
+    wrapping, faults = MemoryWrapping([KEY]), list[Fault]()
+    keys = keys_of(path, wrapping)
+    subjects = Subjects(
+        path,
+        keys=keys,
+        rng=SeededRng(2),
+        connect=lambda address: FaultyConnection(connect(address), faults),
+    )
+    one = subjects.remember("person", "Jeanne", "jeanne")
+    other = subjects.remember("person", "Paul", "paul")
+    begun = subjects.begin_erasure("a1" * 16, "jeanne", "asked for")
+    faults.append((statement, False, 10))
+    with pytest.raises(LedgerHalted):
+        subjects.erase(begun)
+    subjects.close()
+    finish(path, wrapping, one, other)
+
+
+@pytest.mark.parametrize("step", ["add", "keep"])
+def test_an_erasure_cut_short_in_the_key_file_goes_on(path: Path, step: str) -> None:
+    wrapping = MemoryWrapping([KEY])
+    subjects = again(path, wrapping)
+    one = subjects.remember("person", "Jeanne", "jeanne")
+    other = subjects.remember("person", "Paul", "paul")
+    begun = subjects.begin_erasure("a1" * 16, "jeanne", "asked for")
+    wrapping.fails = step
+    with pytest.raises(OSError, match=step):
+        subjects.erase(begun)
+    subjects.close()
+    finish(path, wrapping, one, other)
+
+
+def finish(path: Path, wrapping: MemoryWrapping, erased: str, living: str) -> None:
+    """Open again, do the same steps again: the erased is gone, the living is there."""
+    subjects = again(path, wrapping)
+    (begun,) = subjects.pending()
+    subjects.erase(begun)
+    subjects.erase(begun)
+    subjects.settled(begun)
+    assert subjects.reveal(erased) is None
+    assert subjects.reveal(living) == "Paul"
+    assert len(wrapping.held) == 1
+    subjects.close()
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT count(*) FROM rows").fetchone() == (1,)
+
+
+def impatient(address: str) -> Connection:
+    opened = connect(address)
+    opened.execute("PRAGMA busy_timeout=20")
+    return opened
+
+
+def test_who_reads_meanwhile_holds_up_the_wiping_only(path: Path) -> None:
+    keys = keys_of(path, MemoryWrapping([KEY]), connect=impatient)
+    subjects = Subjects(path, keys=keys, rng=SeededRng(2), connect=impatient)
+    subjects.remember("person", "Jeanne", "jeanne")
+    begun = subjects.begin_erasure("a1" * 16, "jeanne", "asked for")
+    with closing(sqlite3.connect(path, isolation_level=None)) as reading:
+        reading.execute("PRAGMA query_only=1")
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM rows").fetchall()
+        with pytest.raises(WipeBlocked):
+            subjects.erase(begun)
+        assert subjects.pending() == [begun]
+        reading.execute("ROLLBACK")
+    subjects.erase(begun)
+    subjects.settled(begun)
+    assert subjects.held("jeanne") == []
+    subjects.close()

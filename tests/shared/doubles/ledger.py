@@ -157,6 +157,7 @@ class Bench:
         self.clock = FixedClock(START)
         self.rng: Any = SeededRng()
         self.signer = SeedSigner()
+        self.signers: list[SeedSigner] = []  # the log's other keys
         self.high_water: Any = MemoryHighWater()
         self.witnesses = [LocalWitness(f"witness.example/w{n}") for n in range(1, witnesses + 1)]
         self.faults: list[Fault] = []
@@ -185,6 +186,7 @@ class Bench:
             self.halts.append,
             self.files,
             self.database,
+            self.signers,
         )
 
     def create(self) -> Bench:
@@ -205,6 +207,7 @@ class Bench:
             policy=self.policy,
             pause=pause,
             files=self.files,
+            signers=self.signers,
         )
 
     def raw(self) -> Any:

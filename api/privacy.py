@@ -1,0 +1,151 @@
+"""What is held of a person or company contact, told or erased (ledger.md §11, T31).
+
+An erasure is written down before anything is destroyed, and forgotten after its entry is recorded:
+whatever stops it, the next start or the next erasure does the same steps again, and each of them
+may be done twice. Order: accounts (nobody acts under them any more), key, rows, entry.
+
+There is no route: what is held of a bidder, and even a refusal, would tell an administrator who
+bids before the opening (N11). Who may read the keys on the host may do this, and nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from api.standing import Log, Standing, find
+from domain.buyer import local_date
+from domain.commands.erase import RecordErasure, record_erasure
+from domain.erasure import check_erasable
+from domain.identifiers import check_text
+
+if TYPE_CHECKING:
+    from api.platform import Platform
+    from ledger.subject_keys import Erasure
+    from ledger.subjects import Held, Subjects
+
+TAG_BYTES = 16
+REASON_LENGTH = 400
+
+
+class PrivacyError(Exception):
+    """Root of what an export or erasure refuses."""
+
+    code = "privacy"
+
+
+class NothingHeld(PrivacyError):
+    """Nothing is held of this subject: never was, or it is erased."""
+
+    code = "privacy.nothing-held"
+
+
+class PersonalStore(Protocol):
+    """Another store that holds personal data: the accounts, and whatever comes."""
+
+    @property
+    def name(self) -> str:
+        """What an export calls it."""
+
+    def held(self, subject: str) -> Sequence[dict[str, object]]:
+        """Return every row about a subject, secrets left out."""
+
+    def erase(self, subject: str) -> None:
+        """Delete every row about a subject, overwritten; a second call finds none."""
+
+
+@dataclass(frozen=True)
+class Extract:
+    """Everything that is held of a subject, and where it stands in the ledger."""
+
+    subject: str
+    rows: Sequence[Held]
+    stores: dict[str, Sequence[dict[str, object]]]
+    standing: Standing
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """The blinded tags under which the subject bids."""
+        return frozenset(row.tag for row in self.rows if row.tag is not None)
+
+    def check(self) -> None:
+        """Return quietly if there is anything, else raise NothingHeld."""
+        if not self.rows and not any(self.stores.values()):
+            raise NothingHeld(self.subject)
+
+    def shown(self) -> dict[str, object]:
+        """Return it as one JSON object."""
+        held = [
+            {name: value for name, value in row._asdict().items() if value is not None}
+            for row in self.rows
+        ]
+        return {
+            "subject": self.subject,
+            "held": held,
+            **{name: list(rows) for name, rows in self.stores.items()},
+            "ledger": [place.shown() for place in self.standing.places],
+        }
+
+
+@dataclass(frozen=True)
+class Erased:
+    """An erasure that is finished, and where it is recorded."""
+
+    stream: str
+    commitments: int
+    position: int
+
+
+def extract(subject: str, subjects: Subjects, stores: Sequence[PersonalStore], log: Log) -> Extract:
+    """Return everything that is held of a subject; it only reads."""
+    rows = subjects.held(subject)
+    wanted = {row.commitment for row in rows} | {row.tag for row in rows if row.tag is not None}
+    return Extract(
+        subject,
+        rows,
+        {store.name: store.held(subject) for store in stores},
+        find(log, wanted),
+    )
+
+
+class Privacy:
+    """Erases on one open platform."""
+
+    def __init__(
+        self, platform: Platform, subjects: Subjects, stores: Sequence[PersonalStore]
+    ) -> None:
+        self._platform = platform
+        self._subjects = subjects
+        self._stores = stores
+
+    def erase(self, subject: str, reason: str, ground: str | None = None) -> Erased:
+        """Erase everything of a subject; ``ground``: why the law's retention does not bind."""
+        stated = check_text("reason", reason if ground is None else f"{reason} ({ground})")
+        check_text("reason", stated, REASON_LENGTH)
+        for done in self.resume():
+            if done[0] == subject:
+                return done[1]
+        found = extract(subject, self._subjects, self._stores, self._platform.ledger)
+        found.check()
+        desk = self._platform.desk
+        today = local_date(desk.clock.now().latest)
+        check_erasable(desk.law.rules, found.standing.involved(found.tags), today, ground)
+        tag = desk.rng.bytes(TAG_BYTES).hex()
+        return self._carry_out(self._subjects.begin_erasure(tag, subject, stated))
+
+    def resume(self) -> list[tuple[str, Erased]]:
+        """Finish what a crash cut short, and sweep what an older backup brought back."""
+        self._subjects.sweep()
+        return [(each.subject, self._carry_out(each)) for each in self._subjects.pending()]
+
+    def _carry_out(self, erasure: Erasure) -> Erased:
+        for store in self._stores:
+            store.erase(erasure.subject)
+        self._subjects.erase(erasure)
+        act = self._platform.own_act(f"erasure/{erasure.tag}", erasure.tag)
+        command = RecordErasure(erasure.tag, erasure.commitments, erasure.reason)
+        recorded = self._platform.act(record_erasure, act, command)
+        # after this line the ledger says it; before, the next start comes here again
+        self._subjects.settled(erasure)
+        return Erased(f"erasure/{erasure.tag}", len(erasure.commitments), recorded.first)

@@ -1,0 +1,142 @@
+"""`pli doctor` names what is missing, too open, in the environment, ended or due."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from doubles.bench import Bench
+
+from api.adapters import exposure
+from api.adapters.clock import host_time
+from api.adapters.timestamps import trusted_roots
+from api.cli import run
+from api.key_changes import newest_since
+
+DAY = timedelta(days=1)
+
+
+def told(bench: Bench, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Return what the doctor finds wanting, by check."""
+    capsys.readouterr()
+    status = run(["doctor", "--home", str(bench.home.folder), "--json"])
+    found = {
+        name: text
+        for name, text in json.loads(capsys.readouterr().out).items()
+        if text.startswith("!")
+    }
+    assert status == (3 if found else 0)
+    return found
+
+
+def test_a_sound_home_is_told_so_beside_its_server(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.publish()
+    assert told(bench, capsys) == {}
+    assert run(["doctor", "--home", str(bench.home.folder)]) == 0
+    assert "rotation" in capsys.readouterr().out
+
+
+def opened(bench: Bench) -> None:
+    bench.home.log_key.chmod(0o640)
+
+
+def entered(bench: Bench) -> None:
+    bench.home.folder.chmod(0o755)
+
+
+def lost(bench: Bench) -> None:
+    bench.home.subject_keys.unlink()
+
+
+def left(bench: Bench) -> None:
+    (bench.home.keys / "log.key.old").write_bytes(b"")
+    (bench.home.keys / "log.key.old").chmod(0o600)
+
+
+def credential(bench: Bench) -> None:
+    (bench.home.keys / "custodian-2.credential").unlink()
+
+
+def expiring(bench: Bench) -> None:
+    bench.token("20009320100016", "BU", days=3)
+
+
+@pytest.mark.parametrize(
+    ("harm", "check", "words"),
+    [
+        (opened, "modes", "keys/log.key: chmod 600"),
+        (entered, "modes", "home: chmod 700"),
+        (entered, "modes", "private.db: chmod 600"),
+        (lost, "files", "keys/subjects.db is absent"),
+        (left, "files", "log.key.old is not destroyed"),
+        (credential, "files", "custodian-2.credential is absent"),
+        (expiring, "tokens", "ends on"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    bench: Bench,
+    capsys: pytest.CaptureFixture[str],
+    harm: Callable[[Bench], None],
+    check: str,
+    words: str,
+) -> None:
+    bench.platform.desk.subjects.remember("person", "Ada", "Ada")
+    harm(bench)
+    found = told(bench, capsys)
+    # a key that is open to others is not used: what would read it says so too
+    assert set(found) - ({"home", "rotation"} if harm is opened else set()) == {check}
+    assert words in found[check]
+
+
+@pytest.mark.parametrize(
+    ("environment", "faults"),
+    [
+        ({"PLI_TOKEN": "pli_x"}, 1),
+        ({"PLI_OIDC_CLIENT_SECRET": "x"}, 1),
+        ({"PLI_OIDC_CLIENT_SECRET_FILE": "/run/x"}, 0),
+        ({"PLI_DATABASE_URL": "postgresql://pli:x@db/pli"}, 1),
+        ({"PLI_DATABASE_URL": "postgresql://pli@db/pli"}, 0),
+        ({"PLI_TOKEN": "", "OTHER_TOKEN": "x", "PLI_LANG": "fr"}, 0),
+    ],
+)
+def test_secrets_of_the_environment(environment: dict[str, str], faults: int) -> None:
+    found = exposure.secrets_in(environment)
+    assert len(found) == faults
+    assert not any("pli_x" in text or ":x@" in text for text in found)
+
+
+def test_an_environment_with_a_secret_is_exit_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["doctor", "--home", str(tmp_path)]) == 0
+    monkeypatch.setenv("PLI_TOKEN", "pli_x")
+    assert run(["doctor", "--home", str(tmp_path)]) == 3
+
+
+def test_certificates_end(bench: Bench) -> None:
+    roots = trusted_roots(bench.home.keys, None)
+    assert roots
+    last = min(one.not_valid_after_utc for one in roots)
+    assert exposure.ending(roots, last - 31 * DAY) == []
+    assert len(exposure.ending(roots, last - 30 * DAY)) == len(exposure.ending(roots, last)) == 1
+
+
+def test_a_rotation_is_due_by_age(bench: Bench) -> None:
+    since = newest_since(bench.home)
+    assert since is not None
+    month = timedelta(days=30)
+
+    def due(days: int) -> list[str]:
+        assert since is not None
+        return exposure.rotation_due(bench.home, since, month, since + days * DAY)
+
+    assert (len(due(729)), len(due(730))) == (0, 1)
+    bench.home.next_log_key.write_bytes(b"")
+    assert (len(due(29)), len(due(30))) == (0, 1)
+    assert exposure.rotation_due(bench.home, None, month, datetime.max.replace(tzinfo=UTC)) == []
+    assert exposure.tokens_ending(bench.home.folder / "nowhere.db", host_time()) == []

@@ -1,0 +1,306 @@
+"""Personal data by the command line: told, erased, kept by the law, finished after a crash."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+from doubles.bench import COMPANY, Bench
+from doubles.rng import SeededRng
+
+from api.adapters.keys import KeyFileAbsent
+from api.adapters.personal_rows import stores_of
+from api.adapters.rng import SystemRng
+from api.adapters.scrub import connect_reading
+from api.adapters.subjects_key import SubjectsKeyFile
+from api.backups import backup
+from api.cli import run
+from api.home import Home
+from api.inspection import inspect_home
+from api.privacy import Privacy
+from api.standing import find
+from api.wiring import subjects_of
+from domain.erasure import Involvement
+from ledger.errors import SubjectKeysLocked
+from ledger.sqlite import connect
+from ledger.subject_keys import NOBODY, Erasure
+from ledger.subjects import Subjects
+
+PAUL = "Paul Éluard"
+
+
+def subjects(bench: Bench) -> Subjects:
+    found = bench.platform.desk.subjects
+    assert isinstance(found, Subjects)
+    return found
+
+
+def person_of(bench: Bench, role: str) -> str:
+    rows = stores_of(bench.home.folder)[0]
+    with rows._opened() as database:
+        found = database.execute("SELECT person FROM tokens WHERE role = ?", (role,)).fetchone()
+    return str(found[0])
+
+
+def pli(bench: Bench, *words: str) -> int:
+    return run(["privacy", *words, "--home", str(bench.home.folder)])
+
+
+def test_what_is_held_is_told_beside_a_server(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.publish()
+    officer = person_of(bench, "BU")
+    assert pli(bench, "export", officer, "--json") == 0
+    shown: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert [row["value"] for row in shown["held"]] == [officer]
+    assert [row["table"] for row in shown["accounts"]] == ["tokens"]
+    assert "hash" not in shown["accounts"][0]
+    places = {(row["stream"], row["kind"]): row["fields"] for row in shown["ledger"]}
+    assert places["consultation/lille-1", "ConsultationPublished"] == ["meta.actor.person"]
+    assert pli(bench, "export", officer) == 0
+    assert f"subject: {officer}" in capsys.readouterr().out
+    assert pli(bench, "export", "nobody") == 1
+    assert "privacy.nothing-held" in capsys.readouterr().err
+
+
+def test_an_erasure_needs_the_lock_and_the_law(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = bench.publish()
+    bench.deposit(bench.seal(at))
+    officer = person_of(bench, "BU")
+    assert pli(bench, "erase", officer, "--reason", "asked for") == 3
+    assert "ledger.locked" in capsys.readouterr().err
+    bench.platform.close()
+    assert pli(bench, "erase", officer, "--reason", "asked for") == 1
+    assert "erasure.retained" in capsys.readouterr().err
+    company = f"siret:{COMPANY}"
+    assert pli(bench, "erase", company, "--reason", "x", "--despite", "y") == 1
+    assert "erasure.procedure-runs" in capsys.readouterr().err
+    ground = ("--despite", "order of the court")
+    assert pli(bench, "erase", officer, "--reason", "asked for", *ground, "--json") == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["commitments"] == 1
+    assert pli(bench, "erase", officer, "--reason", "again") == 1
+    assert "privacy.nothing-held" in capsys.readouterr().err
+    bench.reopen()
+    (row,) = bench.platform.ledger.stream(done["stream"])
+    assert orjson.loads(row.entry)["data"]["reason"] == "asked for (order of the court)"
+    assert bench.get("/api/v1/me", bench.tokens.buyer).status_code == 401, "its account is gone"
+
+
+def test_a_company_without_a_bid_leaves(bench: Bench) -> None:
+    at = bench.publish()
+    bench.kit(at)
+    done = bench.platform.privacy.erase(f"siret:{COMPANY}", "asked for")
+    assert done.commitments == 1
+    assert subjects(bench).held(f"siret:{COMPANY}") == []
+    assert stores_of(bench.home.folder)[0].held(f"siret:{COMPANY}") == []
+
+
+class Fails:
+    """A store that fails once, where it stands in the order of an erasure."""
+
+    name = "fails"
+
+    def __init__(self) -> None:
+        self.erased: list[str] = []
+
+    def held(self, subject: str) -> list[dict[str, object]]:
+        return []
+
+    def erase(self, subject: str) -> None:
+        self.erased.append(subject)
+        if len(self.erased) == 1:
+            raise OSError("the disk is away")
+
+
+def test_a_crash_is_finished_by_the_next_start(bench: Bench) -> None:
+    subjects(bench).remember("member", PAUL, PAUL)
+    privacy = Privacy(bench.platform, subjects(bench), [Fails()])
+    with pytest.raises(OSError, match="away"):
+        privacy.erase(PAUL, "asked for")
+    (begun,) = subjects(bench).pending()
+    assert begun.subject == PAUL
+    bench.close()
+    bench.reopen()
+    assert subjects(bench).pending() == []
+    assert subjects(bench).held(PAUL) == []
+    assert len(bench.platform.ledger.stream(f"erasure/{begun.tag}")) == 1
+
+
+def test_a_crash_before_the_last_step_records_nothing_twice(bench: Bench) -> None:
+    subjects(bench).remember("member", PAUL, PAUL)
+    subjects(bench).remember("member", "Ada", "Ada")
+    done = bench.platform.privacy.erase("Ada", "asked for")
+    store = Fails()
+    privacy = Privacy(bench.platform, subjects(bench), [store])
+    with pytest.raises(OSError, match="away"):
+        privacy.erase(PAUL, "asked for")
+    # asked again in the same process: what was begun is finished and told
+    again = privacy.erase(PAUL, "asked for")
+    assert again.position > done.position
+    entry = orjson.loads(bench.platform.ledger.stream(again.stream)[0].entry)
+    commitments = tuple(entry["data"]["commitments"])
+    tag = again.stream.partition("/")[2]
+    # as if the last line had not been reached
+    subjects(bench)._keys.begin(Erasure(tag, PAUL, NOBODY, "asked for", commitments))
+    size = bench.platform.ledger.head()
+    assert [name for name, _ in privacy.resume()] == [PAUL]
+    assert bench.platform.ledger.head() == size
+
+
+def test_an_old_backup_beside_the_new_keys_reads_the_living_only(
+    bench: Bench, tmp_path: Path
+) -> None:
+    one = subjects(bench).remember("member", PAUL, PAUL)
+    other = subjects(bench).remember("member", "Ada", "Ada")
+    bench.platform.publish()
+    archive, old_keys = tmp_path / "old.tar", tmp_path / "old-keys"
+    backup(bench.home, archive, clock=bench.clock)
+    bench.close()
+    shutil.copytree(bench.home.keys, old_keys)
+    bench.reopen()
+    bench.platform.privacy.erase(PAUL, "asked for")
+    bench.close()
+    new = Home(tmp_path / "new")
+    assert run(["restore", str(archive), "--home", str(new.folder)]) == 0
+    with pytest.raises(KeyFileAbsent):
+        subjects_of(new, SystemRng(), connect)
+    shutil.copytree(bench.home.keys, new.keys, dirs_exist_ok=True)
+    read = subjects_of(new, SystemRng(), connect_reading)
+    assert (read.reveal(one), read.reveal(other)) == (None, "Ada")
+    read.close()
+    # control: with the keys of that day, the erased person is read
+    shutil.copytree(old_keys, new.keys, dirs_exist_ok=True)
+    read = subjects_of(new, SystemRng(), connect_reading)
+    assert (read.reveal(one), read.reveal(other)) == (PAUL, "Ada")
+    read.close()
+    # the old database of keys alone is worth nothing under the new wrapping key
+    shutil.copy(bench.home.keys / "subjects.key", new.keys / "subjects.key")
+    with pytest.raises(SubjectKeysLocked):
+        subjects_of(new, SystemRng(), connect_reading)
+    bench.reopen()
+
+
+def test_rows_that_an_older_backup_brings_back_are_swept(bench: Bench, tmp_path: Path) -> None:
+    one = subjects(bench).remember("member", PAUL, PAUL)
+    bench.close()
+    shutil.copy(bench.home.private, tmp_path / "private.db")
+    bench.reopen()
+    bench.platform.privacy.erase(PAUL, "asked for")
+    bench.close()
+    shutil.copy(tmp_path / "private.db", bench.home.private)
+    assert inspect_home(bench.home, [], lambda _: None, tmp_path)["verdict"] == "sound"
+    assert one.encode() in bench.home.private.read_bytes()
+    bench.reopen()
+    assert one.encode() not in bench.home.private.read_bytes()
+
+
+class Row(NamedTuple):
+    """A row of the ledger, as a follower sees it."""
+
+    position: int
+    stream: str
+    version: int
+    kind: str
+    entry: bytes
+
+
+class Rows:
+    """A ledger of rows that no code writes yet."""
+
+    def __init__(self, *given: tuple[str, str, dict[str, object]]) -> None:
+        self.rows = [
+            Row(at, stream, 1, kind, orjson.dumps({"at": f"2026-01-{at + 1:02}T", "data": data}))
+            for at, (stream, kind, data) in enumerate(given)
+        ]
+
+    def read(self, after: int, limit: int) -> list[Any]:
+        return self.rows[after + 1 : after + 1 + limit]
+
+
+MARK, TAG = "ab" * 32, "cd" * 32
+DRAFT = [
+    ("consultation/C1", "LotDefined", {"lot": "1"}),
+    ("consultation/C1", "LotDefined", {"lot": "2"}),
+    ("consultation/C1", "ConsultationPublished", {"meta": {"actor": {"person": MARK}}}),
+]
+SIGNED: dict[str, object] = {"consultation": "C1", "lot": "1", "signed_on": "2026-05-01"}
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        ([], Involvement("C1", False)),
+        ([("contract/1", "ContractSigned", SIGNED)], Involvement("C1", False)),
+        (
+            [("deposit/d", "DepositSealed", {"consultation": "C1", "bidder": TAG})],
+            Involvement("C1", True),
+        ),
+        (
+            [("consultation/C1", "DeclaredWithoutFollowUp", {"lots": ["1", "2"]})],
+            Involvement("C1", False, ended_on=date(2026, 1, 4)),
+        ),
+        (
+            [
+                ("contract/1", "ContractSigned", SIGNED),
+                ("consultation/C1", "LotCancelled", {"lot": "2"}),
+            ],
+            Involvement("C1", False, date(2026, 1, 5), date(2026, 5, 1)),
+        ),
+        (
+            [
+                ("contract/1", "ContractSigned", SIGNED),
+                ("consultation/C1", "LotCancelled", {"lot": "2"}),
+                ("contract/1", "ContractClosed", {}),
+            ],
+            Involvement("C1", False, date(2026, 1, 5), date(2026, 5, 1), date(2026, 1, 6)),
+        ),
+    ],
+)
+def test_the_ledger_tells_how_far_a_procedure_has_come(
+    later: list[tuple[str, str, dict[str, object]]], expected: Involvement
+) -> None:
+    standing = find(Rows(*DRAFT, *later), {MARK, TAG})
+    assert standing.involved({TAG}) == [expected]
+
+
+def test_a_draft_or_a_stream_of_its_own_binds_nobody() -> None:
+    named: dict[str, object] = {"members": [MARK]}
+    rows = Rows(("consultation/C2", "CriteriaSet", named), ("buyer/1", "RoleGranted", named))
+    standing = find(rows, {MARK})
+    assert [place.fields for place in standing.places] == [("members[0]",)] * 2
+    assert standing.involved(()) == []
+    lot = Rows(("opening/C3.1", "OpeningConvened", named))
+    assert [place.consultation for place in find(lot, {MARK}).places] == ["C3"]
+
+
+def test_a_key_that_is_replaced_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "subjects.key"
+    path.write_text(f"{bytes(32).hex()}\n")
+    path.chmod(0o600)
+    kept = tmp_path / "another-name"
+    os.link(path, kept)  # what a raw disk would still hold
+    keys = SubjectsKeyFile(path, SeededRng(1))
+    keys.add(b"\1" * 32)
+    assert keys.keys() == [bytes(32), b"\1" * 32]
+    assert bytes(32).hex() not in kept.read_text("latin-1")
+    keys.keep(b"\1" * 32)
+    assert keys.keys() == [b"\1" * 32]
+    # a crash between the second name and the follower
+    former = tmp_path / "subjects.key.old"
+    os.link(path, former)
+    keys.keep(b"\1" * 32)
+    assert (keys.keys(), former.exists()) == ([b"\1" * 32], False)
+    # and one after it
+    former.write_text("the key before")
+    keys.keep(b"\1" * 32)
+    assert not former.exists()
