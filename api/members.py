@@ -20,7 +20,7 @@ View = dict[str, object]
 Rows = list[tuple[str, View]]
 Name = Callable[[str], View]
 SEEING = "see the members"
-OWN, GRANTED = "tenant", "granted"
+GRANTED = "granted"
 
 
 def organisation(platform: Platform, name: str) -> str:
@@ -87,14 +87,15 @@ def representatives(who: Caller, operator: str) -> Rows:
 def _visible(who: Caller, siret: str) -> tuple[Buyer, Name]:
     """Return a buyer's stream and what names its persons; raise Absent for whom it is foreign."""
     desk = who.platform.desk
-    mark = desk.law.roles.acts[SEEING].get(who.principal.role)
     buyer = desk.files.find(Buyer, f"buyer/{siret}")
-    if buyer is None or mark is None:
+    if buyer is None:
         raise Absent
     if who.org == siret:
+        desk.law.roles.require(who.principal.role, SEEING)
         return buyer, lambda person: _named(desk.subjects.reveal(person))
     now = desk.clock.now().latest
     platform_wide = who.platform.may_read_entries(who.principal)
+    mark = desk.law.roles.acts[SEEING].get(who.principal.role)
     if mark != GRANTED or not (platform_wide or buyer.access(who.org, now)):
         raise Absent
     return buyer, lambda _: {}
