@@ -23,9 +23,9 @@ SEEING = "see the members"
 GRANTED = "granted"
 
 
-def organisation(platform: Platform, name: str) -> str:
+def organisation(who: Caller, name: str) -> str:
     """Return the name of a buyer's stream: a SIRET, or the platform's own organisation."""
-    return name if name == platform.desk.platform else check_siret(name)
+    return name if name == who.platform.desk.platform else check_siret(name)
 
 
 def roles(who: Caller, siret: str, at: str | None, act: str | None) -> tuple[str, Rows]:
