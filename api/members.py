@@ -20,12 +20,12 @@ View = dict[str, object]
 Rows = list[tuple[str, View]]
 Name = Callable[[str], View]
 SEEING = "see the members"
-OWN, GRANTED = "tenant", "granted"
+GRANTED = "granted"
 
 
-def organisation(platform: Platform, name: str) -> str:
+def organisation(who: Caller, name: str) -> str:
     """Return the name of a buyer's stream: a SIRET, or the platform's own organisation."""
-    return name if name == platform.desk.platform else check_siret(name)
+    return name if name == who.platform.desk.platform else check_siret(name)
 
 
 def roles(who: Caller, siret: str, at: str | None, act: str | None) -> tuple[str, Rows]:
@@ -87,14 +87,15 @@ def representatives(who: Caller, operator: str) -> Rows:
 def _visible(who: Caller, siret: str) -> tuple[Buyer, Name]:
     """Return a buyer's stream and what names its persons; raise Absent for whom it is foreign."""
     desk = who.platform.desk
-    mark = desk.law.roles.acts[SEEING].get(who.principal.role)
     buyer = desk.files.find(Buyer, f"buyer/{siret}")
-    if buyer is None or mark is None:
+    if buyer is None:
         raise Absent
     if who.org == siret:
+        desk.law.roles.require(who.principal.role, SEEING)
         return buyer, lambda person: _named(desk.subjects.reveal(person))
     now = desk.clock.now().latest
     platform_wide = who.platform.may_read_entries(who.principal)
+    mark = desk.law.roles.acts[SEEING].get(who.principal.role)
     if mark != GRANTED or not (platform_wide or buyer.access(who.org, now)):
         raise Absent
     return buyer, lambda _: {}

@@ -163,6 +163,14 @@ class Buyer(Aggregate):
         """Return who held a role at an instant, as commitments."""
         return tuple(grant.person for grant in self.in_force(at) if grant.role == role)
 
+    def roles_of(self, person: str, at: datetime, reveal: Reveal) -> dict[str, str]:
+        """Return the roles which a person holds, each with the commitment that names them."""
+        return {
+            grant.role: grant.person
+            for grant in self.in_force(at)
+            if reveal(grant.person) == person
+        }
+
     def delegated(self, at: datetime) -> tuple[Delegation, ...]:
         """Return the delegations in force: each giver still held what was given at this instant.
 
@@ -194,11 +202,16 @@ class Buyer(Aggregate):
 
     # --- as now recorded
 
-    def known(self, person: str, reveal: Reveal) -> str | None:
-        """Return the commitment under which a person stands here already, None for nobody."""
+    def persons(self, reveal: Reveal) -> dict[str, str]:
+        """Return every person who is named here, each with the commitment that first named them."""
         givers = (one.giver for one in self.delegations)
         holders = (one.person for one in (*self.grants, *self.tenures()))
-        return next((one for one in (*holders, *givers) if reveal(one) == person), None)
+        found: dict[str, str] = {}
+        for commitment in dict.fromkeys((*holders, *givers)):
+            person = reveal(commitment)
+            if person is not None:
+                found.setdefault(person, commitment)
+        return found
 
     def tenures(self) -> tuple[Grant, ...]:
         """Return what delegations give, as roles."""

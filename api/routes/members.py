@@ -103,7 +103,7 @@ class DepartureForm(Form):
 def grant_role(who: Known, key: Key, siret: Organisation, form: RoleForm) -> Answer:
     """Give a person a role in a buyer's organisation."""
     command = manage_members.GrantRole(
-        buyer=members.organisation(who.platform, siret),
+        buyer=members.organisation(who, siret),
         person=form.person,
         role=form.role,
         valid_from=_date(form.valid_from),
@@ -117,7 +117,7 @@ def grant_role(who: Known, key: Key, siret: Organisation, form: RoleForm) -> Ans
 @router.post("/revocations", status_code=201, responses=writes())
 def revoke_role(who: Known, key: Key, siret: Organisation, form: RevocationForm) -> Answer:
     """Take a role back, whether given, elected or delegated."""
-    name = members.organisation(who.platform, siret)
+    name = members.organisation(who, siret)
     command = manage_members.RevokeRole(name, form.person, form.role, form.reason)
     who.platform.act(manage_members.revoke_role, who.act(key, siret), command)
     return {"siret": siret, "role": form.role}
@@ -127,7 +127,7 @@ def revoke_role(who: Known, key: Key, siret: Organisation, form: RevocationForm)
 def delegate_signature(who: Known, key: Key, siret: Organisation, form: DelegationForm) -> Answer:
     """Delegate the signature, never more than its giver holds."""
     command = delegating.DelegateSignature(
-        buyer=members.organisation(who.platform, siret),
+        buyer=members.organisation(who, siret),
         giver=form.giver,
         receiver=form.receiver,
         act_types=tuple(form.act_types),
@@ -143,7 +143,7 @@ def delegate_signature(who: Known, key: Key, siret: Organisation, form: Delegati
 @router.post("/committee", status_code=201, responses=writes())
 def elect_committee(who: Known, key: Key, siret: Organisation, form: CommitteeForm) -> Answer:
     """Record the election of the commission d'appel d'offres."""
-    name = members.organisation(who.platform, siret)
+    name = members.organisation(who, siret)
     command = electing.ElectCommittee(
         name, form.president, tuple(form.titulars), tuple(form.substitutes), form.deliberation
     )
@@ -154,7 +154,7 @@ def elect_committee(who: Known, key: Key, siret: Organisation, form: CommitteeFo
 @router.post("/accesses", status_code=201, responses=writes())
 def grant_access(who: Known, key: Key, siret: Organisation, form: AccessForm) -> Answer:
     """Open the files of a buyer, or the platform's whole log, to an auditor until a date."""
-    name = members.organisation(who.platform, siret)
+    name = members.organisation(who, siret)
     until = _date(form.until_on)
     command = opening.GrantAccess(name, form.to, form.scope, until, form.ground)
     who.platform.act(opening.grant_access, who.act(key, siret), command)
@@ -164,7 +164,7 @@ def grant_access(who: Known, key: Key, siret: Organisation, form: AccessForm) ->
 @router.post("/departure", status_code=201, responses=writes())
 def leave_platform(who: Known, key: Key, siret: Organisation, form: DepartureForm) -> Answer:
     """Leave with a complete export, which is proven."""
-    command = leaving.LeavePlatform(members.organisation(who.platform, siret), form.size, form.root)
+    command = leaving.LeavePlatform(members.organisation(who, siret), form.size, form.root)
     who.platform.act(leaving.leave_platform, who.act(key, siret), command)
     return {"siret": siret, "size": form.size, "root": form.root}
 

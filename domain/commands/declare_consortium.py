@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.commands.loading import found
-from domain.commands.register_operator import require_own
-from domain.errors import BadForm, NotFound
+from domain.commands.loading import own_company
+from domain.errors import BadForm
 from domain.events.parties import ConsortiumDeclared, ConsortiumForm
 from domain.identifiers import check_organisation
-from domain.operator import EconomicOperator
 from domain.ports import Act, Desk, Recorded
 
 MOST = 50
@@ -28,7 +26,7 @@ def declare_consortium(desk: Desk, act: Act, command: DeclareConsortium) -> Reco
     """Append ConsortiumDeclared to the stream of the mandatary; members need no account."""
     if earlier := desk.earlier(act, command):
         return earlier
-    require_own(desk, act, command.mandatary)
+    company = own_company(desk, act, command.mandatary)
     for member in command.members:
         check_organisation("members", member)
     members = list(command.members)
@@ -36,9 +34,6 @@ def declare_consortium(desk: Desk, act: Act, command: DeclareConsortium) -> Reco
         raise BadForm("members", f"2 to {MOST}, ascending, no repetition")
     if command.mandatary not in members:
         raise BadForm("mandatary", "not among the members")
-    company = found(desk, EconomicOperator, command.mandatary)
-    if not company.registered:
-        raise NotFound("operator", command.mandatary)
     meta = desk.meta(act, desk.reading(company), command.mandatary)
     company.append(
         ConsortiumDeclared(

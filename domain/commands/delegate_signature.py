@@ -50,10 +50,11 @@ def delegate_signature(desk: Desk, act: Act, command: DelegateSignature) -> Reco
 def _delegate(desk: Desk, act: Act, command: DelegateSignature, buyer: Buyer) -> Recorded:
     now = desk.reading(buyer)
     first, last = command.valid_from, command.valid_to
-    giver = buyer.known(command.giver, desk.subjects.reveal)
+    known = buyer.persons(desk.subjects.reveal)
+    giver = known.get(command.giver)
     if giver is None:
         raise DelegationExceeds("power")
-    receiver = named(desk, buyer, command.receiver)
+    receiver = named(desk, known, command.receiver)
     asked = Delegation(
         giver,
         receiver,

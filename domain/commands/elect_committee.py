@@ -39,7 +39,8 @@ def elect_committee(desk: Desk, act: Act, command: ElectCommittee) -> Recorded:
         _check(command, elected(desk.law.rules, buyer.kind, buyer.population, today))
         seats = [command.president, *command.titulars, *command.substitutes]
         looked = keep_apart(desk, buyer, seats, MEMBER, today, None)
-        known = {person: named(desk, buyer, person) for person in seats}
+        here = buyer.persons(desk.subjects.reveal)
+        known = {person: named(desk, here, person) for person in seats}
         buyer.append(
             CommitteeElected(
                 **buyer.stamp(desk.meta(act, now, command.buyer)),

@@ -55,11 +55,12 @@ def new(desk: Desk, kind: type[A], name: str) -> A:
 def own_buyer(desk: Desk, act: Act, name: str, doing: str) -> Buyer:
     """Return the caller's own organisation, whose role may do this; it has not left.
 
-    The platform's own stream needs no registration: a platform need not be a public buyer.
+    What is foreign is absent for every role. The platform's own stream needs no registration: a
+    platform need not be a public buyer.
     """
-    desk.law.roles.require(act.principal.role, doing)
     if act.principal.org != name:
         raise NotFound("buyer", name)
+    desk.law.roles.require(act.principal.role, doing)
     return present_buyer(desk, name)
 
 
@@ -69,6 +70,16 @@ def present_buyer(desk: Desk, name: str) -> Buyer:
         return found_or_blank(desk, Buyer, name)
     check_present(desk, name)
     return found(desk, Buyer, name)
+
+
+def own_company(desk: Desk, act: Act, name: str) -> EconomicOperator:
+    """Return a registered company for which the caller acts, or any for the platform itself."""
+    company = desk.files.find(EconomicOperator, f"operator/{name}")
+    foreign = act.principal.org != name and act.principal.role != "PA"
+    if foreign or company is None or not company.registered:
+        raise NotFound("operator", name)
+    desk.law.roles.require(act.principal.role, "register organisations")
+    return company
 
 
 def check_present(desk: Desk, name: str) -> None:

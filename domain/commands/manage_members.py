@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -88,7 +89,7 @@ def _grant(desk: Desk, act: Act, command: GrantRole) -> Recorded:
     buyer.append(
         RoleGranted(
             **buyer.stamp(desk.meta(act, now, command.buyer)),
-            person=named(desk, buyer, command.person),
+            person=named(desk, buyer.persons(desk.subjects.reveal), command.person),
             role=command.role,
             scope=command.scope,
             valid_from=first,
@@ -122,11 +123,10 @@ def revoke_role(desk: Desk, act: Act, command: RevokeRole) -> Recorded:
     return desk.save(act, command, [buyer])
 
 
-def named(desk: Desk, buyer: Buyer, person: str) -> str:
-    """Return the commitment of a person: the one that stands in this stream, if there is one."""
+def named(desk: Desk, known: Mapping[str, str], person: str) -> str:
+    """Return the commitment of a person: the one known in this stream, if there is one."""
     check_text("person", person, 400)
-    known = buyer.known(person, desk.subjects.reveal)
-    return known or desk.subjects.remember("person", person, person)
+    return known.get(person) or desk.subjects.remember("person", person, person)
 
 
 def _check_first(buyer: Buyer, command: GrantRole, today: date, platform: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.commands.loading import found, found_or_blank
-from domain.errors import AlreadyExists, BadForm, DepositNotAuthorised, NotFound
+from domain.commands.loading import found_or_blank, own_company
+from domain.errors import AlreadyExists, BadForm, DepositNotAuthorised
 from domain.events.parties import OperatorRegistered, RepresentativeAdded, SizeClass
 from domain.identifiers import ID, check, check_siret, check_text
 from domain.operator import EconomicOperator
@@ -39,7 +39,7 @@ def register_operator(desk: Desk, act: Act, command: RegisterOperator) -> Record
         return earlier
     check_text("name", command.name, 400)
     name = _name(command)
-    require_own(desk, act, name)
+    _require_own(desk, act, name)
     company = found_or_blank(desk, EconomicOperator, name)
     if company.registered:  # a buyer may have excluded a company that has no account yet
         raise AlreadyExists("operator", name)
@@ -52,10 +52,7 @@ def add_representative(desk: Desk, act: Act, command: AddRepresentative) -> Reco
     """Append RepresentativeAdded."""
     if earlier := desk.earlier(act, command):
         return earlier
-    require_own(desk, act, command.operator)
-    company = found(desk, EconomicOperator, command.operator)
-    if not company.registered:
-        raise NotFound("operator", command.operator)
+    company = own_company(desk, act, command.operator)
     check_text("person", command.person, 400)
     meta = desk.meta(act, desk.reading(company), command.operator)
     company.append(
@@ -77,7 +74,7 @@ def _name(command: RegisterOperator) -> str:
     raise BadForm("siret", "exactly one of siret and foreign_id")
 
 
-def require_own(desk: Desk, act: Act, name: str) -> None:
+def _require_own(desk: Desk, act: Act, name: str) -> None:
     """Return quietly if the caller acts for this company, or is the platform."""
     mark = desk.law.roles.require(act.principal.role, "register organisations")
     if mark == "o" and act.principal.org != name:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from doubles.bench import BUYER, COMPANY, OTHER_BUYER, RIVAL, Bench
+
+from domain.buyer import Buyer
+from domain.commands import manage_members
+from domain.errors import RoleIncompatible
+from domain.events.parties import BuyerKind
+from domain.ports import Act, Desk, Principal, Recorded
 
 AUDITOR = "13001653800014"
 AT = f"/api/v1/buyers/{BUYER}"
@@ -136,7 +144,7 @@ def test_strangers_read_that_there_is_nothing(bench: Bench, what: str) -> None:
         assert (answer.status_code, answer.content) == (404, absent.content)
     assert bench.get(f"{AT}/{what}").status_code == 401
     own_company = bench.token(BUYER, "CY")
-    assert bench.get(f"{AT}/{what}", own_company).status_code == 404
+    assert bench.get(f"{AT}/{what}", own_company).status_code == 403, "its own, not its right"
 
 
 def test_a_granted_auditor_reads_commitments_until_the_last_day(bench: Bench) -> None:
@@ -196,8 +204,10 @@ def test_a_company_names_its_people_and_its_partners(bench: Bench) -> None:
         assert bench.get(f"{home}/representatives", token).status_code == 404
     pair = {"form": "JOINT", "members": sorted((COMPANY, RIVAL))}
     assert bench.done(f"{home}/consortia", bench.tokens.company, pair)["mandatary"] == COMPANY
-    refused = bench.post(f"{home}/consortia", bench.tokens.rival, pair)
-    assert refused.status_code == 403
+    for token in (bench.tokens.rival, bench.tokens.buyer):
+        assert bench.post(f"{home}/consortia", token, pair).status_code == 404
+        person = {"person": "M. X"}
+        assert bench.post(f"{home}/representatives", token, person).status_code == 404
     excluded = {"ground": "L2141-7", "until_on": "2027-01-01"}
     bench.done(f"{home}/exclusions", bench.tokens.buyer, excluded)
     assert bench.post(f"{home}/exclusions", bench.tokens.company, excluded).status_code == 403
@@ -245,3 +255,64 @@ def test_a_buyer_leaves_with_the_published_log(tmp_path: Path) -> None:
     answer = bench.post(f"{AT}/committee", bench.tokens.buyer, COMMITTEE)
     assert (answer.status_code, answer.json()["code"]) == (409, "buyer.left")
     bench.close()
+
+
+def test_two_processes_that_give_apart_roles_see_each_other(tmp_path: Path) -> None:
+    """On the real ledger: the platform's stream is empty, is looked at, and moves before the save.
+
+    The first decision is overtaken and taken again, on what stands there now.
+    """
+    bench = Bench(tmp_path)
+    platform = bench.platform
+    home, itself = platform.desk.platform, platform.itself
+    register = manage_members.RegisterBuyer(BUYER, "Ville", BuyerKind.COMMUNE)
+    platform.act(manage_members.register_buyer, Act("register", itself, BUYER), register)
+    first = date(2026, 11, 2)
+    officer = Principal(BUYER, "BU", "Mme B", "test")
+    decided = []
+
+    def overtaken(desk: Desk, act: Act, command: manage_members.GrantRole) -> Recorded:
+        decided.append(act)
+        known = desk.files.find(Buyer, f"buyer/{home}")
+        held = known.version if known is not None else 0
+        if len(decided) == 1:
+            assert held == 0
+            kept = replace(desk, files=Overtaking(desk.files, administrate))
+            return manage_members.grant_role(kept, act, command)
+        assert held == 1
+        return manage_members.grant_role(desk, act, command)
+
+    def administrate() -> None:
+        command = manage_members.GrantRole(home, "Mme A", "PA", first)
+        manage_members.grant_role(platform.desk, Act("pa", itself, home), command)
+
+    with pytest.raises(RoleIncompatible):
+        platform.act(
+            overtaken,
+            Act("cu", officer, BUYER),
+            manage_members.GrantRole(BUYER, "Mme A", "CU", first),
+        )
+    assert len(decided) == 2
+    assert platform.index.organisations() == [home]
+    platform.act(
+        manage_members.grant_role,
+        Act("other", officer, BUYER),
+        manage_members.GrantRole(BUYER, "M. C", "CU", first),
+    )
+    assert platform.index.organisations() == sorted([home, BUYER])
+    bench.close()
+
+
+class Overtaking:
+    """The ledger of another process: just before a save, somebody else records."""
+
+    def __init__(self, files: Any, meanwhile: Callable[[], None]) -> None:
+        self.files = files
+        self.meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.files, name)
+
+    def save(self, *given: Any) -> Recorded:
+        self.meanwhile()
+        return self.files.save(*given)

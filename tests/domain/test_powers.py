@@ -29,7 +29,6 @@ from domain.errors import (
     BuyerGone,
     CommitteeComposition,
     DelegationExceeds,
-    DepositNotAuthorised,
     DomainError,
     ExportIncomplete,
     ExportUnproven,
@@ -148,6 +147,29 @@ def test_a_second_delegation_never_exceeds_the_first(
     assert signers(platform) == ["M. D", "Mme E", "Mme S"]
 
 
+def test_what_a_person_holds_at_an_instant(platform: Platform) -> None:
+    give(platform, "Mme S", "SI", first=1)
+    give(platform, "Mme S", "DR")
+    reveal, now = platform.subjects.reveal, platform.clock.at
+    assert set(buyer_of(platform).roles_of("Mme S", now, reveal)) == {"DR"}
+    assert set(buyer_of(platform).roles_of("Mme S", now + DAY, reveal)) == {"DR", "SI"}
+    assert buyer_of(platform).roles_of("M. D", now, reveal) == {}
+
+
+def test_a_person_who_was_erased_is_named_no_more(platform: Platform) -> None:
+    give(platform, "Mme S", "SI")
+    give(platform, "M. D", "DR")
+    reveal = platform.subjects.reveal
+    (old,) = buyer_of(platform).holders("SI", platform.clock.at)
+    assert buyer_of(platform).persons(reveal).keys() == {"Mme S", "M. D"}
+
+    def erased(commitment: str) -> str | None:
+        return None if commitment == old else reveal(commitment)
+
+    assert buyer_of(platform).persons(erased).keys() == {"M. D"}
+    assert buyer_of(platform).roles_of("Mme S", platform.clock.at, erased) == {}
+
+
 def test_what_a_delegation_rests_on_ends_it(platform: Platform) -> None:
     give(platform, "Mme S", "SI")
     delegate(platform)
@@ -210,7 +232,12 @@ def test_the_form_of_a_delegation(platform: Platform, values: dict[str, Any], fi
 
 @pytest.mark.parametrize(
     ("role", "org", "refusal"),
-    [("CU", None, NotAllowed), ("PA", None, NotAllowed), ("BU", OTHER_BUYER, NotFound)],
+    [
+        ("CU", None, NotAllowed),
+        ("PA", PLATFORM, NotFound),
+        ("PA", BUYER, NotAllowed),
+        ("BU", OTHER_BUYER, NotFound),
+    ],
 )
 def test_who_delegates(
     platform: Platform, role: str, org: str | None, refusal: type[DomainError]
@@ -486,7 +513,7 @@ def test_a_consortium_stands_with_its_mandatary(platform: Platform) -> None:
         ({"members": ("BE0123456789", SECOND)}, BadForm),
         ({"members": (SECOND, "BE0123456789")}, BadForm),
         ({"members": ("12345678901234", FIRST)}, BadSiret),
-        ({"mandatary": SECOND}, DepositNotAuthorised),
+        ({"mandatary": SECOND}, NotFound),
     ],
 )
 def test_the_form_of_a_consortium(
@@ -553,7 +580,7 @@ def represent(platform: Platform) -> None:
 
 @pytest.mark.parametrize(
     ("role", "org", "refusal"),
-    [("CY", FIRST, NotAllowed), ("PA", None, NotAllowed), ("BU", "40304303700031", NotFound)],
+    [("CY", FIRST, NotAllowed), ("PA", BUYER, NotAllowed), ("BU", "40304303700031", NotFound)],
 )
 def test_who_excludes(
     platform: Platform, role: str, org: str | None, refusal: type[DomainError]

@@ -16,7 +16,7 @@ from eventsourcing.persistence import StoredEvent
 
 from ledger.entry import splice
 from ledger.errors import EntryRefused, EventTypeRefused, FeatureRefused
-from ledger.mapper import CanonicalTranscoder, LedgerMapper, codec_of, plan_of
+from ledger.mapper import CanonicalTranscoder, LedgerMapper, codec_of, key_of, plan_of
 
 AT = datetime(2026, 3, 2, 7, 0, 0, 5, tzinfo=UTC)
 MAPPER = LedgerMapper(CanonicalTranscoder())
@@ -112,6 +112,22 @@ def test_an_absent_field_takes_the_default_of_its_class() -> None:
     read = MAPPER.to_domain_event(again)
     assert isinstance(read, Everything)
     assert read.nested == Nested(Weight(5, date(2024, 2, 29)), [], ())
+
+
+class Keyword(Root):
+    TOPIC = "KeywordHappened"
+    from_: str
+    to_: str
+    to: str
+
+
+def test_a_field_named_by_a_word_that_python_keeps_has_that_word_as_its_key() -> None:
+    event = Keyword("counter/a", 1, AT, from_="a", to_="b", to="c")
+    written = stored(event)
+    assert orjson.loads(written.state)["data"] == {"from": "a", "to": "c", "to_": "b"}
+    back = MAPPER.to_domain_event(written)
+    assert vars(back) == vars(event)
+    assert [key_of(name) for name in ("from_", "from", "to_", "_")] == ["from", "from", "to_", "_"]
 
 
 def test_an_older_entry_is_read_by_the_newer_class() -> None:
