@@ -27,6 +27,7 @@ from domain.commands.download_dossier import DownloadDossier, download_dossier
 from domain.consultation import Consultation
 from domain.dossier import Dossier
 from domain.envelope import SealedEnvelope
+from domain.errors import NotAllowed
 from domain.events.dossier import FileRow
 from domain.opening import OpeningSession
 from domain.ports import Act, Principal
@@ -102,8 +103,13 @@ class Scope:
         return DossierFile(version, str(row["sha256"]), int(row["size"]), stored.parts())
 
     def record_download(self, name: str, version: int, file: str) -> None:
-        """Record a download; a caller with a company's token is named by its organisation."""
+        """Record a download; a caller with a company's token is named by its organisation.
+
+        What a buyer reads of its own draft is no download: nothing was published.
+        """
         platform = self._platform
+        if not platform.index.is_published(name):
+            return
         command = DownloadDossier(name, version, (file,), self._company or None)
         act = platform.own_act(platform.desk.rng.bytes(16).hex(), name)
         if self.principal is not None:
@@ -240,8 +246,7 @@ class Scope:
 
     def entries(self, path: str) -> bytes:
         """Return an entry bundle, to an auditor who was granted the whole platform."""
-        may = self.principal is not None and self._platform.may_read_entries(self.principal)
-        data = self._platform.served(path) if may else None
+        data = self._platform.served(path) if self._granted() else None
         if data is None:
             raise Absent
         return data
@@ -256,10 +261,13 @@ class Scope:
             self._require(DRAFTING)
         return views.found_consultation(self._platform, name)
 
-    def _require(self, act: str) -> None:
-        """Return quietly if the role may do this with what is its own."""
+    def _require(self, act: str) -> str:
+        """Return how the role may do this with what is its own, else raise."""
         role = self.principal.role if self.principal else NOBODY
-        self._platform.desk.law.roles.require(role, act)
+        return self._platform.desk.law.roles.require(role, act)
+
+    def _granted(self) -> bool:
+        return self.principal is not None and self._platform.may_read_entries(self.principal)
 
     def _sealed(self, deposit: str) -> SealedEnvelope | None:
         found = self._platform.desk.files.find(SealedEnvelope, f"deposit/{deposit}")
@@ -269,14 +277,20 @@ class Scope:
         return self._platform.desk.files.find(OpeningSession, f"opening/{consultation}.{lot}")
 
     def _opened(self, consultation: str, lot: str, deposit: str) -> None:
-        """Return quietly if the caller may read this opened bid; anything else is absent or 403."""
-        self.own(consultation)
+        """Return quietly if the caller may read this opened bid; anything else is absent or 403.
+
+        A company reads its own bid; of a buyer's auditors only who was granted access.
+        """
+        mine = self._platform.uploads.own_deposit(deposit, self._company) is not None
+        if not mine:
+            self.own(consultation)
         session = self._session(consultation, lot)
         envelope = self._sealed(deposit)
         opened = envelope is not None and lot in envelope.opened_lots
         if not opened or session is None or deposit not in session.planned():
             raise Absent
-        self._require(READING)
+        if self._require(READING) == "granted" and not self._granted():
+            raise NotAllowed("AU", READING)
 
 
 def bound(request: Request, who: Anyone) -> Scope:
