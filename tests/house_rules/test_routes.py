@@ -99,8 +99,10 @@ def owned_readers(text: str) -> list[str]:
         if isinstance(node, ast.ImportFrom)
         and str(node.module).startswith("projections.")
         and (
-            (str(node.module).partition(".")[2] in OWNED_READERS
-            and {name.name for name in node.names} != {"BadToken"})
+            (
+                str(node.module).partition(".")[2] in OWNED_READERS
+                and {name.name for name in node.names} != {"BadToken"}
+            )
             or "Views" in {name.name for name in node.names}
         )
     ]
