@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from api import attestations, uploading
 from api.adapters.uploads import Upload, missing
@@ -22,17 +22,11 @@ Answer = dict[str, object]
 
 @dataclass(frozen=True)
 class OwnTransmission:
-    """A transmission and the company's person who sends it."""
+    """A transmission, and the company's person under its name in this consultation (N11)."""
 
     _platform: Platform
-    _principal: Principal
+    _sender: Principal
     _upload: Upload
-
-    @property
-    def _within(self) -> Principal:
-        """The person under a name of its own in this consultation (N11)."""
-        person = f"{self._principal.person} {self._upload.consultation}"
-        return replace(self._principal, person=person)
 
     def started(self) -> Answer:
         """Return the answer to its announce."""
@@ -48,17 +42,17 @@ class OwnTransmission:
 
     def accept_head(self, head: bytes, commitment: str) -> bool:
         """Announce the envelope; return whether it is new."""
-        return uploading.accept_head(self._platform, self._within, self._upload, head, commitment)
+        return uploading.accept_head(self._platform, self._sender, self._upload, head, commitment)
 
     def accept_chunk(self, index: int, chunk: bytes, leaf: str) -> bool:
         """Make a chunk durable; return whether it is new."""
         return uploading.accept_chunk(
-            self._platform, self._within, self._upload, index, chunk, leaf
+            self._platform, self._sender, self._upload, index, chunk, leaf
         )
 
     def seal_if_whole(self) -> None:
         """Seal the deposit if nothing is missing."""
-        uploading.seal_if_whole(self._platform, self._within, self._upload)
+        uploading.seal_if_whole(self._platform, self._sender, self._upload)
 
     def stall(self, cause: StallCause) -> None:
         """Record that bytes stopped coming."""
@@ -74,7 +68,7 @@ class OwnTransmission:
                     upload.transmission, "client.gave-up", StallCause.CLIENT, upload.refused
                 )
                 key = derived_id(upload.transmission, "end")
-                act = Act(key, self._within, upload.consultation)
+                act = Act(key, self._sender, upload.consultation)
                 self._platform.act(fail_transmission, act, command)
             uploading.forget(self._platform, upload)
 

@@ -14,18 +14,18 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api import attestations, ceremonies, kits, openings, views
+from api import attestations, ceremonies, dossiers, kits, openings, views
 from api.adapters.vault import Incoming
-from api.auth import Anyone, platform_of
-from api.errors import Absent, BadForm
+from api.auth import Anyone, Caller, platform_of
+from api.dossiers import DossierFile
+from api.errors import Absent
 from api.facts import facts
 from api.own_transmissions import OwnTransmission
 from api.permissions import DECIDING, DRAFTING, READING
 from api.platform import Platform
 from api.uploading import session_of
-from domain.commands.download_dossier import DownloadDossier, download_dossier
+from domain.commands.download_dossier import DownloadDossier
 from domain.consultation import Consultation
-from domain.dossier import Dossier
 from domain.envelope import SealedEnvelope
 from domain.errors import NotAllowed
 from domain.events.dossier import FileRow
@@ -36,16 +36,6 @@ Answer = dict[str, object]
 COMPANY = "CY"
 NOBODY = ""
 """An owner that no object has: whoever calls without a token, or not for a company."""
-
-
-@dataclass(frozen=True)
-class DossierFile:
-    """One file of a dossier version."""
-
-    version: int
-    sha256: str
-    size: int
-    parts: Iterator[bytes]
 
 
 @dataclass(frozen=True)
@@ -92,29 +82,12 @@ class Scope:
         return views.dossier(self._platform, name)
 
     def dossier_file(self, name: str, file: str) -> DossierFile:
-        """Return one file of the dossier in force."""
-        shown = self.dossier(name)
-        rows = shown["files"] if isinstance(shown["files"], list) else []
-        row = next((row for row in rows if row["name"] == file), None)
-        stored = self._platform.vault.blob(str(row["sha256"])) if row else None
-        if row is None or stored is None:
-            raise Absent
-        version = shown["version"] if isinstance(shown["version"], int) else 0
-        return DossierFile(version, str(row["sha256"]), int(row["size"]), stored.parts())
-
-    def record_download(self, name: str, version: int, file: str) -> None:
-        """Record a download; a caller with a company's token is named by its organisation.
-
-        What a buyer reads of its own draft is no download: nothing was published.
-        """
-        platform = self._platform
-        if not platform.index.is_published(name):
-            return
-        command = DownloadDossier(name, version, (file,), self._company or None)
-        act = platform.own_act(platform.desk.rng.bytes(16).hex(), name)
-        if self.principal is not None:
-            act = platform.act_of(act.command_id, self.principal, name)
-        platform.act(download_dossier, act, command)
+        """Return one file of the dossier in force, and record that it was downloaded."""
+        self._visible(name)
+        found = dossiers.file_of(self._platform, name, file)
+        taken = DownloadDossier(name, found.version, (file,), self._company or None)
+        dossiers.record_download(self._platform, taken, self.principal)
+        return found
 
     def drafter(self, name: str) -> None:
         """Return quietly if the caller may work on the dossier of its own consultation."""
@@ -133,22 +106,10 @@ class Scope:
     def dossier_rows(
         self, name: str, files: Sequence[tuple[str, str]], act: str = DRAFTING
     ) -> tuple[FileRow, ...]:
-        """Return rows for files (name, hash) which were uploaded for this very consultation.
-
-        A hash alone is no right: it would fetch the file of somebody else's draft.
-        """
+        """Return rows for files (name, hash) which came for the caller's own consultation."""
         self.own(name)
         self._require(act)
-        held = self._platform.desk.files.find(Dossier, f"dossier/{name}")
-        known = {row.sha256 for row in held.files} if held else set()
-        rows = []
-        for file, sha256 in files:
-            mine = sha256 in known or self._platform.uploads.is_dossier_file(name, sha256)
-            stored = self._platform.vault.blob(sha256) if mine else None
-            if stored is None:
-                raise BadForm("a file was not uploaded", fields=[{"field": "files", "name": file}])
-            rows.append(FileRow(file, sha256, stored.size))
-        return tuple(rows)
+        return dossiers.rows_of(self._platform, name, files)
 
     def kit(self, name: str) -> Answer:
         """Return all that is needed to seal; with a company's token, its own tag and salt too."""
@@ -211,7 +172,8 @@ class Scope:
         upload = self._platform.uploads.own(name, self._company)
         if upload is None or self.principal is None:
             raise Absent
-        return OwnTransmission(self._platform, self.principal, upload)
+        sender = Caller(self.principal, self._platform).within(upload.consultation)
+        return OwnTransmission(self._platform, sender, upload)
 
     # -- what a buyer may know of deposits, from the plan of their lot on
 

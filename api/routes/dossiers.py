@@ -113,7 +113,6 @@ def correct_dossier(
 def download_dossier_file(scope: Bound, consultation: Id, name: FileName) -> StreamingResponse:
     """Download one file as an attachment; nobody has to say who they are."""
     file = scope.dossier_file(consultation, name)
-    scope.record_download(consultation, file.version, name)
     headers = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.split('/')[-1])}",
         "Content-Length": str(file.size),
