@@ -1,4 +1,4 @@
-"""T16: foreign and absent take the same time; an early exit that was planted is seen.
+"""T16: foreign and absent, 0 and n deposits take the same time; a planted early exit is seen.
 
 200 interleaved pairs for each question: Mann-Whitney p > 0.01 or medians within 5 %. Times of a
 shared machine are noise to every other test, so this one runs alone, at night.
@@ -37,6 +37,7 @@ def questions(bench: Bench) -> dict[str, tuple[str | None, str, str]]:
     """Return (token, path of what is there, path of what is not) by name."""
     done = bench.deposit(bench.seal(bench.publish("lille-1")))
     bench.draft("lille-2")
+    bench.publish("lille-3")
     rival, other, buyer = bench.tokens.rival, bench.tokens.other, bench.tokens.buyer
     deposit, session = done["deposit"], done["transmission"]
     drafts = ("/api/v1/consultations/lille-2", "/api/v1/consultations/lille-9")
@@ -52,6 +53,12 @@ def questions(bench: Bench) -> dict[str, tuple[str | None, str, str]]:
             f"/api/v1/transmissions/{session}",
             f"/api/v1/transmissions/{zeros}",
         ),
+        # refused and recorded, with one deposit and with none
+        "an opening before its hour": (
+            buyer,
+            "/api/v1/openings/lille-1/0/envelopes",
+            "/api/v1/openings/lille-3/0/envelopes",
+        ),
     }
 
 
@@ -60,10 +67,12 @@ def measured(bench: Bench, token: str | None, *paths: str) -> tuple[list[int], l
     times: tuple[list[int], list[int]] = ([], [])
     for turn in range(WARM + PAIRS):
         for one in (0, 1) if turn % 2 else (1, 0):
+            early = "/openings/" in paths[one]
             begun = time.perf_counter_ns()
-            status = bench.get(paths[one], token).status_code
+            ask = bench.post if early else bench.get
+            status = ask(paths[one], token, **({"body": {}} if early else {})).status_code
             taken = time.perf_counter_ns() - begun
-            assert status == 404
+            assert status == (403 if early else 404)
             if turn >= WARM:
                 times[one].append(taken)
     return times

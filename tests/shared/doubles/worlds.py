@@ -17,6 +17,8 @@ from urllib.parse import quote
 from doubles.bench import BUYER, OTHER_BUYER, Bench, Envelope
 from doubles.pages import addresses
 
+from api.settings import Settings
+
 NAME = "lille-1"
 OTHER = "roubaix-1"
 BIDDERS = 7
@@ -24,6 +26,10 @@ PAD = 256
 METHODS = ("get",)
 HOST_TIME = re.compile(r'"(?:at|ts|time|timestamp)":"[^"]*"')
 """The date of a line of a log: the one thing that a log line may have of its own."""
+DURATION = re.compile(rb"(?m)^\S+_seconds(_bucket|_sum)[{ ].*$")
+"""How long answers took, in figures for an operator: T16 compares times, by night."""
+FIGURES = "metrics"
+"""The setting under which figures are served, where the platform has it."""
 SMALL, LARGE = 99_900, 100_100
 """Two sizes of one padding bucket."""
 
@@ -85,7 +91,7 @@ class World:
             f"{key}: {value}" for key, value in answer.headers.multi_items() if key != "date"
         ]
         head = f"{answer.status_code}\n" + "\n".join(headers) + "\n\n"
-        self.seen[name] = head.encode() + answer.content
+        self.seen[name] = head.encode() + DURATION.sub(b"", answer.content)
 
     def note_logs(self, text: str) -> None:
         """Keep what the platform wrote on its standard error, without the date of each line."""
@@ -94,7 +100,7 @@ class World:
 
 def base(folder: Path) -> tuple[Bench, Observers]:
     """Make the home that all worlds share, published and closed."""
-    bench = Bench(folder, pad=PAD)
+    bench = Bench(folder, pad=PAD, **{FIGURES: True} if FIGURES in Settings.model_fields else {})
     bench.register()
     sirets = [siret(number) for number in range(BIDDERS)]
     for number, name in enumerate(sirets):
