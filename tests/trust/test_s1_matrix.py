@@ -18,8 +18,10 @@ from doubles.matrix import ANONYMOUS, CALLS, REACHED, ROLES, WHERE, Call, expect
 from fastapi import FastAPI
 
 from api.adapters.index import LedgerIndex
+from api.adapters.uploads import Upload, Uploads
 from api.routes import all_routers
 
+pytestmark = pytest.mark.xdist_group("matrix")  # one platform for all three
 MARK = b"REF-roubaix-2"
 """Stands in the other buyer's draft alone."""
 NO_SIRET = "35600000000048"
@@ -186,7 +188,7 @@ def test_every_cell_answers_as_the_design_says(
         "S1",
         f"{len(CALLS)} of {len(CALLS)} routes × {len(ROLES)} roles and nobody × own, foreign, "
         f"absent: {counts.cells} cells, 0 leaks, foreign = absent byte by byte; controls: a route "
-        "without a row, a dropped tenant filter",
+        "without a row, a dropped filter of tenants, one of owners",
     )
 
 
@@ -207,6 +209,28 @@ class WithoutTenants(LedgerIndex):
 
     def tenant_of(self, consultation: str) -> str | None:
         return super().tenant_of(consultation) and BUYER
+
+
+class WithoutOwners(Uploads):
+    """The planted bug: a transmission is whose it is asked for."""
+
+    def own(self, transmission: str, owner: str) -> Upload | None:
+        return self.find(transmission)
+
+    def own_deposit(self, deposit: str, owner: str) -> Upload | None:
+        return self.of_deposit(deposit)
+
+
+def test_a_dropped_owner_filter_is_caught(case: Case) -> None:
+    names = ("read_transmission", "read_deposit", "read_receipt")
+    uploads = case.bench.platform.uploads
+    uploads.__class__ = WithoutOwners
+    try:
+        counts = offences(case, {name: CALLS[name] for name in names})
+    finally:
+        uploads.__class__ = Uploads
+    told = {tuple(line.split()[:3]) for line in counts.wrong}
+    assert told >= {(name, "CY", "foreign:") for name in names}
 
 
 def test_a_dropped_tenant_filter_is_caught(case: Case) -> None:

@@ -29,6 +29,7 @@ from fastapi import Request, Response
 
 from crypto.notes import parse_checkpoint, parse_note
 
+pytestmark = pytest.mark.xdist_group("worlds")  # one home for all three
 WORLDS = {"0": (), "1": (SMALL,), "1 larger": (LARGE,), "7": (SMALL,) * BIDDERS}
 
 
