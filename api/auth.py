@@ -41,10 +41,6 @@ class Caller:
         """Return the act behind an Idempotency-Key; correlation ties it to one need."""
         return Act(command_id(self.org, key), self.within(correlation), correlation)
 
-    def derived(self, command: str, correlation: str) -> Act:
-        """Return an act whose id derives from session and content."""
-        return Act(command, self.within(correlation), correlation)
-
     def within(self, correlation: str) -> Principal:
         """Return the principal in one need.
 

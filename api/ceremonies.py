@@ -6,8 +6,6 @@ is for ever: it can never open a bid (``envelope.md`` 2.1).
 
 from __future__ import annotations
 
-from api import views
-from api.auth import Caller
 from api.idempotency import object_id
 from api.platform import Platform
 from domain.commands.hold_ceremony import (
@@ -26,32 +24,24 @@ CANARY = object_id("canary", "ceremony")
 THRESHOLD = 2
 
 
-def equip(who: Caller, act: Act, consultation: str) -> dict[str, object]:
+def equip(platform: Platform, act: Act, consultation: str) -> None:
     """Hold the ceremonies that are missing and assign the keyset; repeatable as a whole.
 
     The buyer asks, the platform runs: no role of a buyer holds or assigns keys.
     """
-    platform = who.platform
-    _own(who, act, consultation)
+    own_consultation(platform.desk, act, consultation)
     ceremony = object_id(act.command_id, "ceremony")
     hold(platform, CANARY, KeysetPurpose.CANARY)
     hold(platform, ceremony, KeysetPurpose.CONSULTATION)
     assigning = platform.own_act(act.part("assign").command_id, consultation)
     platform.act(assign_keyset, assigning, AssignKeyset(consultation, ceremony, CANARY))
-    return views.consultation(platform, consultation)
 
 
-def open_canary(who: Caller, act: Act, consultation: str) -> dict[str, object]:
+def open_canary(platform: Platform, act: Act, consultation: str) -> None:
     """Let the custodians open the canary of a consultation, as its buyer asks."""
-    platform = who.platform
-    _own(who, act, consultation)
+    own_consultation(platform.desk, act, consultation)
     asked = platform.own_act(act.part("canary").command_id, consultation)
     platform.act(decrypt_canary, asked, DecryptCanary(consultation))
-    return views.consultation(platform, consultation)
-
-
-def _own(who: Caller, act: Act, consultation: str) -> None:
-    own_consultation(who.platform.desk, act, consultation)
 
 
 def hold(platform: Platform, ceremony: str, purpose: KeysetPurpose) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from api import attestations, views
-from api.auth import Caller
 from api.errors import Absent
 from api.facts import facts
 from api.platform import Platform
@@ -14,17 +14,18 @@ from crypto.padding import padme
 from crypto.pli1_header import CHUNK, MAX_HEADER, PREFIX
 from domain.clock import instant_text
 from domain.commands.loading import operator_name
-from domain.consultation import PUBLIC, Consultation
+from domain.consultation import Consultation
 from domain.custody import Custody
 from domain.events.consultation import Limits, Padding
+from ledger.errors import NotPublished
 
 TAG = 16
 MANIFEST_ROOM = 65_536
 Answer = dict[str, object]
 
 
-def kit(platform: Platform, name: str, who: Caller | None) -> Answer:
-    """Return the kit; with a company's token, the blinded tag and salt of its bids too."""
+def kit(platform: Platform, name: str, company: str) -> Answer:
+    """Return the kit; for a company ("": for anybody) the blinded tag and salt of its bids too."""
     found = _public(platform, name)
     limits = found.limits or Limits()
     shown = views.consultation(platform, name)
@@ -49,8 +50,8 @@ def kit(platform: Platform, name: str, who: Caller | None) -> Answer:
         "largest_documents": max(0, largest_plaintext(limits) - 8 - MANIFEST_ROOM),
         "ledger": _proof(platform, name),
     }
-    if who is not None and who.principal.role == "CY":
-        operator = operator_name(who.org)
+    if company:
+        operator = operator_name(company)
         body["bidder"] = {
             "operator": operator,
             "tag": platform.desk.subjects.bidder_tag(name, operator),
@@ -90,10 +91,9 @@ def _file_size(plaintext: int, padding: Padding) -> int:
 
 
 def _public(platform: Platform, name: str) -> Consultation:
-    found = views.found_consultation(platform, name)
-    if found.state not in PUBLIC:
+    if not platform.index.is_published(name):
         raise Absent
-    return found
+    return views.found_consultation(platform, name)
 
 
 def _custody(platform: Platform, name: str) -> Custody:
@@ -105,12 +105,19 @@ def _custody(platform: Platform, name: str) -> Custody:
 
 
 def _proof(platform: Platform, name: str) -> Answer:
-    """Return the proof that the publication stands in the ledger, and how to check it."""
+    """Return how to check the log, and the proof that the publication stands in it.
+
+    Only under a published checkpoint: an internal one tells the size of the log between two beats,
+    so how much was deposited (N11). Before the next beat there is no proof to give.
+    """
     told = facts(platform.ledger, f"consultation/{name}")
     published = next(fact for fact in told if fact.kind == "ConsultationPublished")
-    return {
+    shown: Answer = {
         "origin": platform.desk.origin,
         "policy": platform.policies["policy.txt"],
         "policy_log": platform.policies["policy-log.txt"],
-        "publication": platform.ledger.receipt(published.position).decode(),
     }
+    with suppress(NotPublished):
+        receipt = platform.ledger.receipt(published.position, published=True)
+        shown["publication"] = receipt.decode()
+    return shown

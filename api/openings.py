@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from api import views
-from api.auth import Caller
 from api.errors import Absent
 from api.facts import Fact, facts
 from api.platform import Platform
@@ -15,7 +13,7 @@ from domain.commands.fix_opening_plan import (
     anchor_plan,
     fix_opening_plan,
 )
-from domain.envelope import SealedEnvelope
+from domain.consultation import Consultation
 from domain.opening import OpeningSession
 from domain.ports import Act
 
@@ -23,30 +21,25 @@ Answer = dict[str, object]
 PART = 1024 * 1024
 
 
-def plan(who: Caller, act: Act, consultation: str, lot: str) -> Answer:
+def plan(platform: Platform, act: Act, consultation: str, lot: str) -> None:
     """Fix the plan; a later one is anchored under a checkpoint published for it."""
-    platform = who.platform
     platform.act(fix_opening_plan, act.part("plan"), FixOpeningPlan(consultation, lot))
     session = _session(platform, consultation, lot)
     if session is not None and session.state == "PLANNED":
         platform.publish()
         platform.act(anchor_plan, act.part("anchor"), AnchorPlan(consultation, lot))
-    return view(platform, consultation, lot, who)
 
 
-def view(platform: Platform, consultation: str, lot: str, who: Caller | None) -> Answer:
+def view(platform: Platform, found: Consultation, lot: str, *, own: bool) -> Answer:
     """Return the state of an opening; what it holds, to its buyer and from the plan on."""
-    views.visible(platform, consultation, who)
-    found = views.found_consultation(platform, consultation)
     if lot not in found.lot_names():
         raise Absent
-    session = _session(platform, consultation, lot)
+    session = _session(platform, found.name, lot)
     shown: Answer = {
-        "consultation": consultation,
+        "consultation": found.name,
         "lot": lot,
         "state": session.state if session else "NEW",
     }
-    own = who is not None and who.org == found.tenant
     if session is None or not own:
         return shown
     shown["members"] = len(session.members)
@@ -60,38 +53,22 @@ def view(platform: Platform, consultation: str, lot: str, who: Caller | None) ->
     return shown
 
 
-def documents(who: Caller, consultation: str, lot: str, deposit: str) -> list[Answer]:
+def documents(platform: Platform, deposit: str) -> list[Answer]:
     """Return the list of documents of an opened envelope."""
-    _readable(who, consultation, lot, deposit)
-    rows = who.platform.vault.opened(deposit)
+    rows = platform.vault.opened(deposit)
     return [
         {"number": n, "name": row.name, "size": row.size, "sha256": row.sha256}
         for n, row in enumerate(rows, 1)
     ]
 
 
-def document(
-    who: Caller, consultation: str, lot: str, deposit: str, number: int
-) -> tuple[str, int, Iterator[bytes]]:
+def document(platform: Platform, deposit: str, number: int) -> tuple[str, int, Iterator[bytes]]:
     """Return name, size and bytes of one document of an opened envelope."""
-    _readable(who, consultation, lot, deposit)
-    rows = who.platform.vault.opened(deposit)
+    rows = platform.vault.opened(deposit)
     if number > len(rows):
         raise Absent
     row = rows[number - 1]
-    return row.name.split("/")[-1], row.size, who.platform.vault.opened_parts(deposit, row)
-
-
-def _readable(who: Caller, consultation: str, lot: str, deposit: str) -> None:
-    """Return quietly if the caller may read this opened bid; anything else is absent or 403."""
-    found = views.found_consultation(who.platform, consultation)
-    session = _session(who.platform, consultation, lot)
-    envelope = who.platform.desk.files.find(SealedEnvelope, f"deposit/{deposit}")
-    opened = envelope is not None and lot in envelope.opened_lots
-    planned = session is not None and deposit in session.planned()
-    if found.tenant != who.org or not opened or not planned:
-        raise Absent
-    who.platform.desk.law.roles.require(who.principal.role, "read an opened bid")
+    return row.name.split("/")[-1], row.size, platform.vault.opened_parts(deposit, row)
 
 
 def _session(platform: Platform, consultation: str, lot: str) -> OpeningSession | None:

@@ -10,7 +10,7 @@ from api.web.pages import site
 from api.web.receipt_report import receipt_checker
 from api.web.rendering import Renderer
 from projections.store import reader
-from projections.views import Views
+from projections.views import PublicViews
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -42,7 +42,7 @@ def build(platform: Platform) -> FastAPI:
     """Return the pages as one application."""
     policies = platform.policies
     return site(
-        Views.over(reader(platform.home.views)),
+        PublicViews.over(reader(platform.home.views)),
         Renderer(PlatformFacts(platform), default=platform.settings.lang),
         check_receipt=receipt_checker(policies["policy.txt"], policies["policy-log.txt"]),
         problem_texts=TEXTS,

@@ -1,93 +1,195 @@
-"""Routes × acts: which act of ``domain.md`` §5 each operation is; the domain's table decides.
+"""The one table of who may do what: each operation and page, its act, whose object it names.
 
-A route without a row is an error of ours, and a red test. Operations on an object that may belong
-to somebody else are judged by the domain, which first says 404: they stand here with ``None``.
+Code, documents and tests read these rows. An operation without a row is an error of ours and a red
+test. What is foreign answers 404 with the bytes of what is absent, whatever the role (N14); only
+what is the caller's own may answer 403. ``docs/spec/permissions.md`` is this table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 
 from domain.ports import Principal
 from domain.roles import Roles
 
-PUBLIC = "public"
-"""Marks what everybody may read, without a token."""
 
-OPERATIONS: Mapping[str, str | None] = MappingProxyType(
+class Whose(StrEnum):
+    """Whose object an operation names."""
+
+    PUBLIC = "public"
+    """Everybody's, also without a token."""
+    PUBLISHED = "published"
+    """Everybody's once it is published; before that a draft of its buyer, absent for others."""
+    CALLER = "caller"
+    """Nobody's but the caller itself: no object is named."""
+    OWN = "own"
+    """Of the company which made it; for everybody else it is absent."""
+    TENANT = "tenant"
+    """Of the buyer on whose procedure the act works; for everybody else it is absent."""
+    GRANTED = "granted"
+    """Of the platform, shown under a grant of access; for everybody else it is absent."""
+    PLATFORM = "platform"
+    """Of the platform, for whoever runs it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operation: the act of ``domain.md`` §5 ("" for none), whose object, who judges it.
+
+    ``door``: no object of a tenant is named, so the role is judged before anything is read.
+    Elsewhere the object comes first (404), then the role (403). ``judge`` is the use case of the
+    domain which decides a command.
+    """
+
+    whose: Whose
+    act: str = ""
+    judge: str = ""
+    door: bool = False
+
+    @property
+    def public(self) -> bool:
+        """Whether a request without a token may get an answer."""
+        return self.whose in {Whose.PUBLIC, Whose.PUBLISHED, Whose.GRANTED} and not self.judge
+
+
+DRAFTING = "draft consultation"
+BUYING = "publish, correct, extend, end"
+DEPOSITING = "deposit, replace, withdraw"
+CONVENING = "convene, record presence, minutes"
+OPENING = "open envelopes"
+READING = "read an opened bid"
+DECIDING = "admit late, open backup copy"
+RUNNING = "run the platform"
+REGISTERING = "register organisations"
+GRANTING = "grant roles"
+DELEGATING = "delegate the signature"
+ELECTING = "elect the committee"
+OPENING_ACCESS = "grant access"
+LEAVING = "leave the platform"
+EXCLUDING = "exclude a company"
+SEEING_MEMBERS = "see the members"
+ENTRIES = "ledger entries and proofs"
+
+
+def tenant(act: str, judge: str = "") -> Row:
+    """Return the row of an act on a buyer's own procedure."""
+    return Row(Whose.TENANT, act, judge)
+
+
+def own(act: str, judge: str = "") -> Row:
+    """Return the row of an act on what a company made."""
+    return Row(Whose.OWN, act, judge)
+
+
+def at_the_door(whose: Whose, act: str, judge: str = "") -> Row:
+    """Return the row of an act which names no object of a tenant."""
+    return Row(whose, act, judge, door=True)
+
+
+PUBLIC = Row(Whose.PUBLIC)
+PUBLISHED = Row(Whose.PUBLISHED, DRAFTING)
+
+OPERATIONS: Mapping[str, Row] = MappingProxyType(
     {
         "list_consultations": PUBLIC,
-        "read_consultation": PUBLIC,
+        "read_consultation": PUBLISHED,
         "read_kit": PUBLIC,
         "read_keyset": PUBLIC,
         "read_canary_keyset": PUBLIC,
-        "read_dossier": PUBLIC,
-        "download_dossier_file": PUBLIC,
-        "read_opening": PUBLIC,
+        "read_dossier": PUBLISHED,
+        "download_dossier_file": PUBLISHED,
+        "read_opening": PUBLISHED,
         "read_ledger": PUBLIC,
         "read_checkpoint": PUBLIC,
         "read_tile": PUBLIC,
+        "read_entries": Row(Whose.GRANTED, ENTRIES),
         "read_favicon": PUBLIC,
-        "publish_checkpoint": "run the platform",
-        "stamp_checkpoint": "run the platform",
-        "draft_consultation": "draft consultation",
-        "define_lot": None,
-        "set_criteria": None,
-        "set_calendar": None,
-        "set_technical_limits": None,
-        "set_deposit_policy": None,
-        "assign_keyset": None,
-        "decrypt_canary": None,
-        "publish_consultation": None,
-        "correct_limits": None,
-        "correct_dossier": None,
-        "extend_deadline": None,
-        "suspend_consultation": None,
-        "resume_consultation": None,
-        "upload_dossier_file": None,
-        "freeze_dossier": None,
-        "start_transmission": "deposit, replace, withdraw",
-        "announce_envelope": None,
-        "store_chunk": None,
-        "read_transmission": None,
-        "finish_transmission": None,
-        "end_transmission": None,
-        "list_deposits": "deposit, replace, withdraw",
-        "read_deposit": None,
-        "read_receipt": None,
-        "withdraw_deposit": None,
-        "admit_late_deposit": None,
-        "reject_late_deposit": None,
-        "convene_opening": None,
-        "record_presence": None,
-        "fix_opening_plan": None,
-        "open_envelopes": None,
-        "open_deposit": None,
-        "list_opened_documents": None,
-        "read_opened_document": None,
-        "register_buyer": "register organisations",
-        "register_operator": "register organisations",
-        "grant_role": None,
-        "revoke_role": None,
-        "delegate_signature": None,
-        "elect_committee": None,
-        "grant_access": None,
-        "leave_platform": None,
-        "list_roles": None,
-        "list_delegations": None,
-        "read_committee": None,
-        "add_representative": None,
-        "list_representatives": None,
-        "declare_consortium": None,
-        "exclude_operator": None,
-        "read_who_i_am": None,
+        "publish_checkpoint": at_the_door(Whose.PLATFORM, RUNNING),
+        "stamp_checkpoint": at_the_door(Whose.PLATFORM, RUNNING),
+        "draft_consultation": at_the_door(Whose.TENANT, DRAFTING, "draft.draft_consultation"),
+        "define_lot": tenant(DRAFTING, "draft.define_lot"),
+        "set_criteria": tenant(DRAFTING, "draft.set_criteria"),
+        "set_calendar": tenant(DRAFTING, "draft.set_calendar"),
+        "set_technical_limits": tenant(DRAFTING, "draft.set_technical_limits"),
+        "set_deposit_policy": tenant(DRAFTING, "draft.set_deposit_policy"),
+        "assign_keyset": tenant(BUYING, "hold_ceremony.assign_keyset"),
+        "decrypt_canary": tenant(BUYING, "prove_life.decrypt_canary"),
+        "publish_consultation": tenant(BUYING, "publish.publish"),
+        "correct_limits": tenant(BUYING, "correct.correct_limits"),
+        "correct_dossier": tenant(BUYING, "correct.correct_dossier"),
+        "extend_deadline": tenant(BUYING, "extend.extend"),
+        "suspend_consultation": tenant(BUYING, "suspend.suspend"),
+        "resume_consultation": tenant(BUYING, "suspend.resume"),
+        "upload_dossier_file": tenant(DRAFTING),
+        "freeze_dossier": tenant(DRAFTING, "draft.freeze_dossier"),
+        "start_transmission": at_the_door(Whose.OWN, DEPOSITING, "announce.start_transmission"),
+        "announce_envelope": own(DEPOSITING, "announce.announce_envelope"),
+        "store_chunk": own(DEPOSITING, "transmit.store_chunks"),
+        "read_transmission": own(DEPOSITING),
+        "finish_transmission": own(DEPOSITING, "deposit.seal_deposit"),
+        "end_transmission": own(DEPOSITING, "transmit.fail_transmission"),
+        "list_deposits": at_the_door(Whose.OWN, DEPOSITING),
+        "read_deposit": own(DEPOSITING),
+        "read_receipt": own(DEPOSITING),
+        "withdraw_deposit": own(DEPOSITING, "withdraw.withdraw"),
+        "admit_late_deposit": tenant(DECIDING, "decide_late.admit_late_deposit"),
+        "reject_late_deposit": tenant(DECIDING, "decide_late.reject_late_deposit"),
+        "convene_opening": tenant(CONVENING, "fix_opening_plan.convene_opening"),
+        "record_presence": tenant(CONVENING, "fix_opening_plan.record_presence"),
+        "fix_opening_plan": tenant(CONVENING, "fix_opening_plan.fix_opening_plan"),
+        # whoever is no officer of another buyer is refused by the rule, and recorded
+        "open_envelopes": Row(Whose.PUBLISHED, OPENING, "open_envelopes.open_envelopes"),
+        "open_deposit": tenant(OPENING, "open_envelopes.open_deposit"),
+        "list_opened_documents": tenant(READING),
+        "read_opened_document": tenant(READING),
+        "register_buyer": at_the_door(Whose.PLATFORM, RUNNING, "manage_members.register_buyer"),
+        "register_operator": at_the_door(
+            Whose.PLATFORM, REGISTERING, "register_operator.register_operator"
+        ),
+        "grant_role": at_the_door(Whose.TENANT, GRANTING, "manage_members.grant_role"),
+        "revoke_role": at_the_door(Whose.TENANT, GRANTING, "manage_members.revoke_role"),
+        "delegate_signature": tenant(DELEGATING, "delegate_signature.delegate_signature"),
+        "elect_committee": tenant(ELECTING, "elect_committee.elect_committee"),
+        "grant_access": tenant(OPENING_ACCESS, "grant_access.grant_access"),
+        "leave_platform": tenant(LEAVING, "leave_platform.leave_platform"),
+        "list_roles": tenant(SEEING_MEMBERS),
+        "list_delegations": tenant(SEEING_MEMBERS),
+        "read_committee": tenant(SEEING_MEMBERS),
+        "add_representative": own(DEPOSITING, "register_operator.add_representative"),
+        "list_representatives": own(DEPOSITING),
+        "declare_consortium": own(DEPOSITING, "declare_consortium.declare_consortium"),
+        "exclude_operator": at_the_door(
+            Whose.TENANT, EXCLUDING, "exclude_operator.exclude_operator"
+        ),
+        "read_who_i_am": Row(Whose.CALLER),
     }
 )
+"""Every operation of the interface, by the name of its function."""
+
+PAGES: Mapping[str, Row] = MappingProxyType(
+    {
+        "/": PUBLIC,
+        "/accessibility": PUBLIC,
+        "/consultations": PUBLIC,
+        "/consultations/{name}": PUBLIC,
+        "/consultations/{name}/history": PUBLIC,
+        "/consultations/{name}/opening/{lot}": PUBLIC,
+        "/ledger": PUBLIC,
+        "/ledger/{name}": PUBLIC,
+        "/openapi.json": PUBLIC,
+        "/problems/{code}": PUBLIC,
+        "/receipt": PUBLIC,
+        "/static": PUBLIC,
+    }
+)
+"""Every page, by the path of its route."""
 
 
 def check(operation: str, principal: Principal, roles: Roles) -> None:
     """Return quietly unless this role may never do this act; raise ``role.not-allowed``."""
-    act = OPERATIONS[operation]
-    if act is not None and act != PUBLIC:
-        roles.require(principal.role, act)
+    row = OPERATIONS[operation]
+    if row.door:
+        roles.require(principal.role, row.act)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from api.standing import Log, Standing, find
-from domain.buyer import local_date
+from domain.clock import local_date
 from domain.commands.erase import RecordErasure, record_erasure
 from domain.erasure import check_erasable
 from domain.identifiers import check_text

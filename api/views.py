@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from api.auth import Caller
 from api.errors import Absent
 from api.facts import Fact, facts, first, last
 from api.platform import Platform
 from domain.clock import instant_text
-from domain.consultation import PUBLIC, Consultation
+from domain.consultation import Consultation
 
 LEGAL_ZONE = ZoneInfo("Europe/Paris")
 View = dict[str, object]
@@ -32,15 +31,6 @@ def found_consultation(platform: Platform, name: str) -> Consultation:
     if consultation is None or not consultation.version:
         raise Absent
     return consultation
-
-
-def visible(platform: Platform, name: str, who: Caller | None) -> View:
-    """Return a consultation as this caller may see it: a foreign draft is absent."""
-    consultation_ = found_consultation(platform, name)
-    own = who is not None and who.org == consultation_.tenant
-    if consultation_.state not in PUBLIC and not own:
-        raise Absent
-    return consultation(platform, name)
 
 
 def consultation(platform: Platform, name: str) -> View:

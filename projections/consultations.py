@@ -117,7 +117,7 @@ class Consultation:
 
 
 class Consultations:
-    """Reads one published consultation for everybody, drafts for their own buyer only (N14)."""
+    """Reads one published consultation for everybody."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -129,7 +129,14 @@ class Consultations:
             row = connection.execute(asked).mappings().first()
             return None if row is None else _detail(connection, row, instant_text(now))
 
-    def drafts(self, tenant: str) -> list[str]:
+
+class Drafts:
+    """Reads what is not published, for one buyer (N14)."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def of(self, tenant: str) -> list[str]:
         """Return the names of a buyer's own unpublished consultations."""
         asked = select(consultations.c.consultation).where(
             consultations.c.tenant == tenant, consultations.c.published_at.is_(None)

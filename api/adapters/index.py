@@ -53,6 +53,7 @@ class LedgerIndex:
         self._home_of: dict[str, str] = {}
         self._early: dict[str, _Deposit] = {}
         self._assigned: dict[str, str] = {}
+        self._tenants: dict[str, str] = {}
         self._published: set[str] = set()
         self._awaited: dict[str, Awaited] = {}
         self._custody_alive: set[str] = set()
@@ -67,6 +68,7 @@ class LedgerIndex:
             "KeysetReady": self._ready,
             "KeyCeremonyCompleted": self._keyset,
             "KeysetRetired": self._retired,
+            "ConsultationDrafted": self._drafted,
             "ConsultationPublished": self._public,
             "DeadlineExtended": self._moved,
             "ConsultationSuspended": self._suspended,
@@ -113,6 +115,24 @@ class LedgerIndex:
         with self._lock:
             self._follow()
             return sorted(self._published)
+
+    def is_published(self, consultation: str) -> bool:
+        """Say whether a consultation is public."""
+        with self._lock:
+            self._follow()
+            return consultation in self._published
+
+    def tenant_of(self, consultation: str) -> str | None:
+        """Return the buyer of a consultation, drafts too, None where there is none of that name."""
+        with self._lock:
+            self._follow()
+            return self._tenants.get(consultation)
+
+    def consultation_of(self, deposit: str) -> str | None:
+        """Return the consultation of a deposit."""
+        with self._lock:
+            self._follow()
+            return self._home_of.get(f"deposit/{deposit}")
 
     def awaited(self) -> dict[str, Awaited]:
         """Return the consultations whose deadline is still to be reached."""
@@ -195,6 +215,9 @@ class LedgerIndex:
 
     def _retired(self, name: str, data: Mapping[str, Any]) -> None:
         self._custody_alive.discard(name)
+
+    def _drafted(self, name: str, data: Mapping[str, Any]) -> None:
+        self._tenants[name] = data["meta"]["tenant"]
 
     def _public(self, name: str, data: Mapping[str, Any]) -> None:
         self._published.add(name)

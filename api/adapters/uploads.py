@@ -22,6 +22,9 @@ CREATE TABLE IF NOT EXISTS uploads(
 CREATE TABLE IF NOT EXISTS parts(
   transmission TEXT NOT NULL, chunk INTEGER NOT NULL, leaf TEXT NOT NULL, blob TEXT NOT NULL,
   size INTEGER NOT NULL, PRIMARY KEY(transmission, chunk)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dossier_files(
+  consultation TEXT NOT NULL, sha256 TEXT NOT NULL,
+  PRIMARY KEY(consultation, sha256)) WITHOUT ROWID;
 """
 
 
@@ -124,6 +127,14 @@ class Uploads:
         """Return one upload."""
         return self._one("transmission = ?", transmission)
 
+    def own(self, transmission: str, owner: str) -> Upload | None:
+        """Return one upload of this organisation; what is another's is not there."""
+        return self._one("owner = ? AND transmission = ?", owner, transmission)
+
+    def own_deposit(self, deposit: str, owner: str) -> Upload | None:
+        """Return the upload by which this organisation brought a deposit."""
+        return self._one("owner = ? AND deposit = ?", owner, deposit)
+
     def of_deposit(self, deposit: str) -> Upload | None:
         """Return the upload that brought this deposit."""
         return self._one("deposit = ?", deposit)
@@ -138,6 +149,18 @@ class Uploads:
     def running(self) -> list[Upload]:
         """Return the uploads that have not ended, in no order that means anything."""
         return [_upload(row) for row in self._read(f"{SELECT} WHERE ended = 0", ())]
+
+    def add_dossier_file(self, consultation: str, sha256: str) -> None:
+        """Remember that a file was uploaded for the dossier of this consultation."""
+        self._write("INSERT OR IGNORE INTO dossier_files VALUES (?, ?)", (consultation, sha256))
+
+    def is_dossier_file(self, consultation: str, sha256: str) -> bool:
+        """Say whether a file was uploaded for the dossier of this consultation."""
+        found = self._read(
+            "SELECT 1 FROM dossier_files WHERE consultation = ? AND sha256 = ?",
+            (consultation, sha256),
+        )
+        return bool(found)
 
     def parts(self, transmission: str) -> list[Part]:
         """Return the durable chunks by index."""
@@ -168,8 +191,8 @@ class Uploads:
         """Give the file back."""
         self._db.close()
 
-    def _one(self, where: str, value: str) -> Upload | None:
-        rows = self._read(f"{SELECT} WHERE {where}", (value,))
+    def _one(self, where: str, *values: str) -> Upload | None:
+        rows = self._read(f"{SELECT} WHERE {where}", values)
         return _upload(rows[0]) if rows else None
 
     def _read(self, query: str, values: tuple[object, ...]) -> list[tuple[int | str, ...]]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from api import kits, views
-from api.auth import Anyone, Here, Known, platform_of
+from api.auth import Here, Known
 from api.caching import etagged, unchanged
-from api.ceremonies import equip, open_canary
 from api.forms import Cents, Form, IdText, LocalHour, LotText, Short, Text, instant
 from api.idempotency import Key, object_id
 from api.openapi import reads, writes
 from api.paging import LARGEST, cut, link
 from api.platform import C, UseCase
+from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import correct, draft, extend, publish, suspend
 from domain.events.consultation import Complements, Criterion, EnvelopeMode, Limits, Nature, Padding
@@ -137,13 +137,27 @@ class ResumptionForm(Form):
     deadline: LocalHour
 
 
-def done(  # noqa: PLR0913, PLR0917 - one call of one command
-    request: Request, who: Known, key: str, consultation: str, use_case: UseCase[C], command: C
-) -> Answer:
-    """Run a command on an unchanged consultation (If-Match) and return how it is now."""
-    unchanged(request, lambda: views.visible(who.platform, consultation, who))
-    who.platform.act(use_case, who.act(key, consultation), command)
-    return views.consultation(who.platform, consultation)
+class Acting:
+    """One command on the caller's own consultation, if it is as the caller read it (If-Match)."""
+
+    def __init__(
+        self, request: Request, who: Known, scope: Bound, key: Key, consultation: Id
+    ) -> None:
+        self.name = consultation
+        self._request = request
+        self._who = who
+        self._scope = scope
+        self._key = key
+
+    def done(self, use_case: UseCase[C], command: C) -> Answer:
+        """Run a command and return how the consultation is now."""
+        self._scope.own(self.name)
+        unchanged(self._request, lambda: self._scope.consultation(self.name))
+        self._who.platform.act(use_case, self._who.act(self._key, self.name), command)
+        return self._scope.consultation(self.name)
+
+
+On = Annotated[Acting, Depends()]
 
 
 @router.get("", responses=reads(400))
@@ -160,15 +174,15 @@ def list_consultations(
 
 
 @router.get("/{consultation}", responses=reads(304, 401))
-def read_consultation(request: Request, consultation: Id, who: Anyone) -> Response:
+def read_consultation(request: Request, scope: Bound, consultation: Id) -> Response:
     """Read one consultation: drafts by their buyer only, published ones by everybody."""
-    return etagged(request, views.visible(platform_of(request), consultation, who))
+    return etagged(request, scope.consultation(consultation))
 
 
 @router.get("/{consultation}/kit", responses=reads(401))
-def read_kit(here: Here, consultation: Id, who: Anyone) -> Answer:
+def read_kit(scope: Bound, consultation: Id) -> Answer:
     """Give all that is needed to seal without a network."""
-    return kits.kit(here, consultation, who)
+    return scope.kit(consultation)
 
 
 @router.get("/{consultation}/keyset", responses=reads(401))
@@ -184,7 +198,7 @@ def read_canary_keyset(here: Here, consultation: Id) -> Answer:
 
 
 @router.post("", status_code=201, responses=writes())
-def draft_consultation(who: Known, key: Key, form: DraftForm) -> Answer:
+def draft_consultation(who: Known, scope: Bound, key: Key, form: DraftForm) -> Answer:
     """Open the file of a consultation; the caller's organisation is its buyer."""
     name = form.id or object_id(who.act(key, "").command_id, "consultation")[:16]
     command = draft.DraftConsultation(
@@ -199,120 +213,102 @@ def draft_consultation(who: Known, key: Key, form: DraftForm) -> Answer:
         estimated_cents=form.estimated_cents,
     )
     who.platform.act(draft.draft_consultation, who.act(key, name), command)
-    return views.consultation(who.platform, name)
+    return scope.consultation(name)
 
 
 @router.post("/{consultation}/lots", status_code=201, responses=writes())
-def define_lot(request: Request, who: Known, key: Key, consultation: Id, form: LotForm) -> Answer:
+def define_lot(on: On, form: LotForm) -> Answer:
     """Define one lot; without any, the consultation is the single lot "0"."""
-    command = draft.DefineLot(consultation, form.lot, form.title, form.estimated_cents)
-    return done(request, who, key, consultation, draft.define_lot, command)
+    command = draft.DefineLot(on.name, form.lot, form.title, form.estimated_cents)
+    return on.done(draft.define_lot, command)
 
 
 @router.post("/{consultation}/criteria", status_code=201, responses=writes())
-def set_criteria(
-    request: Request, who: Known, key: Key, consultation: Id, form: CriteriaForm
-) -> Answer:
+def set_criteria(on: On, form: CriteriaForm) -> Answer:
     """Say how offers will be judged."""
     rows = tuple(Criterion(row.name, row.weight_bp) for row in form.criteria)
-    command = draft.SetCriteria(consultation, rows, form.price_formula)
-    return done(request, who, key, consultation, draft.set_criteria, command)
+    command = draft.SetCriteria(on.name, rows, form.price_formula)
+    return on.done(draft.set_criteria, command)
 
 
 @router.post("/{consultation}/calendar", status_code=201, responses=writes())
-def set_calendar(
-    request: Request, who: Known, key: Key, consultation: Id, form: CalendarForm
-) -> Answer:
+def set_calendar(on: On, form: CalendarForm) -> Answer:
     """Set the hours."""
     command = draft.SetCalendar(
-        consultation,
+        on.name,
         questions_until_at=form.questions_until.legal().at,
         deadline=form.deadline.legal(),
         opening_not_before_at=instant(form.opening_not_before),
         cool_down_s=form.cool_down_s,
         validity_days=form.validity_days,
     )
-    return done(request, who, key, consultation, draft.set_calendar, command)
+    return on.done(draft.set_calendar, command)
 
 
 @router.post("/{consultation}/limits", status_code=201, responses=writes())
-def set_technical_limits(
-    request: Request, who: Known, key: Key, consultation: Id, form: LimitsForm
-) -> Answer:
+def set_technical_limits(on: On, form: LimitsForm) -> Answer:
     """Set the limits that publication will make enforceable."""
-    command = draft.SetTechnicalLimits(consultation, form.limits())
-    return done(request, who, key, consultation, draft.set_technical_limits, command)
+    command = draft.SetTechnicalLimits(on.name, form.limits())
+    return on.done(draft.set_technical_limits, command)
 
 
 @router.post("/{consultation}/deposit-policy", status_code=201, responses=writes())
-def set_deposit_policy(
-    request: Request, who: Known, key: Key, consultation: Id, form: PolicyForm
-) -> Answer:
+def set_deposit_policy(on: On, form: PolicyForm) -> Answer:
     """Say what depositors may do."""
     command = draft.SetDepositPolicy(
-        consultation,
+        on.name,
         complements=Complements(form.complements),
         backup_electronic=form.backup_electronic,
         paper_exceptions=tuple(form.paper_exceptions),
         mode=EnvelopeMode(form.mode),
     )
-    return done(request, who, key, consultation, draft.set_deposit_policy, command)
+    return on.done(draft.set_deposit_policy, command)
 
 
 @router.post("/{consultation}/ceremony", status_code=201, responses=writes())
-def assign_keyset(who: Known, key: Key, consultation: Id) -> Answer:
+def assign_keyset(who: Known, scope: Bound, key: Key, consultation: Id) -> Answer:
     """Hold the key ceremony of this consultation with the custodians, 2 of 3."""
-    return equip(who, who.act(key, consultation), consultation)
+    scope.equip(who.act(key, consultation), consultation)
+    return scope.consultation(consultation)
 
 
 @router.post("/{consultation}/canary", status_code=201, responses=writes())
-def decrypt_canary(who: Known, key: Key, consultation: Id) -> Answer:
+def decrypt_canary(who: Known, scope: Bound, key: Key, consultation: Id) -> Answer:
     """Open the canary end to end with the same custodians; at most 24 h old at publication."""
-    return open_canary(who, who.act(key, consultation), consultation)
+    scope.open_canary(who.act(key, consultation), consultation)
+    return scope.consultation(consultation)
 
 
 @router.post("/{consultation}/publication", status_code=201, responses=writes())
-def publish_consultation(
-    request: Request, who: Known, key: Key, consultation: Id, form: PublishForm
-) -> Answer:
+def publish_consultation(on: On, form: PublishForm) -> Answer:
     """Make the consultation public, once nothing is missing."""
-    command = publish.PublishConsultation(consultation, tuple(form.notice_ids))
-    return done(request, who, key, consultation, publish.publish, command)
+    command = publish.PublishConsultation(on.name, tuple(form.notice_ids))
+    return on.done(publish.publish, command)
 
 
 @router.post("/{consultation}/corrections/limits", status_code=201, responses=writes())
-def correct_limits(
-    request: Request, who: Known, key: Key, consultation: Id, form: CorrectedLimitsForm
-) -> Answer:
+def correct_limits(on: On, form: CorrectedLimitsForm) -> Answer:
     """Relax limits after publication."""
-    command = correct.CorrectLimits(consultation, form.limits(), form.reason)
-    return done(request, who, key, consultation, correct.correct_limits, command)
+    command = correct.CorrectLimits(on.name, form.limits(), form.reason)
+    return on.done(correct.correct_limits, command)
 
 
 @router.post("/{consultation}/extensions", status_code=201, responses=writes())
-def extend_deadline(
-    request: Request, who: Known, key: Key, consultation: Id, form: ExtensionForm
-) -> Answer:
+def extend_deadline(on: On, form: ExtensionForm) -> Answer:
     """Move the deadline later."""
-    command = extend.ExtendDeadline(
-        consultation, form.deadline.legal(), form.reason, form.triggered_by
-    )
-    return done(request, who, key, consultation, extend.extend, command)
+    command = extend.ExtendDeadline(on.name, form.deadline.legal(), form.reason, form.triggered_by)
+    return on.done(extend.extend, command)
 
 
 @router.post("/{consultation}/suspensions", status_code=201, responses=writes())
-def suspend_consultation(
-    request: Request, who: Known, key: Key, consultation: Id, form: ReasonForm
-) -> Answer:
+def suspend_consultation(on: On, form: ReasonForm) -> Answer:
     """Stop the clock of a consultation."""
-    command = suspend.SuspendConsultation(consultation, form.reason)
-    return done(request, who, key, consultation, suspend.suspend, command)
+    command = suspend.SuspendConsultation(on.name, form.reason)
+    return on.done(suspend.suspend, command)
 
 
 @router.post("/{consultation}/resumptions", status_code=201, responses=writes())
-def resume_consultation(
-    request: Request, who: Known, key: Key, consultation: Id, form: ResumptionForm
-) -> Answer:
+def resume_consultation(on: On, form: ResumptionForm) -> Answer:
     """Go on with a later deadline."""
-    command = suspend.ResumeConsultation(consultation, form.deadline.legal())
-    return done(request, who, key, consultation, suspend.resume, command)
+    command = suspend.ResumeConsultation(on.name, form.deadline.legal())
+    return on.done(suspend.resume, command)

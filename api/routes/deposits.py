@@ -7,18 +7,18 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import PlainTextResponse
 
-from api import attestations
-from api.auth import Caller, Known
+from api.auth import Known
 from api.errors import Absent
-from api.facts import facts
 from api.forms import Form, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
 from api.paging import LARGEST, cut, link
+from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import decide_late, withdraw
 from domain.commands import open_envelopes as opening
 from domain.envelope import SealedEnvelope
+from domain.errors import DomainError
 
 router = APIRouter(prefix="/api/v1/deposits", tags=["deposits"], route_class=StrictRoute)
 
@@ -49,35 +49,32 @@ class RejectionForm(Form):
 @router.get("", responses=reads(400, 401, 403))
 def list_deposits(
     who: Known,
+    scope: Bound,
     response: Response,
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List the caller's own deposits."""
-    platform = who.platform
-    own = sorted(upload.deposit or "" for upload in platform.uploads.of_owner(who.org))
-    sealed = [name for name in own if _sealed(who, name) is not None]
-    page = cut([(name, name) for name in sealed], after, limit)
+    page = cut([(name, name) for name in scope.deposits()], after, limit)
     response.headers.update(link(router.prefix, page, limit))
-    return {"deposits": [_shown(who, name) for name in page.rows]}
+    return {"deposits": [_shown(scope.deposit(name)) for name in page.rows]}
 
 
 @router.get("/{deposit}", responses=reads(401))
-def read_deposit(who: Known, deposit: Id) -> Answer:
+def read_deposit(who: Known, scope: Bound, deposit: Id) -> Answer:
     """Read one own deposit with its receipt."""
-    return attestations.deposit_receipt(who.platform, _own(who, deposit))
+    return scope.deposit_receipt(deposit)
 
 
 @router.get("/{deposit}/receipt", response_class=PlainTextResponse, responses=reads(401))
 def read_receipt(
     who: Known,
+    scope: Bound,
     deposit: Id,
     form: Annotated[Literal["first", "published"], Query()] = "first",
 ) -> PlainTextResponse:
     """Give the receipt as a file: its first form, or under the published checkpoint."""
-    _own(who, deposit)
-    position = facts(who.platform.ledger, f"deposit/{deposit}")[0].position
-    proof = who.platform.ledger.receipt(position, published=form == "published")
+    proof = scope.receipt_file(deposit, published=form == "published")
     name = f"{deposit}.tlog-proof"
     return PlainTextResponse(
         proof, headers={"Content-Disposition": f'attachment; filename="{name}"'}
@@ -85,65 +82,57 @@ def read_receipt(
 
 
 @router.post("/{deposit}/withdrawal", status_code=201, responses=writes())
-def withdraw_deposit(who: Known, key: Key, deposit: Id, form: WithdrawalForm) -> Answer:
+def withdraw_deposit(
+    who: Known, scope: Bound, key: Key, deposit: Id, form: WithdrawalForm
+) -> Answer:
     """Withdraw a deposit before the deadline; what it replaced stays replaced."""
-    found = _own(who, deposit)
-    consultation = found.sealed().consultation
+    consultation = scope.deposit(deposit).sealed().consultation
     command = withdraw.WithdrawDeposit(deposit, form.reason)
     who.platform.act(withdraw.withdraw, who.act(key, consultation), command)
-    told = facts(who.platform.ledger, f"deposit/{deposit}")
-    ends = [fact for fact in told if fact.kind == "DepositWithdrawn"]
-    return {
-        "deposit": deposit,
-        "state": _own(who, deposit).state,
-        "withdrawn_at": ends[-1].at,
-        "receipt": who.platform.ledger.receipt(ends[-1].position).decode(),
-    }
+    return scope.withdrawal(deposit)
 
 
 @router.post("/{deposit}/admission", status_code=201, responses=writes())
-def admit_late_deposit(who: Known, key: Key, deposit: Id, form: AdmissionForm) -> Answer:
+def admit_late_deposit(
+    who: Known, scope: Bound, key: Key, deposit: Id, form: AdmissionForm
+) -> Answer:
     """Put a late deposit into a later plan, with reasons."""
+    scope.late_deposit(deposit)
     command = decide_late.AdmitLateDeposit(deposit, form.ground, form.reasons, form.findings)
     who.platform.act(decide_late.admit_late_deposit, who.act(key, deposit), command)
     return {"deposit": deposit, "state": "SEALED"}
 
 
 @router.post("/{deposit}/rejection", status_code=201, responses=writes())
-def reject_late_deposit(who: Known, key: Key, deposit: Id, form: RejectionForm) -> Answer:
+def reject_late_deposit(
+    who: Known, scope: Bound, key: Key, deposit: Id, form: RejectionForm
+) -> Answer:
     """Keep a late deposit closed, with reasons."""
+    scope.late_deposit(deposit)
     command = decide_late.RejectLateDeposit(deposit, form.reasons)
     who.platform.act(decide_late.reject_late_deposit, who.act(key, deposit), command)
     return {"deposit": deposit, "state": "KEPT_CLOSED"}
 
 
 @router.post("/{deposit}/opening", status_code=201, responses=writes())
-def open_deposit(who: Known, key: Key, deposit: Id) -> Answer:
-    """Ask for one envelope outside any plan: always refused, and recorded."""
-    command = opening.OpenDeposit(deposit)
-    who.platform.act(opening.open_deposit, who.act(key, deposit), command)
-    return {"deposit": deposit}
+def open_deposit(who: Known, scope: Bound, key: Key, deposit: Id) -> Answer:
+    """Ask for one envelope outside any plan: always refused, and recorded.
+
+    Whoever may not know yet that it exists is answered as if it did not (N11).
+    """
+    try:
+        who.platform.act(opening.open_deposit, who.act(key, deposit), opening.OpenDeposit(deposit))
+    except DomainError as refusal:
+        if scope.knows(deposit):
+            raise
+        raise Absent from refusal
+    raise Absent
 
 
-def _sealed(who: Caller, deposit: str) -> SealedEnvelope | None:
-    found = who.platform.desk.files.find(SealedEnvelope, f"deposit/{deposit}")
-    return found if found is not None and found.facts is not None else None
-
-
-def _own(who: Caller, deposit: str) -> SealedEnvelope:
-    upload = who.platform.uploads.of_deposit(deposit)
-    mine = upload is not None and upload.owner == who.org and who.principal.role == "CY"
-    found = _sealed(who, deposit) if mine else None
-    if found is None:
-        raise Absent
-    return found
-
-
-def _shown(who: Caller, deposit: str) -> Answer:
-    found = _own(who, deposit)
+def _shown(found: SealedEnvelope) -> Answer:
     sealed = found.sealed()
     return {
-        "deposit": deposit,
+        "deposit": found.name,
         "state": found.state,
         "consultation": sealed.consultation,
         "lots": list(sealed.lots),

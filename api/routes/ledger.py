@@ -11,11 +11,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import PlainTextResponse
 
-from api.auth import Anyone, Here, Known
+from api.auth import Here, Known
 from api.errors import Absent
 from api.idempotency import Key
 from api.openapi import reads, writes
-from api.platform import Platform
+from api.scope import Bound
 from api.strict import StrictRoute
 from crypto.errors import CryptoError
 from crypto.notes import parse_checkpoint, parse_note
@@ -24,6 +24,9 @@ from ledger.tiles import ENTRIES, TilePath
 router = APIRouter(tags=["ledger"], route_class=StrictRoute)
 
 IMMUTABLE = "public, max-age=31536000, immutable"
+PRIVATE = "private, max-age=31536000, immutable"
+"""For entries: no cache between may give to others what one auditor was granted."""
+TileName = Annotated[str, Path(max_length=80)]
 Answer = dict[str, object]
 
 
@@ -36,21 +39,20 @@ def read_checkpoint(here: Here) -> PlainTextResponse:
     return PlainTextResponse(note, headers={"Cache-Control": "no-cache"})
 
 
+@router.get("/tile/entries/{path:path}", response_class=Response, responses=reads(401))
+def read_entries(scope: Bound, path: TileName) -> Response:
+    """Give a bundle of entries to an auditor who was granted the whole platform."""
+    return _tile(scope.entries(str(_parsed(f"entries/{path}"))), PRIVATE)
+
+
 @router.get("/tile/{path:path}", response_class=Response, responses=reads(401))
-def read_tile(here: Here, path: Annotated[str, Path(max_length=80)], who: Anyone) -> Response:
-    """Give a tile below the published size; entry bundles to granted auditors only."""
-    try:
-        tile = TilePath.parse(f"tile/{path}")
-    except CryptoError as error:
-        raise Absent from error
-    if tile.level == ENTRIES and not (who is not None and here.may_read_entries(who.principal)):
-        raise Absent
-    data = here.served(str(tile))
+def read_tile(here: Here, path: TileName) -> Response:
+    """Give a hash tile below the published size."""
+    tile = _parsed(path)
+    data = None if tile.level == ENTRIES else here.served(str(tile))
     if data is None:
         raise Absent
-    return Response(
-        data, media_type="application/octet-stream", headers={"Cache-Control": IMMUTABLE}
-    )
+    return _tile(data, IMMUTABLE)
 
 
 @router.get("/api/v1/ledger", responses=reads(401))
@@ -82,9 +84,20 @@ def stamp_checkpoint(here: Here, who: Known, key: Key) -> Answer:
 
 
 @router.get("/favicon.ico", response_class=Response, responses=reads())
-def read_favicon(here: Here) -> Response:
+def read_favicon() -> Response:
     """Give the icon which every browser asks for."""
-    return Response(_icon(here), media_type="image/svg+xml")
+    return Response(_icon(), media_type="image/svg+xml")
+
+
+def _parsed(path: str) -> TilePath:
+    try:
+        return TilePath.parse(f"tile/{path}")
+    except CryptoError as error:
+        raise Absent from error
+
+
+def _tile(data: bytes, cached: str) -> Response:
+    return Response(data, media_type="application/octet-stream", headers={"Cache-Control": cached})
 
 
 def _checkpoint(note: bytes) -> Answer:
@@ -92,7 +105,7 @@ def _checkpoint(note: bytes) -> Answer:
     return {"size": found.size, "root": found.root.hex(), "note": note.decode()}
 
 
-def _icon(platform: Platform) -> str:
+def _icon() -> str:
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><title>Pli</title>'
         '<path fill="#1f4e79" d="M1 3h14v10H1z"/><path fill="#fff" d="M2 4l6 5 6-5v1l-6 5-6-5z"/>'

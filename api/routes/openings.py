@@ -12,11 +12,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 
-from api import openings
-from api.auth import Anyone, Here, Known
+from api.auth import Known
 from api.forms import Form, Hex32, IdText, LotText, Short
 from api.idempotency import Key
 from api.openapi import reads, writes
+from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import fix_opening_plan as plans
 from domain.commands import open_envelopes as opening
@@ -52,45 +52,56 @@ class OpenForm(Form):
 
 
 @router.get("", responses=reads(401))
-def read_opening(here: Here, consultation: Id, lot: Lot, who: Anyone) -> Answer:
+def read_opening(scope: Bound, consultation: Id, lot: Lot) -> Answer:
     """Read how far the opening of a lot is; deposits only from its plan on."""
-    return openings.view(here, consultation, lot, who)
+    return scope.opening(consultation, lot)
 
 
 @router.post("/convocation", status_code=201, responses=writes())
-def convene_opening(who: Known, key: Key, consultation: Id, lot: Lot, form: MembersForm) -> Answer:
+def convene_opening(  # noqa: PLR0913, PLR0917 - one call of one command
+    who: Known, scope: Bound, key: Key, consultation: Id, lot: Lot, form: MembersForm
+) -> Answer:
     """Call the members to the opening of one lot."""
     command = plans.ConveneOpening(consultation, lot, tuple(form.members))
+    scope.own(consultation)
     who.platform.act(plans.convene_opening, who.act(key, consultation), command)
-    return openings.view(who.platform, consultation, lot, who)
+    return scope.opening(consultation, lot)
 
 
 @router.post("/presences", status_code=201, responses=writes())
-def record_presence(who: Known, key: Key, consultation: Id, lot: Lot, form: PresenceForm) -> Answer:
+def record_presence(  # noqa: PLR0913, PLR0917 - one call of one command
+    who: Known, scope: Bound, key: Key, consultation: Id, lot: Lot, form: PresenceForm
+) -> Answer:
     """Record that a person is present; two are needed before the plan."""
     command = plans.RecordPresence(consultation, lot, form.member, Capacity(form.capacity))
+    scope.own(consultation)
     who.platform.act(plans.record_presence, who.act(key, consultation), command)
-    return openings.view(who.platform, consultation, lot, who)
+    return scope.opening(consultation, lot)
 
 
 @router.post("/plan", status_code=201, responses=writes())
-def fix_opening_plan(who: Known, key: Key, consultation: Id, lot: Lot) -> Answer:
+def fix_opening_plan(who: Known, scope: Bound, key: Key, consultation: Id, lot: Lot) -> Answer:
     """Fix which envelopes open: computed, never chosen."""
-    return openings.plan(who, who.act(key, consultation), consultation, lot)
+    scope.plan(who.act(key, consultation), consultation, lot)
+    return scope.opening(consultation, lot)
 
 
 @router.post("/envelopes", status_code=201, responses=writes())
-def open_envelopes(who: Known, key: Key, consultation: Id, lot: Lot, form: OpenForm) -> Answer:
+def open_envelopes(  # noqa: PLR0913, PLR0917 - one call of one command
+    who: Known, scope: Bound, key: Key, consultation: Id, lot: Lot, form: OpenForm
+) -> Answer:
     """Open the envelopes of the plan in force, or be refused and recorded."""
     command = opening.OpenEnvelopes(consultation, lot, form.deposit)
     who.platform.act(opening.open_envelopes, who.act(key, consultation), command)
-    return openings.view(who.platform, consultation, lot, who)
+    return scope.opening(consultation, lot)
 
 
 @router.get("/envelopes/{deposit}/documents", responses=reads(401, 403))
-def list_opened_documents(who: Known, consultation: Id, lot: Lot, deposit: DepositId) -> Answer:
+def list_opened_documents(
+    who: Known, scope: Bound, consultation: Id, lot: Lot, deposit: DepositId
+) -> Answer:
     """List the documents of an opened envelope."""
-    return {"documents": openings.documents(who, consultation, lot, deposit)}
+    return {"documents": scope.opened(consultation, lot, deposit)}
 
 
 @router.get(
@@ -98,15 +109,16 @@ def list_opened_documents(who: Known, consultation: Id, lot: Lot, deposit: Depos
     response_class=StreamingResponse,
     responses=reads(401, 403),
 )
-def read_opened_document(
+def read_opened_document(  # noqa: PLR0913, PLR0917 - one document at one place
     who: Known,
+    scope: Bound,
     consultation: Id,
     lot: Lot,
     deposit: DepositId,
     number: Annotated[int, Path(ge=1, le=65_536)],
 ) -> StreamingResponse:
     """Download one document of an opened envelope, as deposited."""
-    name, size, parts = openings.document(who, consultation, lot, deposit, number)
+    name, size, parts = scope.opened_document(consultation, lot, deposit, number)
     headers = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
         "Content-Length": str(size),

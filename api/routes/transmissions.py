@@ -12,14 +12,15 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from api import attestations, uploading
-from api.adapters.uploads import Upload, missing
-from api.auth import Caller, Known
+from api import uploading
+from api.auth import Known
 from api.errors import Absent, Incomplete
 from api.forms import Count, Form, Hex32, IdText, LotText, Short
 from api.guards import refusal_of
-from api.idempotency import Key, as_uuid, derived_id, object_id
+from api.idempotency import Key, as_uuid, object_id
 from api.openapi import reads, writes
+from api.own_transmissions import OwnTransmission
+from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import transmit
 from domain.errors import DomainError
@@ -54,7 +55,9 @@ class AnnounceForm(Form):
 
 
 @router.post("", status_code=201, responses=writes())
-def start_transmission(request: Request, who: Known, key: Key, form: AnnounceForm) -> Answer:
+def start_transmission(
+    request: Request, who: Known, scope: Bound, key: Key, form: AnnounceForm
+) -> Answer:
     """Announce an envelope: sizes, kind, lots, intent."""
     act = who.act(key, form.consultation)
     name = as_uuid(object_id(act.command_id, "transmission"))
@@ -75,44 +78,38 @@ def start_transmission(request: Request, who: Known, key: Key, form: AnnounceFor
         dossier_version_seen=form.dossier_version_seen,
         sibling_downloaded=form.sibling_downloaded,
     )
-    refused: DomainError | None
+    refused: DomainError | None = None
     try:
         who.platform.act(transmit.start_transmission, act, command)
-        refused = attestations.refusal_of_session(who.platform, name)
     except DomainError as refusal:
         refused = refusal
-    if uploading.session_of(who.platform, name) is None:
+    if not scope.began(name, form.consultation):
         raise refused or Absent()
-    who.platform.uploads.start(name, form.consultation, who.org)
+    own = scope.transmission(name)
+    refused = refused or own.refusal()
     if refused is not None:
-        who.platform.uploads.end(name)
+        own.end()
         # the session is an event: its attestation can be asked for by this name
         request.state.told = {"transmission": name}
         raise refused
-    return attestations.started(who.platform, name)
+    return own.started()
 
 
 @router.put("/{transmission}/head", status_code=201, responses=writes())
-async def announce_envelope(
+async def announce_envelope(  # noqa: PLR0913, PLR0917 - one call of one protocol
     request: Request,
     response: Response,
     who: Known,
+    scope: Bound,
     transmission: Session,
     commitment: Annotated[HexHeader, Header(alias="Pli-Commitment")],
 ) -> Answer:
     """Announce which bytes come: the head, and the commitment to all of them."""
-    upload = await run_in_threadpool(_own, who, transmission)
-    head = await _body(request, who, upload)
-    new = await run_in_threadpool(
-        uploading.accept_head,
-        who.platform,
-        who.within(upload.consultation),
-        upload,
-        head,
-        commitment,
-    )
+    own = await run_in_threadpool(scope.transmission, transmission)
+    head = await _body(request, own)
+    new = await run_in_threadpool(own.accept_head, head, commitment)
     response.status_code = 201 if new else 200
-    return await run_in_threadpool(_state, who, transmission)
+    return await run_in_threadpool(own.state)
 
 
 @router.put("/{transmission}/chunks/{index}", status_code=201, responses=writes(416))
@@ -120,39 +117,31 @@ async def store_chunk(  # noqa: PLR0913, PLR0917 - one call of one protocol
     request: Request,
     response: Response,
     who: Known,
+    scope: Bound,
     transmission: Session,
     index: Annotated[int, Path(ge=0, lt=2**20)],
     leaf: Annotated[HexHeader, Header(alias="Pli-Leaf")],
 ) -> Answer:
     """Store one chunk; the answer to the last missing one carries the receipt."""
-    upload = await run_in_threadpool(_own, who, transmission)
-    chunk = await _body(request, who, upload)
-    new = await run_in_threadpool(
-        uploading.accept_chunk,
-        who.platform,
-        who.within(upload.consultation),
-        upload,
-        index,
-        chunk,
-        leaf,
-    )
+    own = await run_in_threadpool(scope.transmission, transmission)
+    chunk = await _body(request, own)
+    new = await run_in_threadpool(own.accept_chunk, index, chunk, leaf)
     response.status_code = 201 if new else 200
-    return await run_in_threadpool(_state, who, transmission)
+    return await run_in_threadpool(own.state)
 
 
 @router.get("/{transmission}", responses=reads(401, 403))
-def read_transmission(who: Known, transmission: Session) -> Answer:
+def read_transmission(who: Known, scope: Bound, transmission: Session) -> Answer:
     """Say what is missing, or how it ended, with its receipt."""
-    _own(who, transmission)
-    return _state(who, transmission)
+    return scope.transmission(transmission).state()
 
 
 @router.post("/{transmission}/finish", responses=writes())
-def finish_transmission(who: Known, key: Key, transmission: Session) -> Answer:
+def finish_transmission(who: Known, scope: Bound, key: Key, transmission: Session) -> Answer:
     """Give the receipt, or say what is missing; nothing depends on this call."""
-    upload = _own(who, transmission)
-    uploading.seal_if_whole(who.platform, who.within(upload.consultation), upload)
-    shown = _state(who, transmission)
+    own = scope.transmission(transmission)
+    own.seal_if_whole()
+    shown = own.state()
     if shown["state"] not in uploading.ENDED:
         raise Incomplete(
             "chunks are missing",
@@ -164,53 +153,21 @@ def finish_transmission(who: Known, key: Key, transmission: Session) -> Answer:
 
 
 @router.delete("/{transmission}", responses=writes())
-def end_transmission(who: Known, transmission: Session) -> Answer:
+def end_transmission(who: Known, scope: Bound, transmission: Session) -> Answer:
     """Give up: the session ends as an event and gives an attestation of attempt."""
-    upload = _own(who, transmission)
-    with who.platform.desk.turns.hold(upload.consultation):
-        session = uploading.session_of(who.platform, transmission)
-        if session is not None and session.state not in uploading.ENDED:
-            command = transmit.FailTransmission(
-                transmission, "client.gave-up", StallCause.CLIENT, upload.refused
-            )
-            act = who.derived(derived_id(transmission, "end"), upload.consultation)
-            who.platform.act(transmit.fail_transmission, act, command)
-        uploading.forget(who.platform, upload)
-    return _state(who, transmission)
+    own = scope.transmission(transmission)
+    own.give_up()
+    return own.state()
 
 
-async def _body(request: Request, who: Caller, upload: Upload) -> bytes:
+async def _body(request: Request, own: OwnTransmission) -> bytes:
     """Return the body; one that breaks off is a stall of the network, which is an event."""
     try:
         return await request.body()
     except ClientDisconnect:
         cut = refusal_of(request.scope)
         cause = StallCause.NETWORK if cut is None else StallCause.CLIENT
-        await run_in_threadpool(uploading.stall, who.platform, upload, cause)
+        await run_in_threadpool(own.stall, cause)
         if cut is not None:
             raise cut from None
         raise
-
-
-def _own(who: Caller, transmission: str) -> Upload:
-    upload = who.platform.uploads.find(transmission)
-    if upload is None or upload.owner != who.org or who.principal.role != "CY":
-        raise Absent
-    return upload
-
-
-def _state(who: Caller, transmission: str) -> Answer:
-    upload = _own(who, transmission)
-    session = uploading.session_of(who.platform, transmission)
-    if session is None:
-        raise Absent
-    shown: Answer = {"transmission": transmission, "state": session.state}
-    if upload.deposit:
-        shown["deposit"] = upload.deposit
-    if session.state in uploading.ENDED:
-        return shown | attestations.ended(who.platform, upload, session)
-    if upload.head is not None:
-        parts = who.platform.uploads.parts(transmission)
-        shown["chunks"] = upload.chunks
-        shown["missing"] = missing(parts, upload.chunks)
-    return shown

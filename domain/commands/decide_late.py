@@ -39,7 +39,6 @@ def admit_late_deposit(desk: Desk, act: Act, command: AdmitLateDeposit) -> Recor
     """Append LateDepositAdmitted and, for a REPLACE, what it supersedes from now on."""
     if earlier := desk.earlier(act, command):
         return earlier
-    desk.law.roles.require(act.principal.role, DECIDING)
     consultation = envelope_of(desk, command.deposit).sealed().consultation
     # one at a time with whoever fixes a plan: what is superseded here must not be planned there
     with desk.turns.hold(consultation):
@@ -87,10 +86,10 @@ def reject_late_deposit(desk: Desk, act: Act, command: RejectLateDeposit) -> Rec
 
 def _late(desk: Desk, act: Act, deposit: str) -> tuple[SealedEnvelope, Consultation]:
     """Return a deposit of the caller's own, closed consultation."""
-    desk.law.roles.require(act.principal.role, DECIDING)
     envelope = envelope_of(desk, deposit)
     if envelope.tenant != act.principal.org:
         raise NotFound("deposit", deposit)
+    desk.law.roles.require(act.principal.role, DECIDING)
     consultation = found(desk, Consultation, envelope.sealed().consultation)
     consultation.require(LateDepositAdmitted, "CLOSED")
     return envelope, consultation

@@ -90,11 +90,14 @@ def check_present(desk: Desk, name: str) -> None:
 
 
 def own_consultation(desk: Desk, act: Act, name: str, doing: str = BUYING) -> Consultation:
-    """Return a consultation of the caller's organisation, whose role may do this."""
-    desk.law.roles.require(act.principal.role, doing)
+    """Return a consultation of the caller's organisation, whose role may do this.
+
+    The object comes first: what is foreign is absent for every role, never forbidden.
+    """
     consultation = found(desk, Consultation, name)
     if consultation.tenant != act.principal.org:
         raise NotFound("consultation", name)
+    desk.law.roles.require(act.principal.role, doing)
     return consultation
 
 

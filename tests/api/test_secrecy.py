@@ -6,6 +6,7 @@ import pytest
 from doubles.bench import BUYER, SOON, Bench, shown
 
 from api.facts import facts
+from ledger.proofs import TlogProof
 
 NOBODY = "0" * 32
 
@@ -138,3 +139,48 @@ def test_a_buyer_reads_an_opened_bid_and_nobody_else_does(bench: Bench) -> None:
     drafter = bench.token(BUYER, "DR")
     assert bench.get(path, drafter).status_code == 403
     assert bench.get(path).status_code == 401
+
+
+def test_a_kit_proves_its_publication_under_published_checkpoints_only(bench: Bench) -> None:
+    """An internal one would tell anybody how much was recorded since the last beat."""
+    at = bench.publish()
+    before = bench.get(f"{at}/kit").json()["ledger"]
+    assert "publication" not in before
+    bench.done("/api/v1/ledger/checkpoints", bench.tokens.admin)
+    shown = bench.get(f"{at}/kit").json()["ledger"]
+    proof = TlogProof.parse(shown["publication"].encode())
+    assert proof.note == bench.get("/checkpoint").content
+    bench.kit(at)
+    bench.deposit(bench.seal(at))
+    assert bench.get(f"{at}/kit").json()["ledger"] == shown
+
+
+def test_the_file_of_a_foreign_draft_enters_no_dossier(bench: Bench) -> None:
+    """Who knows the hash of somebody else's file does not get the file by it."""
+    bench.draft("lille-1")
+    bench.tokens.buyer, kept = bench.tokens.other, bench.tokens.buyer
+    at = bench.draft("roubaix-1")
+    headers = {"Authorization": f"Bearer {bench.tokens.other}"}
+    answer = bench.http.put(f"{at}/dossier/files/plan.pdf", content=b"%PDF-1.7 x", headers=headers)
+    row = {"name": "plan.pdf", "sha256": answer.json()["sha256"]}
+    mine, absent = "/api/v1/consultations/lille-1/dossier", {"name": "plan.pdf", "sha256": "0" * 64}
+    refused = [bench.post(mine, kept, {"files": [one]}) for one in (row, absent)]
+    assert refused[0].status_code == 422
+    assert refused[0].content == refused[1].content
+    assert bench.post(f"{at}/dossier", bench.tokens.other, {"files": [row]}).status_code == 201
+    # a version that is in force may be listed again
+    assert bench.post(f"{at}/dossier", bench.tokens.other, {"files": [row]}).status_code == 201
+
+
+def test_a_late_deposit_is_absent_for_its_buyer_before_the_plan(bench: Bench) -> None:
+    at = bench.publish()
+    latecomer = bench.seal(at)
+    bench.forward(SOON)
+    late = bench.deposit(latecomer)["deposit"]
+    reasons = {"ground": "PLATFORM", "reasons": "panne", "findings": "sonde"}
+    answers = [
+        bench.post(f"/api/v1/deposits/{name}/admission", bench.tokens.buyer, reasons)
+        for name in (late, NOBODY)
+    ]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].content == answers[1].content

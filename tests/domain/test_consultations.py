@@ -151,12 +151,13 @@ def test_an_unknown_procedure_has_no_rule() -> None:
         draft.draft_consultation(platform.desk, platform.act(), command)
 
 
-def test_another_buyer_finds_nothing_and_a_company_may_not(platform: Platform) -> None:
+def test_others_find_nothing_and_the_buyers_own_roles_may_not(platform: Platform) -> None:
     command = extend.ExtendDeadline("C1", LATER, "more time")
-    with pytest.raises(NotFound):
-        extend.extend(platform.desk, platform.act("BU", OTHER_BUYER), command)
+    for act in (platform.act("BU", OTHER_BUYER), platform.company(), platform.act("PA")):
+        with pytest.raises(NotFound):
+            extend.extend(platform.desk, act, command)
     with pytest.raises(NotAllowed):
-        extend.extend(platform.desk, platform.company(), command)
+        extend.extend(platform.desk, platform.act("DR"), command)
 
 
 def test_a_published_consultation_is_no_draft_any_more(platform: Platform) -> None:

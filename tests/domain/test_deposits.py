@@ -385,12 +385,11 @@ def test_who_decides_and_when(platform: Platform) -> None:
     platform.close()
     with pytest.raises(NotFound):
         decided(platform, "late", OTHER_BUYER)
+    command = decide_late.RejectLateDeposit(deposit_id("late"), "no")
+    with pytest.raises(NotFound):
+        decide_late.reject_late_deposit(platform.desk, platform.company(), command)
     with pytest.raises(NotAllowed):
-        decide_late.reject_late_deposit(
-            platform.desk,
-            platform.company(),
-            decide_late.RejectLateDeposit(deposit_id("late"), "no"),
-        )
+        decide_late.reject_late_deposit(platform.desk, platform.act("SI"), command)
 
 
 def test_complements_without_a_policy_are_for_people_to_judge() -> None:

@@ -294,6 +294,8 @@ def test_steps_are_repeatable_and_the_buyers_own(platform: Platform) -> None:
     with pytest.raises(BadForm):
         platform.plan(lot="9")
     with pytest.raises(NotAllowed):
+        fix_opening_plan.fix_opening_plan(platform.desk, platform.act("DR"), command)
+    with pytest.raises(NotFound):
         fix_opening_plan.fix_opening_plan(platform.desk, platform.act("PA"), command)
 
 

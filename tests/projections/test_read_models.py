@@ -59,8 +59,8 @@ def test_drafts_are_read_by_their_own_buyer_only(views: Views) -> None:
     assert views.consultations.read("brouillon", NOW) is None
     assert views.dossiers.versions("brouillon") == ()
     assert views.story_line.of("brouillon") == ()
-    assert views.consultations.drafts(MEL) == ["brouillon"]
-    assert views.consultations.drafts(ROUBAIX) == []
+    assert views.of(MEL, str).drafts() == ["brouillon"]
+    assert views.of(ROUBAIX, str).drafts() == []
     assert views.consultations.read("absent", NOW) is None
 
 
@@ -217,7 +217,7 @@ def test_roles_are_held_from_a_day_to_a_day_until_revoked(
     act(f"buyer/{MEL}", "RoleGranted", **grant, valid_from="2026-05-02")
     act(f"buyer/{MEL}", "RoleGranted", **grant, valid_from="2026-01-01", valid_to="2026-05-01")
     views = views_of(told.ledger)
-    assert [row.role for row in views.members.of(MEL, day)] == ["BU", "CO"]
+    assert [row.role for row in views.of(MEL, str).members(day)] == ["BU", "CO"]
     assert [row.valid_to for row in views.members.of(MEL, day)][1] == day
     act(f"buyer/{MEL}", "RoleRevoked", person="p", role="CO", reason="départ")
     act(f"buyer/{MEL}", "RoleGranted", **grant, valid_from="2026-04-01")

@@ -112,5 +112,7 @@ def test_a_bidder_reads_its_own_deposits_and_attempts_only(views: Views) -> None
     refused = views.attempts.own(name, tag(name, FOURTH))[0]
     assert refused.code == "deposit.too-large"
     assert [message.code for message in refused.messages] == ["deposit.too-large"]
+    own = views.of("siret of the first", lambda asked: tag(asked, FIRST))
+    assert (own.deposits(name), own.attempts(name)[0].state) == (mine, "COMPLETED")
     assert not views.deposits.own("mel-balayage-2026", tag(name, SECOND))
     assert not views.deposits.own(name, "")

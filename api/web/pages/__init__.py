@@ -24,7 +24,7 @@ from api.web.pages.problems import failed, not_found
 from api.web.ports import Problem
 from api.web.receipt_report import CheckReceipt
 from api.web.rendering import Renderer
-from projections.views import Views
+from projections.views import PublicViews
 
 __all__ = ["failed", "not_found", "router", "site", "static"]
 
@@ -42,7 +42,7 @@ class HashedFiles(StaticFiles):
 
 
 def router(
-    views: Views,
+    views: PublicViews,
     render: Renderer,
     *,
     check_receipt: CheckReceipt,
@@ -66,7 +66,7 @@ def static() -> HashedFiles:
 
 
 def site(
-    views: Views,
+    views: PublicViews,
     render: Renderer,
     *,
     check_receipt: CheckReceipt,

@@ -8,10 +8,10 @@ from starlette.exceptions import HTTPException
 
 from api.web.rendering import Renderer
 from projections.consultations import Consultation
-from projections.views import Views
+from projections.views import PublicViews
 
 
-def pages(views: Views, render: Renderer) -> APIRouter:
+def pages(views: PublicViews, render: Renderer) -> APIRouter:
     """Return the pages of this file."""
     made = APIRouter(include_in_schema=False)
 
@@ -42,7 +42,7 @@ def pages(views: Views, render: Renderer) -> APIRouter:
     return made
 
 
-def found(views: Views, render: Renderer, name: str) -> Consultation:
+def found(views: PublicViews, render: Renderer, name: str) -> Consultation:
     """Return a published consultation, or the same 404 for one that is absent or a draft."""
     one = views.consultations.read(name, render.now())
     if one is None:

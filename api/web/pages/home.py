@@ -12,12 +12,12 @@ from api.web.rendering import Renderer
 from projections.consultations import Phase
 from projections.reading import BadToken
 from projections.search import Filter
-from projections.views import Views
+from projections.views import PublicViews
 
 LONGEST = 200
 
 
-def pages(views: Views, render: Renderer) -> APIRouter:
+def pages(views: PublicViews, render: Renderer) -> APIRouter:
     """Return the pages of this file."""
     made = APIRouter(include_in_schema=False)
 

@@ -7,12 +7,12 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from api.web.rendering import Renderer
-from projections.views import Views
+from projections.views import PublicViews
 
 POLICIES = ("policy.txt", "policy-log.txt")
 
 
-def pages(views: Views, render: Renderer) -> APIRouter:
+def pages(views: PublicViews, render: Renderer) -> APIRouter:
     """Return the pages of this file."""
     made = APIRouter(include_in_schema=False)
 

@@ -8,10 +8,10 @@ from starlette.exceptions import HTTPException
 
 from api.web.pages.consultation import found
 from api.web.rendering import Renderer
-from projections.views import Views
+from projections.views import PublicViews
 
 
-def pages(views: Views, render: Renderer) -> APIRouter:
+def pages(views: PublicViews, render: Renderer) -> APIRouter:
     """Return the pages of this file."""
     made = APIRouter(include_in_schema=False)
 

@@ -6,8 +6,10 @@ whole application, guards included.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -61,6 +63,7 @@ class Bench:
         connect: Callable[[str], Connection] = connect,
         clock: Any = None,
         deadline: str = DEADLINE,
+        pad: int = 16,
         **settings: Any,
     ) -> None:
         self.clock = clock or FixedClock(START, timedelta(milliseconds=10))
@@ -71,7 +74,7 @@ class Bench:
         self.settings = Settings(home=self.home.folder, reserve_bytes=0, **settings)
         self._connect = connect
         self._keys = itertools.count(1)
-        create_platform(self.home, origin="pli.example/tests", pad=16, clock=self.clock)
+        create_platform(self.home, origin="pli.example/tests", pad=pad, clock=self.clock)
         self.reopen()
         self.tokens = Tokens(
             self.token(BUYER, "BU"),
@@ -90,6 +93,20 @@ class Bench:
         self.app = create_app(self.platform)
         self.http = TestClient(self.app, raise_server_exceptions=False)
         self.scheduler = Scheduler(self.platform)
+
+    def twin(self, folder: Path) -> Bench:
+        """Return this bench, closed, over a copy of its home with a clock of its own."""
+        made = copy.copy(self)
+        folder.mkdir()
+        made.home = Home(folder / "home")
+        made.scratch = folder / "scratch"
+        made.scratch.mkdir()
+        shutil.copytree(self.home.folder, made.home.folder)
+        made.settings = self.settings.model_copy(update={"home": made.home.folder})
+        made.clock, made.tokens = copy.copy(self.clock), copy.copy(self.tokens)
+        made._keys = itertools.count(10_000)
+        made.reopen()
+        return made
 
     def close(self) -> None:
         """Give the home back."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from doubles.entries import HandLedger
 from fastapi import FastAPI
 from sqlalchemy import Engine
+from starlette.routing import Mount, Route
 
 from api.guards import ResponseHeaders
 from api.problem_texts import TEXTS
+from api.web.assets import PREFIX
 from api.web.pages import site
 from api.web.ports import Addresses
 from api.web.receipt_report import receipt_checker
@@ -105,6 +108,21 @@ def pages_over(views: Views, facts: HandFacts) -> FastAPI:
     web = site(views, Renderer(facts, Addresses()), check_receipt=checker, problem_texts=TEXTS)
     web.add_middleware(ResponseHeaders)  # type: ignore[arg-type]
     return web
+
+
+def addresses() -> set[str]:
+    """Return the path of every page, of the built files, and of the interface's description."""
+    nothing: Any = None
+    web = site(nothing, Renderer(nothing), check_receipt=nothing, problem_texts={})
+    return {*_paths(web.routes), PREFIX, "/openapi.json"}
+
+
+def _paths(found: Iterable[Any]) -> Iterator[str]:
+    for route in found:
+        if isinstance(route, Route | Mount):
+            yield route.path
+        else:
+            yield from _paths(route.original_router.routes)
 
 
 @dataclass(frozen=True)

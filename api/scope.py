@@ -1,0 +1,263 @@
+"""What one caller reaches: every question of a route is bound here to its tenant (N14).
+
+A route asks its ``Scope``; the unbound readers behind it are out of its sight (house rule). What is
+foreign and what is absent take one path: the owner is part of the question, never a check on the
+answer, so both answer 404 with the same bytes after the same work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api import attestations, ceremonies, dossiers, kits, openings, views
+from api.adapters.vault import Incoming
+from api.auth import Anyone, Caller, platform_of
+from api.dossiers import DossierFile
+from api.errors import Absent
+from api.facts import facts
+from api.own_transmissions import OwnTransmission
+from api.permissions import DECIDING, DRAFTING, READING
+from api.platform import Platform
+from api.uploading import session_of
+from domain.commands.download_dossier import DownloadDossier
+from domain.consultation import Consultation
+from domain.envelope import SealedEnvelope
+from domain.errors import NotAllowed
+from domain.events.dossier import FileRow
+from domain.opening import OpeningSession
+from domain.ports import Act, Principal
+
+Answer = dict[str, object]
+COMPANY = "CY"
+NOBODY = ""
+"""An owner that no object has: whoever calls without a token, or not for a company."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The platform as far as one caller reaches; without a principal, what everybody reads."""
+
+    _platform: Platform
+    principal: Principal | None
+
+    @property
+    def _org(self) -> str:
+        return self.principal.org if self.principal else NOBODY
+
+    @property
+    def _company(self) -> str:
+        who = self.principal
+        return who.org if who is not None and who.role == COMPANY else NOBODY
+
+    # -- consultations
+
+    def consultation(self, name: str) -> Answer:
+        """Return a published consultation, or a draft of the caller's own."""
+        self._visible(name)
+        return views.consultation(self._platform, name)
+
+    def own(self, name: str) -> None:
+        """Return quietly if the consultation is of the caller's organisation, else it is absent."""
+        if self._platform.index.tenant_of(name) != self._org:
+            raise Absent
+
+    def equip(self, act: Act, name: str) -> None:
+        """Hold the key ceremony of the caller's own consultation."""
+        self.own(name)
+        ceremonies.equip(self._platform, act, name)
+
+    def open_canary(self, act: Act, name: str) -> None:
+        """Let the custodians open the canary of the caller's own consultation."""
+        self.own(name)
+        ceremonies.open_canary(self._platform, act, name)
+
+    def dossier(self, name: str) -> Answer:
+        """Return the dossier version in force."""
+        self._visible(name)
+        return views.dossier(self._platform, name)
+
+    def dossier_file(self, name: str, file: str) -> DossierFile:
+        """Return one file of the dossier in force, and record that it was downloaded."""
+        self._visible(name)
+        found = dossiers.file_of(self._platform, name, file)
+        taken = DownloadDossier(name, found.version, (file,), self._company or None)
+        dossiers.record_download(self._platform, taken, self.principal)
+        return found
+
+    def drafter(self, name: str) -> None:
+        """Return quietly if the caller may work on the dossier of its own consultation."""
+        self.own(name)
+        self._require(DRAFTING)
+
+    def incoming(self) -> AbstractContextManager[Incoming]:
+        """Give a place for a file of unknown size; what is not kept is dropped."""
+        return self._platform.vault.incoming()
+
+    def uploaded(self, name: str, sha256: str) -> None:
+        """Remember that this file came for the dossier of the caller's own consultation."""
+        self.own(name)
+        self._platform.uploads.add_dossier_file(name, sha256)
+
+    def dossier_rows(
+        self, name: str, files: Sequence[tuple[str, str]], act: str = DRAFTING
+    ) -> tuple[FileRow, ...]:
+        """Return rows for files (name, hash) which came for the caller's own consultation."""
+        self.own(name)
+        self._require(act)
+        return dossiers.rows_of(self._platform, name, files)
+
+    def kit(self, name: str) -> Answer:
+        """Return all that is needed to seal; with a company's token, its own tag and salt too."""
+        return kits.kit(self._platform, name, self._company)
+
+    def opening(self, name: str, lot: str) -> Answer:
+        """Return how far the opening of a lot is; what it holds, to its own buyer."""
+        found = self._visible(name)
+        return openings.view(self._platform, found, lot, own=found.tenant == self._org)
+
+    def plan(self, act: Act, name: str, lot: str) -> None:
+        """Fix the opening plan of a lot of the caller's own consultation."""
+        self.own(name)
+        openings.plan(self._platform, act, name, lot)
+
+    # -- deposits and transmissions
+
+    def deposits(self) -> list[str]:
+        """Return the names of the company's own deposits, in order."""
+        own = self._platform.uploads.of_owner(self._company)
+        return sorted(
+            upload.deposit for upload in own if upload.deposit and self._sealed(upload.deposit)
+        )
+
+    def deposit(self, name: str) -> SealedEnvelope:
+        """Return a deposit of the company that calls."""
+        mine = self._platform.uploads.own_deposit(name, self._company)
+        found = self._sealed(name) if mine is not None else None
+        if found is None:
+            raise Absent
+        return found
+
+    def deposit_receipt(self, name: str) -> Answer:
+        """Return the receipt of an own deposit with its mentions."""
+        return attestations.deposit_receipt(self._platform, self.deposit(name))
+
+    def receipt_file(self, name: str, *, published: bool) -> bytes:
+        """Return the receipt of an own deposit as a file."""
+        self.deposit(name)
+        position = facts(self._platform.ledger, f"deposit/{name}")[0].position
+        return self._platform.ledger.receipt(position, published=published)
+
+    def withdrawal(self, name: str) -> Answer:
+        """Return how an own deposit was withdrawn."""
+        state = self.deposit(name).state
+        told = facts(self._platform.ledger, f"deposit/{name}")
+        end = [fact for fact in told if fact.kind == "DepositWithdrawn"][-1]
+        receipt = self._platform.ledger.receipt(end.position).decode()
+        return {"deposit": name, "state": state, "withdrawn_at": end.at, "receipt": receipt}
+
+    def began(self, name: str, consultation: str) -> bool:
+        """Say whether an announce of the caller made a session; from here on it is its own."""
+        if session_of(self._platform, name) is None:
+            return False
+        self._platform.uploads.start(name, consultation, self._company)
+        return True
+
+    def transmission(self, name: str) -> OwnTransmission:
+        """Return a transmission of the company that calls."""
+        upload = self._platform.uploads.own(name, self._company)
+        if upload is None or self.principal is None:
+            raise Absent
+        sender = Caller(self.principal, self._platform).within(upload.consultation)
+        return OwnTransmission(self._platform, sender, upload)
+
+    # -- what a buyer may know of deposits, from the plan of their lot on
+
+    def late_deposit(self, name: str) -> None:
+        """Return quietly if the caller decides on this deposit, which a plan has shown to it."""
+        if not self.knows(name):
+            raise Absent
+        self._require(DECIDING)
+
+    def knows(self, name: str) -> bool:
+        """Say whether a deposit lies in an own consultation, in a lot whose plan is fixed (N11)."""
+        home = self._platform.index.consultation_of(name)
+        if home is None or self._platform.index.tenant_of(home) != self._org:
+            return False
+        sealed = self._sealed(name)
+        sessions = [self._session(home, lot) for lot in sealed.sealed().lots] if sealed else []
+        return any(session is not None and session.plans for session in sessions)
+
+    def opened(self, consultation: str, lot: str, deposit: str) -> list[Answer]:
+        """Return the list of documents of an opened envelope of the caller's own procedure."""
+        self._opened(consultation, lot, deposit)
+        return openings.documents(self._platform, deposit)
+
+    def opened_document(
+        self, consultation: str, lot: str, deposit: str, number: int
+    ) -> tuple[str, int, Iterator[bytes]]:
+        """Return name, size and bytes of one document of an opened envelope."""
+        self._opened(consultation, lot, deposit)
+        return openings.document(self._platform, deposit, number)
+
+    # -- the ledger
+
+    def entries(self, path: str) -> bytes:
+        """Return an entry bundle, to an auditor who was granted the whole platform."""
+        data = self._platform.served(path) if self._granted() else None
+        if data is None:
+            raise Absent
+        return data
+
+    def _visible(self, name: str) -> Consultation:
+        """Return a published consultation, or an own one whose role may draft it."""
+        index = self._platform.index
+        public = index.is_published(name)
+        if not public and index.tenant_of(name) != self._org:
+            raise Absent
+        if not public:
+            self._require(DRAFTING)
+        return views.found_consultation(self._platform, name)
+
+    def _require(self, act: str) -> str:
+        """Return how the role may do this with what is its own, else raise."""
+        role = self.principal.role if self.principal else NOBODY
+        return self._platform.desk.law.roles.require(role, act)
+
+    def _granted(self) -> bool:
+        return self.principal is not None and self._platform.may_read_entries(self.principal)
+
+    def _sealed(self, deposit: str) -> SealedEnvelope | None:
+        found = self._platform.desk.files.find(SealedEnvelope, f"deposit/{deposit}")
+        return found if found is not None and found.facts is not None else None
+
+    def _session(self, consultation: str, lot: str) -> OpeningSession | None:
+        return self._platform.desk.files.find(OpeningSession, f"opening/{consultation}.{lot}")
+
+    def _opened(self, consultation: str, lot: str, deposit: str) -> None:
+        """Return quietly if the caller may read this opened bid; anything else is absent or 403.
+
+        A company reads its own bid; of a buyer's auditors only who was granted access.
+        """
+        mine = self._platform.uploads.own_deposit(deposit, self._company) is not None
+        if not mine:
+            self.own(consultation)
+        session = self._session(consultation, lot)
+        envelope = self._sealed(deposit)
+        opened = envelope is not None and lot in envelope.opened_lots
+        if not opened or session is None or deposit not in session.planned():
+            raise Absent
+        if self._require(READING) == "granted" and not self._granted():
+            raise NotAllowed("AU", READING)
+
+
+def bound(request: Request, who: Anyone) -> Scope:
+    """Return what the caller of this request reaches."""
+    return Scope(platform_of(request), who.principal if who else None)
+
+
+Bound = Annotated[Scope, Depends(bound)]

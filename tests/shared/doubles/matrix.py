@@ -1,0 +1,272 @@
+"""Who may do what, as ``domain.md`` §5 says it, and one request for each operation.
+
+Written from the design and never from ``api/permissions.py``: the two are compared through HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ROLES = ["DR", "BU", "CU", "CO", "SI", "FI", "AC", "CY", "PA", "AU", "OB", "PR", "AD", "RD"]
+# Y yes, d drafts, o own, r reasoned, g granted, f the first one, - no; in the order of ROLES
+MATRIX = """
+draft consultation            d Y - - - - - - - - - - - -
+publish, correct, extend, end - Y - - - - - - - - - - - -
+deposit, replace, withdraw    - - - - - - - o - - - - - -
+convene, presence, minutes    - Y - - - - - - - - - - - -
+read an opened bid            - Y - Y - - - o - g - - - -
+admit late                    - r - Y - - - - - - - - - -
+grant roles                   - Y - - - - - o f - - - - -
+entries                       - - - - - - - - - g - - - -
+run the platform              - - - - - - - - Y - - - - -
+register companies            - - - - - - - o Y - - - - -
+everybody                     Y Y Y Y Y Y Y Y Y Y Y Y Y Y
+nobody before the hour        - - - - - - - - - - - - - -
+"""
+MARKS: Mapping[str, Mapping[str, str]] = {
+    line[:30].strip(): dict(zip(ROLES, line[30:].split(), strict=True))
+    for line in MATRIX.strip().splitlines()
+}
+HOME = {"CY": "company", "PA": "platform"}
+"""Whose seat a role has; every other role sits with the buyer."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation: how it is asked, which line of §5 it is, whose object it names."""
+
+    line: str
+    whose: str
+    method: str
+    path: str
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+AT = "/api/v1/consultations/{consultation}"
+OPENING = "/api/v1/openings/{consultation}/0"
+SENT = "/api/v1/transmissions/{transmission}"
+DEPOSIT = "/api/v1/deposits/{deposit}"
+HOUR = {"local": "2027-01-12T12:00"}
+DRAFT, BUY = "draft consultation", "publish, correct, extend, end"
+CONVENE = "convene, presence, minutes"
+BID = "deposit, replace, withdraw"
+READ, LATE, RUN, ALL = "read an opened bid", "admit late", "run the platform", "everybody"
+HEX = "0" * 64
+CALLS: Mapping[str, Call] = {
+    # everybody's: own, foreign and absent differ only in being there
+    "list_consultations": Call(ALL, "none", "GET", "/api/v1/consultations"),
+    "read_ledger": Call(ALL, "none", "GET", "/api/v1/ledger"),
+    "read_checkpoint": Call(ALL, "none", "GET", "/checkpoint"),
+    "read_tile": Call(ALL, "none", "GET", "/tile/0/000.p/16"),
+    "read_favicon": Call(ALL, "none", "GET", "/favicon.ico"),
+    "read_kit": Call(ALL, "public", "GET", AT + "/kit"),
+    "read_keyset": Call(ALL, "public", "GET", AT + "/keyset"),
+    "read_canary_keyset": Call(ALL, "public", "GET", AT + "/canary-keyset"),
+    # a draft is its buyer's alone
+    "read_consultation": Call(DRAFT, "draft", "GET", AT),
+    "read_dossier": Call(DRAFT, "draft", "GET", AT + "/dossier"),
+    "download_dossier_file": Call(DRAFT, "draft", "GET", AT + "/dossier/files/pièces/RC.pdf"),
+    "read_opening": Call(DRAFT, "draft", "GET", OPENING),
+    "draft_consultation": Call(
+        DRAFT,
+        "door",
+        "POST",
+        "/api/v1/consultations",
+        {
+            "reference": "R",
+            "object": "o",
+            "nature": "WORKS",
+            "procedure": "ADAPTED",
+            "cpv": "45261910",
+            "place": "FRE11",
+        },
+    ),
+    "define_lot": Call(
+        DRAFT,
+        "draft",
+        "POST",
+        AT + "/lots",
+        {"lot": "001", "title": "t", "estimated_cents": 1},
+    ),
+    "set_criteria": Call(
+        DRAFT,
+        "draft",
+        "POST",
+        AT + "/criteria",
+        {"criteria": [{"name": "Prix", "weight_bp": 10_000}], "price_formula": "PROPORTIONAL"},
+    ),
+    "set_calendar": Call(
+        DRAFT, "draft", "POST", AT + "/calendar", {"questions_until": HOUR, "deadline": HOUR}
+    ),
+    "set_technical_limits": Call(DRAFT, "draft", "POST", AT + "/limits", {}),
+    "set_deposit_policy": Call(DRAFT, "draft", "POST", AT + "/deposit-policy", {}),
+    "upload_dossier_file": Call(DRAFT, "draft", "PUT", AT + "/dossier/files/x.pdf", b"%PDF-1.7"),
+    "freeze_dossier": Call(DRAFT, "draft", "POST", AT + "/dossier", {"files": []}),
+    # what only the officer does
+    "assign_keyset": Call(BUY, "tenant", "POST", AT + "/ceremony"),
+    "decrypt_canary": Call(BUY, "tenant", "POST", AT + "/canary"),
+    "publish_consultation": Call(BUY, "tenant", "POST", AT + "/publication", {}),
+    "correct_limits": Call(BUY, "tenant", "POST", AT + "/corrections/limits", {"reason": "r"}),
+    "correct_dossier": Call(
+        BUY,
+        "tenant",
+        "POST",
+        AT + "/dossier/corrections",
+        {"files": [], "importance": "MINOR", "reason": "r"},
+    ),
+    "extend_deadline": Call(
+        BUY, "tenant", "POST", AT + "/extensions", {"deadline": HOUR, "reason": "r"}
+    ),
+    "suspend_consultation": Call(BUY, "tenant", "POST", AT + "/suspensions", {"reason": "r"}),
+    "resume_consultation": Call(BUY, "tenant", "POST", AT + "/resumptions", {"deadline": HOUR}),
+    "convene_opening": Call(CONVENE, "tenant", "POST", OPENING + "/convocation", {"members": []}),
+    "record_presence": Call(CONVENE, "tenant", "POST", OPENING + "/presences", {"member": "ada"}),
+    "fix_opening_plan": Call(CONVENE, "tenant", "POST", OPENING + "/plan"),
+    "admit_late_deposit": Call(
+        LATE,
+        "tenant",
+        "POST",
+        DEPOSIT + "/admission",
+        {"ground": "g", "reasons": "r", "findings": "f"},
+    ),
+    "reject_late_deposit": Call(LATE, "tenant", "POST", DEPOSIT + "/rejection", {"reasons": "r"}),
+    "open_envelopes": Call("nobody before the hour", "attempt", "POST", OPENING + "/envelopes", {}),
+    "open_deposit": Call("nobody before the hour", "hidden", "POST", DEPOSIT + "/opening"),
+    "list_opened_documents": Call(READ, "bid", "GET", OPENING + "/envelopes/{deposit}/documents"),
+    "read_opened_document": Call(READ, "bid", "GET", OPENING + "/envelopes/{deposit}/documents/1"),
+    # what only the company does
+    "start_transmission": Call(
+        BID,
+        "door",
+        "POST",
+        "/api/v1/transmissions",
+        {
+            "consultation": "{consultation}",
+            "kind": "OFFER",
+            "lots": ["0"],
+            "bytes": 1_000_000,
+            "documents": 1,
+            "client": "c",
+            "terms": "1",
+        },
+    ),
+    "list_deposits": Call(BID, "door", "GET", "/api/v1/deposits"),
+    "read_transmission": Call(BID, "sent", "GET", SENT),
+    "announce_envelope": Call(BID, "sent", "PUT", SENT + "/head", b"x", {"Pli-Commitment": HEX}),
+    "store_chunk": Call(BID, "sent", "PUT", SENT + "/chunks/0", b"x", {"Pli-Leaf": HEX}),
+    "finish_transmission": Call(BID, "sent", "POST", SENT + "/finish"),
+    "end_transmission": Call(BID, "sent", "DELETE", SENT),
+    "read_deposit": Call(BID, "sent", "GET", DEPOSIT),
+    "read_receipt": Call(BID, "sent", "GET", DEPOSIT + "/receipt"),
+    "withdraw_deposit": Call(BID, "sent", "POST", DEPOSIT + "/withdrawal", {}),
+    # the platform
+    "publish_checkpoint": Call(RUN, "door", "POST", "/api/v1/ledger/checkpoints"),
+    "stamp_checkpoint": Call(RUN, "door", "POST", "/api/v1/ledger/anchors"),
+    "register_buyer": Call(
+        RUN,
+        "door",
+        "POST",
+        "/api/v1/buyers",
+        {"siret": "21590350100017", "name": "n", "buyer_kind": "COMMUNE"},
+    ),
+    "register_operator": Call(
+        "register companies",
+        "door",
+        "POST",
+        "/api/v1/operators",
+        {"siret": "55208131766522", "name": "n"},
+    ),
+    "grant_role": Call(
+        "grant roles",
+        "members",
+        "POST",
+        "/api/v1/buyers/{siret}/roles",
+        {"person": "ada", "role": "CO", "valid_from": "2026-01-01"},
+    ),
+    "read_entries": Call("entries", "granted", "GET", "/tile/entries/000.p/16"),
+    "read_who_i_am": Call(ALL, "caller", "GET", "/api/v1/me"),
+}
+WHERE = ("own", "foreign", "absent")
+ANONYMOUS = "anonymous"
+REACHED = 0
+"""The rule itself was asked: any answer but 401, 403 and 404."""
+
+
+def expected(call: Call, role: str, where: str) -> int | None:
+    """Return the status of one cell, REACHED, or None where the cell does not exist."""
+    if role == ANONYMOUS:
+        return _anonymous(call, where)
+    may = MARKS[call.line][role] != "-"
+    seat = HOME.get(role, "buyer")
+    return _CELLS[call.whose](role, seat, where, may)
+
+
+def _anonymous(call: Call, where: str) -> int | None:
+    if call.whose in {"none", "public"}:
+        return 404 if where == "absent" and call.whose == "public" else REACHED
+    if call.whose == "granted" or (call.method == "GET" and call.whose == "draft"):
+        return 404
+    return 401
+
+
+def _none(_role: str, _seat: str, where: str, may: bool) -> int | None:
+    return (REACHED if may else 403) if where == "own" else None
+
+
+def _public(_role: str, _seat: str, where: str, _may: bool) -> int | None:
+    return 404 if where == "absent" else REACHED
+
+
+def _tenant(_role: str, seat: str, where: str, may: bool) -> int | None:
+    """The object first: foreign is absent for every role; then the role."""
+    if where != "own" or seat != "buyer":
+        return 404
+    return REACHED if may else 403
+
+
+def _bid(role: str, seat: str, where: str, may: bool) -> int | None:
+    if where == "own" and role == "CY":
+        return REACHED
+    if where == "own" and role == "AU":
+        return 403  # granted, and nobody granted it
+    return _tenant(role, seat, where, may)
+
+
+def _sent(role: str, _seat: str, where: str, _may: bool) -> int | None:
+    return REACHED if role == "CY" and where == "own" else 404
+
+
+def _attempt(role: str, _seat: str, where: str, _may: bool) -> int | None:
+    """Recorded and refused for everybody, but the officers of another buyer find nothing."""
+    return 404 if where == "absent" or (role == "BU" and where == "foreign") else 403
+
+
+def _hidden(_role: str, _seat: str, _where: str, _may: bool) -> int | None:
+    return 404
+
+
+def _members(role: str, _seat: str, where: str, may: bool) -> int | None:
+    if role == "CY" or not may:
+        return 403
+    if role == "PA":
+        return 404 if where == "absent" else 403  # the first officer only, and no other role
+    return REACHED if where == "own" else 404
+
+
+_CELLS = {
+    "none": _none,
+    "caller": _none,
+    "door": _none,
+    "public": _public,
+    "draft": _tenant,
+    "tenant": _tenant,
+    "bid": _bid,
+    "sent": _sent,
+    "attempt": _attempt,
+    "hidden": _hidden,
+    "granted": _hidden,
+    "members": _members,
+}

@@ -1,0 +1,193 @@
+"""Two worlds (H14): one public script over copies of one home that differ in secret deposits only.
+
+What is asked is read from the application itself: every GET of the interface and every page, as
+every observer, so a route that is added later is compared without being written down here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from doubles.bench import BUYER, OTHER_BUYER, Bench, Envelope
+from doubles.pages import addresses
+
+from api.settings import Settings
+
+NAME = "lille-1"
+OTHER = "roubaix-1"
+BIDDERS = 7
+PAD = 256
+METHODS = ("get",)
+HOST_TIME = re.compile(r'"(?:at|ts|time|timestamp)":"[^"]*"')
+"""The date of a line of a log: the one thing that a log line may have of its own."""
+DURATION = re.compile(rb"(?m)^\w+(_seconds(_bucket|_sum)|_created)[{ ].*$")
+"""How long answers took and since when they are counted: T16 compares times, by night."""
+FIGURES = "metrics"
+"""The setting under which figures are served, where the platform has it."""
+SMALL, LARGE = 99_900, 100_100
+"""Two sizes of one padding bucket."""
+
+
+def siret(number: int) -> str:
+    """Return a SIRET that passes its check."""
+    base = f"90000000{number:05}"
+    doubled = [int(digit) * (2 - place % 2) for place, digit in enumerate(base)]
+    total = sum(value - 9 if value > 9 else value for value in doubled)
+    return f"{base}{-total % 10}"
+
+
+@dataclass
+class Observers:
+    """Everybody but the bidders, by name, with their tokens; and the bidders."""
+
+    watching: dict[str, str | None]
+    bidders: list[str]
+
+
+@dataclass
+class World:
+    """One copy of the home: what was asked in it, and what was answered."""
+
+    bench: Bench
+    observers: Observers
+    seen: dict[str, bytes] = field(default_factory=dict)
+    logs: str = ""
+
+    def deposit(self, sizes: Sequence[int]) -> list[dict[str, Any]]:
+        """Let one bidder after the other deposit; return the answers."""
+        told = []
+        for token, size in zip(self.observers.bidders, sizes, strict=False):
+            envelope = self.seal(size, token)
+            told.append(self.bench.deposit(envelope, token))
+        return told
+
+    def seal(self, size: int, token: str) -> Envelope:
+        """Seal one offer of this size."""
+        return self.bench.seal(f"/api/v1/consultations/{NAME}", size=size, token=token)
+
+    def watch(self, stage: str, guesses: Mapping[str, str]) -> None:
+        """Let every observer read everything and try what it may not, and keep every byte."""
+        self.bench.platform.views.catch_up()
+        self.bench._keys = itertools.count(100_000 * (1 + len(self.seen)))  # the same in each world
+        for who, token in self.observers.watching.items():
+            for path in paths(self.bench, guesses):
+                answer = self.bench.http.get(path, headers=bearer(token), follow_redirects=False)
+                self.keep(f"{stage} {who} GET {path}", answer)
+            for path, body in attempts(guesses):
+                answer = self.bench.post(path, token, body)
+                self.keep(f"{stage} {who} POST {path}", answer)
+        for path in pages():
+            self.keep(f"{stage} page {path}", self.bench.http.get(path, follow_redirects=False))
+
+    def keep(self, name: str, answer: Any) -> None:
+        """Keep status, every header and the body; the response date is no part of the world."""
+        headers = [
+            f"{key}: {value}" for key, value in answer.headers.multi_items() if key != "date"
+        ]
+        head = f"{answer.status_code}\n" + "\n".join(headers) + "\n\n"
+        self.seen[name] = head.encode() + DURATION.sub(b"", answer.content)
+
+    def note_logs(self, text: str) -> None:
+        """Keep what the platform wrote on its standard error, without the date of each line."""
+        self.logs = HOST_TIME.sub("", text.replace(str(self.bench.home.folder), "HOME"))
+
+
+def base(folder: Path) -> tuple[Bench, Observers]:
+    """Make the home that all worlds share, published and closed."""
+    bench = Bench(folder, pad=PAD, **{FIGURES: True} if FIGURES in Settings.model_fields else {})
+    bench.register()
+    sirets = [siret(number) for number in range(BIDDERS)]
+    for number, name in enumerate(sirets):
+        form = {"siret": name, "name": f"Entreprise {number}"}
+        bench.done("/api/v1/operators", bench.tokens.admin, form)
+    bench.publish(NAME)
+    bench.publish("lille-2")
+    bench.done("/api/v1/ledger/checkpoints", bench.tokens.admin)
+    watching: dict[str, str | None] = {"nobody": None, "admin": bench.tokens.admin}
+    watching |= {f"buyer {role}": bench.token(BUYER, role) for role in ("BU", "CO", "AU")}
+    watching |= {
+        "other buyer": bench.tokens.other,
+        "observatory": bench.token(BUYER, "OB"),
+        "prefecture": bench.token(OTHER_BUYER, "PR"),
+        "other company": bench.tokens.company,
+    }
+    observers = Observers(watching, [bench.token(name, "CY") for name in sirets])
+    for token in (*watching.values(), *observers.bidders):
+        if token is not None:
+            # the first use of a token is an event, the first kit of a company draws its salt
+            bench.get("/api/v1/me", token)
+            bench.get(f"/api/v1/consultations/{NAME}/kit", token)
+    bench.close()
+    return bench, observers
+
+
+def paths(bench: Bench, guesses: Mapping[str, str]) -> Iterator[str]:
+    """Yield every GET of the interface, about what exists and about what was guessed."""
+    filled = {
+        "consultation": NAME,
+        "lot": "0",
+        "name": "pièces/RC.pdf",
+        "number": "1",
+        "siret": BUYER,
+        **guesses,
+    }
+    for path, methods in bench.app.openapi()["paths"].items():
+        if not set(METHODS) & set(methods) or path.startswith("/tile"):
+            continue
+        yield re.sub(r"{(\w+)}", lambda found: quote(filled[found[1]]), path)
+    sizes = (1, 16, 255)
+    yield from ("/tile/0/000", "/tile/1/000", "/tile/entries/000", "/metrics")
+    yield from (
+        f"/tile/{kind}/{n}.p/{w}" for kind in (0, "entries") for n in ("001",) for w in sizes
+    )
+
+
+def pages() -> Iterator[str]:
+    """Yield every page, about what is public."""
+    filled = {"name": NAME, "lot": "0", "code": "opening.too-early"}
+    for path in sorted(addresses() - {"/static", "/ledger/{name}"}):
+        yield path.format(**filled)
+    yield from (
+        "/?phase=OPEN",
+        "/?q=toiture",
+        "/ledger/policy.txt",
+        f"/consultations/{NAME}?lang=en",
+    )
+
+
+def attempts(guesses: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """Yield what nobody here may do, or may not do yet."""
+    opening, deposit = f"/api/v1/openings/{NAME}/0", f"/api/v1/deposits/{guesses['deposit']}"
+    later = {"deadline": {"local": "2026-11-12T13:00"}, "reason": "demande"}
+    yield f"/api/v1/consultations/{NAME}/extensions", later
+    yield f"/api/v1/consultations/{NAME}/corrections/limits", {"reason": "erreur"}
+    yield f"/api/v1/consultations/{NAME}/publication", {}
+    reasons = {"ground": "g", "reasons": "r", "findings": "f"}
+    yield f"{opening}/envelopes", {}
+    yield f"{opening}/envelopes", {"deposit": guesses["deposit"]}
+    yield f"{opening}/plan", None
+    yield f"{deposit}/opening", None
+    yield f"{deposit}/withdrawal", {}
+    yield f"{deposit}/admission", reasons
+    yield f"{deposit}/rejection", {"reasons": "r"}
+    yield f"/api/v1/transmissions/{guesses['transmission']}/finish", None
+    form = {"kind": "OFFER", "lots": ["0"], "bytes": 1_000, "documents": 1, "client": "c"}
+    target = {"intent": "REPLACE", "target": guesses["deposit"], "terms": "1"}
+    yield "/api/v1/transmissions", {"consultation": NAME, **form, **target}
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def differences(one: World, two: World) -> list[str]:
+    """Return what an observer could tell the two worlds apart by."""
+    names = sorted({*one.seen, *two.seen})
+    found = [name for name in names if one.seen.get(name) != two.seen.get(name)]
+    return found + (["logs"] if one.logs != two.logs else [])
