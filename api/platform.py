@@ -7,11 +7,15 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
 
+from api.adapters.clock import host_time
+from api.seats import SeatsInForce
 from api.settings import Settings
 from crypto.notes import parse_checkpoint, parse_note
 from domain.custody import KeyCeremony
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from api.accounts import Accounts
     from api.adapters.activity import Activity
     from api.adapters.index import LedgerIndex
+    from api.adapters.oidc import Provider
     from api.adapters.reserve import Reserve
     from api.adapters.uploads import Uploads
     from api.adapters.vault import EnvelopeVault
@@ -69,6 +74,16 @@ class Platform:
     closers: Sequence[Callable[[], None]] = ()
     on_fail_stop: Callable[[Platform], None] | None = None
     reserve: Reserve | None = None
+    now: Callable[[], datetime] = host_time
+    """The time by which credentials and sessions end."""
+    provider: Provider | None = None
+
+    @cached_property
+    def seats(self) -> SeatsInForce:
+        """Who holds which role now."""
+        desk = self.desk
+        moved = self.index.members_moved
+        return SeatsInForce(desk.files, desk.clock, desk.subjects.reveal, moved, self.now)
 
     def act(self, use_case: UseCase[C], act: Act, command: C) -> Recorded:
         """Run one command; one that raced with another is decided again on the new state."""

@@ -59,6 +59,7 @@ class LedgerIndex:
         self._ceremonies: dict[str, str] = {}
         self._closings: list[int] = []
         self._granted: dict[str, str] = {}
+        self._members: dict[str, int] = {}
         self._reads: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {
             "AccessGranted": self._access,
             "KeysetReady": self._ready,
@@ -123,6 +124,12 @@ class LedgerIndex:
             self._follow()
             return org in self._granted
 
+    def members_moved(self, stream: str) -> int:
+        """Return the last position in the stream of an organisation, -1 for none."""
+        with self._lock:
+            self._follow()
+            return self._members.get(stream, -1)
+
     def in_custody(self) -> list[str]:
         """Return the consultations whose keyset is assigned and not retired."""
         with self._lock:
@@ -139,6 +146,8 @@ class LedgerIndex:
         if row.stream.startswith("deposit/"):
             self._deposit(row)
             return
+        if row.stream.startswith(("buyer/", "operator/")):
+            self._members[row.stream] = row.position
         if row.kind == "RegisterClosed":
             self._closings.append(row.position)
         reader = self._reads.get(row.kind)

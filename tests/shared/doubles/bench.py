@@ -17,7 +17,6 @@ from typing import Any
 from doubles.clock import FixedClock
 from starlette.testclient import TestClient
 
-from api.adapters.clock import host_time
 from api.adapters.rng import SystemRng
 from api.app import create_app
 from api.depositor.envelope_file import EnvelopeFile, Record
@@ -87,6 +86,7 @@ class Bench:
         self.platform = open_platform(
             self.home, self.settings, clock=self.clock, connect=self._connect
         )
+        self.platform.now = lambda: self.clock.now().latest
         self.app = create_app(self.platform)
         self.http = TestClient(self.app, raise_server_exceptions=False)
         self.scheduler = Scheduler(self.platform)
@@ -98,7 +98,8 @@ class Bench:
 
     def token(self, org: str, role: str, days: int = 365) -> str:
         """Return a new token."""
-        return self.platform.accounts.create(org, role, days, host_time(), SystemRng().bytes)[0]
+        at = self.platform.now()
+        return self.platform.accounts.create(org, role, days, at, SystemRng().bytes)[0]
 
     def forward(self, step: timedelta) -> None:
         """Let time pass, and let the scheduler do what is due."""
