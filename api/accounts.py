@@ -54,7 +54,7 @@ class Accounts:
         self.sessions = Sessions(self.file)
         self.invitations = Invitations(self.file)
 
-    def create(  # noqa: PLR0913, PLR0917 - the facts of one token
+    def create(  # noqa: PLR0913 - the facts of one token
         self,
         org: str,
         role: str,

@@ -63,14 +63,14 @@ class ProviderUnready(ApiError):
 
 
 class NoProvider(ApiError):
-    """This platform has no identity provider."""
+    """No identity provider is configured here."""
 
     code = "login.no-provider"
 
 
 @dataclass(frozen=True)
 class Client:
-    """This platform as a client of the provider."""
+    """What this platform is to the provider."""
 
     issuer: str
     client_id: str
@@ -175,7 +175,7 @@ class Provider:
         return Identity(self.client.issuer, str(claims["sub"]), id_token)
 
     def farewell(self, id_token: str, lands_at: str) -> str | None:
-        """Return where a person ends the provider's own session, None where it has no such place."""
+        """Return where the provider's own session is ended, None where it has no such place."""
         ends_at = self._metadata().get("end_session_endpoint")
         if not isinstance(ends_at, str):
             return None

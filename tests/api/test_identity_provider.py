@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from doubles.bench import COMPANY, Bench
-from doubles.oidc_provider import MODES, ProviderProcess
+from doubles.oidc_provider import MODES, SECRET, ProviderProcess
 from doubles.reader import Reader, invited, joined
 from doubles.witness_process import free_port
 
@@ -17,6 +17,7 @@ from api.settings import Settings
 
 ADA = "ada.martin@lille.example"
 AGAIN_ONLY = "old-auth-time"
+OTHER_SECRET = SECRET[::-1]
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +29,7 @@ def provider(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory, provider):
-    made = Bench(
-        tmp_path_factory.mktemp("bench"), clock=HostClock(250), **provider.settings()
-    )
+    made = Bench(tmp_path_factory.mktemp("bench"), clock=HostClock(250), **provider.settings())
     made.platform.now = host_time
     at = invited(made, COMPANY, "CY", ADA)
     ada = Reader(made)
@@ -145,10 +144,10 @@ def test_keys_and_secret_of_the_provider_rotate(bench: Bench, provider) -> None:
     reader, back = came_back(bench, provider)
     assert reader.get(back).status_code == 403, "once a minute at most"
     late += timedelta(minutes=2)
-    provider.be(secret="another secret")
+    provider.be(secret=OTHER_SECRET)
     reader, back = came_back(bench, provider)
     assert reader.get(back).status_code == 403
-    provider.keep_secret("another secret")
+    provider.keep_secret(OTHER_SECRET)
     reader, back = came_back(bench, provider)
     assert reader.get(back).status_code == 303, "the file is read at each login"
 

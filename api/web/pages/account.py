@@ -37,7 +37,7 @@ def pages(door: Door, render: Renderer) -> APIRouter:
     return made
 
 
-def show(  # noqa: PLR0913 - what one page shows
+def show(
     door: Door,
     render: Renderer,
     request: Request,
@@ -208,7 +208,8 @@ def _invitations(made: APIRouter, door: Door, render: Renderer) -> None:
             raise NotAllowed("no seat")
         host = Principal(seat.org, seat.role, reader.person.person, reader.session.method)
         try:
-            org = check_siret(sent.text("org").replace(" ", "") or seat.org)
+            given = sent.text("org").replace(" ", "")
+            org = check_siret(given) if given else seat.org
             name = check_text("name", sent.text("name").strip(), LONGEST_NAME)
             entrance.may_invite(host, org, sent.text("role"))
             secret, _ = platform.accounts.invitations.create(

@@ -5,6 +5,8 @@ Works without a script but for passkeys. A refusal says nothing about what was w
 
 from __future__ import annotations
 
+from functools import partial
+
 import orjson
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
@@ -29,24 +31,31 @@ from api.web.rendering import Renderer
 AGAIN, LOGIN = "again", "login"
 
 
-def pages(door: Door, render: Renderer) -> APIRouter:  # noqa: C901 - one route after the other
+def pages(door: Door, render: Renderer) -> APIRouter:
     """Return the pages of this file."""
     made = APIRouter(include_in_schema=False)
-    entrance = door.entrance
+    for part in (_password, _passkey, _provider, _out):
+        part(made, door, render)
+    return made
 
-    def form(request: Request, status: int = 200, **values: object) -> HTMLResponse:
-        browser = door.browser(request)
-        shown = {"next": "/account", "refused": False, "again": False} | values
-        answer = render.page(
-            request,
-            "login.html",
-            status,
-            csrf=token(browser),
-            provider=entrance.provider is not None,
-            **shown,
-        )
-        door.remember(answer, browser)
-        return answer
+
+def show(
+    door: Door, render: Renderer, request: Request, status: int = 200, **values: object
+) -> HTMLResponse:
+    """Answer with the ways to sign in, bound to this browser."""
+    browser = door.browser(request)
+    shown = {"next": "/account", "refused": False, "again": False} | values
+    provider = door.entrance.provider is not None
+    answer = render.page(
+        request, "login.html", status, csrf=token(browser), provider=provider, **shown
+    )
+    door.remember(answer, browser)
+    return answer
+
+
+def _password(made: APIRouter, door: Door, render: Renderer) -> None:
+    entrance = door.entrance
+    form = partial(show, door, render)
 
     @made.get("/login", response_class=HTMLResponse)
     def sign_in(request: Request, next: str = "/account") -> HTMLResponse:  # noqa: A002
@@ -68,42 +77,6 @@ def pages(door: Door, render: Renderer) -> APIRouter:  # noqa: C901 - one route 
             answer.headers["Retry-After"] = str(limit.retry_after_s)
             return answer
         return door.let_in(go(following), secret)
-
-    @made.post("/login/passkey/options")
-    def passkey_asked(request: Request, sent: Sent = Depends(door.of_browser)) -> Response:  # noqa: B008
-        """Ask the browser for a passkey of this platform."""
-        return options(entrance.begin_passkey(sent.secret, address_of(request)))
-
-    @made.post("/login/passkey")
-    def passkey_answered(sent: Sent = Depends(door.of_browser)) -> Response:  # noqa: B008
-        """Let in whoever's passkey answered."""
-        key_id, answer = credential(sent)
-        secret = entrance.by_passkey(sent.secret, key_id, answer)
-        return door.let_in(go_by_script(on_site(str(sent.answer.get("next", "")))), secret)
-
-    @made.get("/login/oidc")
-    def provider_asked(request: Request, next: str = "/account") -> Response:  # noqa: A002
-        """Send the reader to the identity provider."""
-        entrance.limits.count("login begun from an address", address_of(request))
-        return to_provider(door, request, f"{LOGIN} {on_site(next)}")
-
-    @made.get("/login/oidc/return")
-    def provider_answered(request: Request) -> Response:
-        """Let in whoever the provider vouches for; or take that proof for what was begun."""
-        purpose, identity = from_provider(door, request)
-        kind, _, argument = purpose.partition(" ")
-        if kind == LOGIN:
-            return door.let_in(go(on_site(argument)), entrance.by_identity(identity))
-        if kind == AGAIN:
-            reader = door.reader(request)
-            known = entrance.platform.accounts.people.by_identity(identity.issuer, identity.subject)
-            secret = entrance.prove(reader, known or "", OIDC, identity.id_token)
-            return door.let_in(go(on_site(argument)), secret)
-        from api.web.pages.invitation import accepted_by_identity
-
-        return accepted_by_identity(door, request, argument, identity)
-
-    # -- again
 
     @made.get("/login/again", response_class=HTMLResponse)
     def prove_again(
@@ -128,6 +101,22 @@ def pages(door: Door, render: Renderer) -> APIRouter:  # noqa: C901 - one route 
             return form(request, 403, next=following, again=True, email=email, refused=True)
         return door.let_in(go(following), entrance.prove(reader, person, "password"))
 
+
+def _passkey(made: APIRouter, door: Door, _render: Renderer) -> None:
+    entrance = door.entrance
+
+    @made.post("/login/passkey/options")
+    def passkey_asked(request: Request, sent: Sent = Depends(door.of_browser)) -> Response:  # noqa: B008
+        """Ask the browser for a passkey of this platform."""
+        return options(entrance.begin_passkey(sent.secret, address_of(request)))
+
+    @made.post("/login/passkey")
+    def passkey_answered(sent: Sent = Depends(door.of_browser)) -> Response:  # noqa: B008
+        """Let in whoever's passkey answered."""
+        key_id, answer = credential(sent)
+        secret = entrance.by_passkey(sent.secret, key_id, answer)
+        return door.let_in(go_by_script(on_site(str(sent.answer.get("next", "")))), secret)
+
     @made.post("/login/again/passkey")
     def passkey_again(
         reader: Visitor = Depends(door.reader),  # noqa: B008
@@ -139,6 +128,32 @@ def pages(door: Door, render: Renderer) -> APIRouter:  # noqa: C901 - one route 
         secret = entrance.prove(reader, person, PASSKEY)
         return door.let_in(go_by_script(on_site(str(sent.answer.get("next", "")))), secret)
 
+
+def _provider(made: APIRouter, door: Door, _render: Renderer) -> None:
+    entrance = door.entrance
+
+    @made.get("/login/oidc")
+    def provider_asked(request: Request, next: str = "/account") -> Response:  # noqa: A002
+        """Send the reader to the identity provider."""
+        entrance.limits.count("login begun from an address", address_of(request))
+        return to_provider(door, request, f"{LOGIN} {on_site(next)}")
+
+    @made.get("/login/oidc/return")
+    def provider_answered(request: Request) -> Response:
+        """Let in whoever the provider vouches for; or take that proof for what was begun."""
+        purpose, identity = from_provider(door, request)
+        kind, _, argument = purpose.partition(" ")
+        if kind == LOGIN:
+            return door.let_in(go(on_site(argument)), entrance.by_identity(identity))
+        if kind == AGAIN:
+            reader = door.reader(request)
+            known = entrance.platform.accounts.people.by_identity(identity.issuer, identity.subject)
+            secret = entrance.prove(reader, known or "", OIDC, identity.id_token)
+            return door.let_in(go(on_site(argument)), secret)
+        from api.web.pages.invitation import accepted_by_identity
+
+        return accepted_by_identity(door, request, argument, identity)
+
     @made.get("/login/again/oidc")
     def provider_again(
         request: Request,
@@ -148,7 +163,9 @@ def pages(door: Door, render: Renderer) -> APIRouter:  # noqa: C901 - one route 
         """Let the identity provider prove it again."""
         return to_provider(door, request, f"{AGAIN} {on_site(next)}", again=True)
 
-    # -- out
+
+def _out(made: APIRouter, door: Door, render: Renderer) -> None:
+    entrance = door.entrance
 
     @made.post("/logout", response_class=HTMLResponse)
     def sign_out(
@@ -170,8 +187,6 @@ def pages(door: Door, render: Renderer) -> APIRouter:  # noqa: C901 - one route 
         # a form may lead nowhere but here (CSP), so the page that answers it leads on
         answer.headers["Refresh"] = f"0;url={away}"
         return door.let_out(answer)
-
-    return made
 
 
 def credential(sent: Sent) -> tuple[bytes, str]:

@@ -36,7 +36,7 @@ MODES = (
 )
 
 
-def server(issuer: str) -> Any:
+def server(issuer: str) -> Any:  # noqa: C901 - one provider with all its lies, whole
     """Return the authorization server of authlib with one client, one person, one key."""
     from authlib.oauth2.rfc6749 import AuthorizationServer, grants
     from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload, OAuth2Request
@@ -215,7 +215,7 @@ def unsigned(*parts: dict[str, Any]) -> str:
     return ".".join([*texts, ""])
 
 
-def main(port: int) -> None:
+def main(port: int) -> None:  # noqa: C901 - its few paths
     """Serve until killed."""
     issuer = f"http://127.0.0.1:{port}"
     os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
@@ -272,7 +272,9 @@ def main(port: int) -> None:
             length = int(self.headers.get("content-length", 0))
             text = self.rfile.read(length).decode()
             if self.path == "/token":
-                status, body, headers = made.create_token_response(self.asked(dict(parse_qsl(text))))
+                status, body, headers = made.create_token_response(
+                    self.asked(dict(parse_qsl(text)))
+                )
                 self.answer(status, body, headers)
                 return
             told = json.loads(text)

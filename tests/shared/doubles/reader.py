@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from domain.ports import Principal
 
 HERE = "http://testserver"
-PASSWORD = "cheval exact agrafe pile"
+PASSWORD = "cheval exact agrafe pile"  # noqa: S105 - of the tests
 FORM = re.compile(r'<form[^>]*action="([^"]*)".*?</form>', re.DOTALL)
 TOKEN = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
 
