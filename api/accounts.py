@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from api.accounts_file import AccountsFile, Row, Value, hashed
+from api.accounts_file import AccountsFile, Row, hashed
 from api.errors import LoginRequired
 from api.invitations import Invitations
 from api.people import People
@@ -138,42 +138,6 @@ class Accounts:
     def close(self) -> None:
         """Give the file back."""
         self.file.close()
-
-    # -- what is held about a person, and its end (ledger.md §11)
-
-    def export(self, person: str) -> dict[str, list[dict[str, Value]]]:
-        """Return every row about a person, without what only serves to log in."""
-        held = {}
-        for table, columns in PERSONAL.items():
-            rows = self.file.rows(
-                f"SELECT {', '.join(columns)} FROM {table} WHERE person = ?",  # noqa: S608
-                person,
-            )
-            held[table] = [dict(zip(columns, row, strict=True)) for row in rows]
-        return held
-
-    def erase(self, person: str) -> None:
-        """Delete every row about a person; no byte of them is left in the file or its log."""
-        with self.file.together():
-            email = self.people.email_of(person)
-            for table in PERSONAL:
-                self.file.do(f"DELETE FROM {table} WHERE person = ?", person)  # noqa: S608
-            self.file.do(
-                "DELETE FROM invitations WHERE email = ? OR host_person = ?", email, person
-            )
-        self.file.empty_log()
-
-
-PERSONAL = {
-    "people": ("person", "email", "name", "created_at"),
-    "passwords": ("person", "changed_at"),
-    "passkeys": ("person", "label", "created_at", "used_at"),
-    "identities": ("person", "issuer", "subject", "created_at"),
-    "seats": ("person", "org", "role", "since"),
-    "sessions": ("person", "org", "role", "method", "created_at", "seen_at"),
-    "tokens": ("person", "org", "role", "label", "scopes", "created_at", "expires_at", "used_at"),
-}
-"""Tables with a person's rows, and the columns which an export shows."""
 
 
 def _account(row: Row) -> Account:

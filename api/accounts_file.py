@@ -1,7 +1,8 @@
 """The file ``accounts.db``: people and their means to log in, outside the ledger, erasable.
 
-Personal data stand here and never in events; secrets stand here as hashes only. One connection, one
-lock; what is deleted is overwritten (``secure_delete``).
+Personal data stand here and never in events; secrets stand here as hashes only. Each row about a
+person names them in its column ``person``, so that an erasure finds it. One connection, one lock;
+what is deleted is overwritten (``secure_delete``).
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ SCHEMA = (
   person TEXT NOT NULL, org TEXT NOT NULL, role TEXT NOT NULL, since TEXT NOT NULL,
   granted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(person, org, role))""",
     """CREATE TABLE IF NOT EXISTS invitations(
-  id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, org TEXT NOT NULL, role TEXT NOT NULL,
-  email TEXT NOT NULL, name TEXT NOT NULL, host_org TEXT, host_role TEXT, host_person TEXT,
+  id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, person TEXT NOT NULL, org TEXT NOT NULL,
+  role TEXT NOT NULL, email TEXT NOT NULL, name TEXT NOT NULL,
+  host_org TEXT, host_role TEXT, host_person TEXT,
   expires_at TEXT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS sessions(
   id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, person TEXT NOT NULL, org TEXT, role TEXT,
@@ -98,11 +100,6 @@ class AccountsFile:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
-
-    def empty_log(self) -> None:
-        """Write the log of this file back and truncate it: erased bytes lie nowhere any more."""
-        with self._lock:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Give the file back."""

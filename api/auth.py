@@ -74,6 +74,7 @@ def optional_caller(request: Request, credentials: Credentials) -> Caller | None
         principal = _by_session(request, platform, operation)
     if principal is None:
         return None
+    request.state.principal = principal
     check(operation, principal, platform.desk.law.roles)
     return Caller(principal, platform)
 

@@ -189,7 +189,7 @@ class Entrance:
 
     def newcomer(self, invitation: Invitation) -> Person:
         """Return the person whom an invitation makes; kept when it is accepted."""
-        return Person(f"person:{invitation.invitation_id}", invitation.email, invitation.name)
+        return Person(invitation.person, invitation.email, invitation.name)
 
     def accept(self, invitation: Invitation, bind: Callable[[Person, datetime], None]) -> Person:
         """Make a new person with a seat and the means to log in that ``bind`` keeps; once."""

@@ -112,9 +112,9 @@ class LoginLimited(ApiError):
 
     code = "login.limited"
 
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__("too many attempts", retry_after_s=retry_after_s)
-        self.retry_after_s = retry_after_s
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many attempts", retry_after=retry_after)
+        self.retry_after = retry_after
 
 
 class SeatNotInForce(ApiError):
@@ -299,12 +299,11 @@ def problem(error: BaseException, language: str) -> tuple[int, dict[str, object]
 
 def headers_of(status: int, error: BaseException | None = None) -> Mapping[str, str]:
     """Return the headers that go with a status: when to come again, how to log in."""
-    if isinstance(error, LoginLimited):
-        return {"Retry-After": str(error.retry_after_s)}
     if status == 401:
         return {"WWW-Authenticate": 'Bearer realm="pli"'}
     if status in {429, 503}:
-        return {"Retry-After": "5"}
+        known = error.facts.get("retry_after") if isinstance(error, ApiError) else None
+        return {"Retry-After": str(known or 5)}
     return {}
 
 

@@ -18,7 +18,7 @@ from domain.ports import Principal
 
 DAYS = 7
 BY_INVITATION = "invitation"
-COLUMNS = "id, org, role, email, name, host_org, host_role, host_person, expires_at"
+COLUMNS = "id, person, org, role, email, name, host_org, host_role, host_person, expires_at"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class Invitation:
     name: str
     host: Principal | None
     expires_at: datetime
+
+    @property
+    def person(self) -> str:
+        """The reference of the person whom it makes, unless they have one already."""
+        return f"person:{self.invitation_id}"
 
 
 class Invitations:
@@ -58,8 +63,9 @@ class Invitations:
         by = (None, None, None) if host is None else (host.org, host.role, host.person)
         self._file.do("DELETE FROM invitations WHERE expires_at < ?", now.isoformat())
         self._file.do(
-            f"INSERT INTO invitations({COLUMNS}, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT INTO invitations({COLUMNS}, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             made.invitation_id,
+            made.person,
             made.org,
             made.role,
             made.email,
@@ -76,7 +82,7 @@ class Invitations:
             f"SELECT {COLUMNS} FROM invitations WHERE hash = ?",  # noqa: S608
             hashed("invitation", secret),
         )
-        if row is None or now > datetime.fromisoformat(str(row[8])):
+        if row is None or now > datetime.fromisoformat(str(row[9])):
             raise InvitationEnded("the invitation was used, withdrawn, or has ended")
         return _invitation(row)
 
@@ -104,7 +110,7 @@ class Invitations:
 
 
 def _invitation(row: Row) -> Invitation:
-    made_id, org, role, email, name, host_org, host_role, host_person, expires = row
+    made_id, _person, org, role, email, name, host_org, host_role, host_person, expires = row
     host = None
     if host_org is not None:
         host = Principal(str(host_org), str(host_role), str(host_person), BY_INVITATION)

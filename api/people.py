@@ -86,11 +86,6 @@ class People:
         row = self._file.one("SELECT person, email, name FROM people WHERE email = ?", email)
         return None if row is None else _person(row)
 
-    def email_of(self, person: str) -> str | None:
-        """Return the address of a person."""
-        row = self._file.one("SELECT email FROM people WHERE person = ?", person)
-        return None if row is None else str(row[0])
-
     # -- seats
 
     def seats(self, person: str) -> list[Seat]:

@@ -124,7 +124,8 @@ def token(secret: str) -> str:
 
 def address_of(request: Request) -> str:
     """Return the address that a request came from, as the server was told."""
-    return request.client.host if request.client else "nowhere"
+    told = request.scope.get("pli.address") or (request.client.host if request.client else "")
+    return str(told)
 
 
 def on_site(following: str) -> str:

@@ -73,8 +73,8 @@ def _password(made: APIRouter, door: Door, render: Renderer) -> None:
         except LoginRefused:
             return form(request, 403, next=following, refused=True)
         except LoginLimited as limit:
-            answer = form(request, 429, next=following, refused=True, wait=limit.retry_after_s)
-            answer.headers["Retry-After"] = str(limit.retry_after_s)
+            answer = form(request, 429, next=following, refused=True, wait=limit.retry_after)
+            answer.headers["Retry-After"] = str(limit.retry_after)
             return answer
         return door.let_in(go(following), secret)
 

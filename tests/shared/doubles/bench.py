@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,15 +18,23 @@ from typing import Any
 from doubles.clock import FixedClock
 from starlette.testclient import TestClient
 
+from api.accounts import Account
 from api.adapters.rng import SystemRng
 from api.app import create_app
 from api.depositor.envelope_file import EnvelopeFile, Record
 from api.depositor.kit import Kit
 from api.depositor.sealing import Piece, SealedFile, Wish, seal
+from api.errors import SeatNotInForce
+from api.grants import grant
 from api.home import Home
+from api.platform import Platform
 from api.scheduler import Scheduler
 from api.settings import Settings
 from api.wiring import create_platform, open_platform
+from domain.buyer import local_date
+from domain.commands.manage_members import GrantRole, grant_role
+from domain.errors import NotFound
+from domain.ports import Principal
 from ledger.sqlite import connect
 from ledger.store import Connection
 
@@ -99,7 +108,22 @@ class Bench:
     def token(self, org: str, role: str, days: int = 365) -> str:
         """Return a new token."""
         at = self.platform.now()
-        return self.platform.accounts.create(org, role, days, at, SystemRng().bytes)[0]
+        secret, made = self.platform.accounts.create(org, role, days, at, SystemRng().bytes)
+        self.seat(made)
+        return secret
+
+    def seat(self, account: Account) -> None:
+        """Have the ledger give a token its role: by the platform, else by the buyer's officer."""
+        grant(self.platform, account)
+        if account.role not in self.platform.desk.law.roles.administers["BU"]:
+            return
+        officer = Principal(account.org, "BU", "officer", "token")
+        act = self.platform.act_of(f"seat-{account.token_id}", officer, account.org)
+        since = local_date(account.created_at)
+        given = GrantRole(account.org, account.person, account.role, since)
+        with suppress(NotFound):
+            if not account_seated(self.platform, account):
+                self.platform.act(grant_role, act, given)
 
     def forward(self, step: timedelta) -> None:
         """Let time pass, and let the scheduler do what is due."""
@@ -143,6 +167,8 @@ class Bench:
         for siret, name in ((COMPANY, "Travaux du Nord"), (RIVAL, "Bâtir en Flandre")):
             form = {"siret": siret, "name": name}
             self.done("/api/v1/operators", self.tokens.admin, form)
+        for account in self.platform.accounts.pending():
+            self.seat(account)
 
     def draft(self, name: str = "lille-1", lots: int = 0, **limits: Any) -> str:
         """Draft a consultation, complete but for keys and canary; return its address."""
@@ -264,6 +290,15 @@ class Bench:
         for member in ("ada", "bob"):
             self.done(f"{at}/presences", self.tokens.buyer, {"member": member})
         return at
+
+
+def account_seated(platform: Platform, account: Account) -> bool:
+    """Say whether the ledger gives a token its role now."""
+    try:
+        platform.seats.require(account.person, account.org, account.role)
+    except SeatNotInForce:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
