@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from api import grants, passwords
-from api.errors import Absent, EmailRefused, LoginRefused, PasskeyRefused, SeatNotInForce
+from api.errors import Absent, EmailRefused, LastProof, LoginRefused, PasskeyRefused, SeatNotInForce
 from api.login_limits import LoginLimits
 from api.passkeys import RelyingParty, written
 from api.people import Passkey, Person, Seat, plain_email
@@ -179,6 +179,14 @@ class Entrance:
         """Return the new passkey that an answer proves."""
         _, secrets = self._take(browser, "registration", purpose)
         return self.party.registered(answer, secrets["challenge"], person, label, self._now())
+
+    def forget_passkey(self, person: Person, key_id: bytes) -> None:
+        """Forget a passkey, unless it is all by which this person can still come in."""
+        name, people = person.person, self._people
+        others = [key for key in people.passkeys(name) if key.key_id != key_id]
+        if not others and people.password(name) is None and not people.identities(name):
+            raise LastProof("nothing else would let this person in")
+        people.remove_passkey(name, key_id)
 
     # -- invitations
 

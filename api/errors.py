@@ -159,6 +159,12 @@ class IdentityTaken(ApiError):
     code = "account.identity-taken"
 
 
+class LastProof(ApiError):
+    """It is the last means by which this person can come in."""
+
+    code = "account.last-proof"
+
+
 class PasswordRefused(ApiError):
     """The password is too short, too long, or too easy to guess."""
 

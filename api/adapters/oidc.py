@@ -29,7 +29,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from api.adapters.http import Outgoing
-from api.adapters.keys import read_secret
+from api.adapters.keys import KeysError, read_secret
 from api.errors import ApiError
 from api.settings import Settings
 from ledger.witness import Reply
@@ -90,7 +90,7 @@ class Client:
             raise ProviderUnready("PLI_OIDC_CLIENT_ID is missing")
         if secret_file is None:
             raise ProviderUnready("PLI_OIDC_CLIENT_SECRET_FILE is missing")
-        read_secret(secret_file)
+        _secret(secret_file)
         return cls(issuer, client_id, secret_file, settings.oidc_scopes, settings.origin)
 
     @property
@@ -177,7 +177,7 @@ class Provider:
     def farewell(self, id_token: str, lands_at: str) -> str | None:
         """Return where the provider's own session is ended, None where it has no such place."""
         ends_at = self._metadata().get("end_session_endpoint")
-        if not isinstance(ends_at, str):
+        if not isinstance(ends_at, str) or not _addresses({"end": ends_at}, ("end",)):
             return None
         query = {"id_token_hint": id_token, "post_logout_redirect_uri": lands_at}
         return f"{ends_at}{'&' if '?' in ends_at else '?'}{urlencode(query)}"
@@ -188,7 +188,7 @@ class Provider:
         known = self._metadata()
         methods = known.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         method = "client_secret_post" if "client_secret_post" in methods else "client_secret_basic"
-        secret = read_secret(self.client.secret_file).decode().strip()
+        secret = _secret(self.client.secret_file)
         body = prepare_token_request(
             "authorization_code",
             code=code,
@@ -302,6 +302,13 @@ class Provider:
             said = found.get("error")
             raise ProviderRefused(said[:64] if isinstance(said, str) else f"status {reply.status}")
         return found
+
+
+def _secret(file: Path) -> str:
+    try:
+        return read_secret(file).decode().strip()
+    except (KeysError, OSError, ValueError) as error:
+        raise ProviderUnready(f"PLI_OIDC_CLIENT_SECRET_FILE: {error}") from error
 
 
 def is_loopback(host: str | None) -> bool:

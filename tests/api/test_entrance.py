@@ -190,6 +190,15 @@ def test_opening_asks_a_session_for_a_fresh_proof_and_a_token_for_its_scope(benc
     assert (refused.status_code, refused.json()["code"]) == (403, "token.scope")
 
 
+def test_a_new_login_of_a_browser_ends_its_old_session(bench: Bench) -> None:
+    ada = joined(bench, COMPANY, "CY", ADA)
+    old = ada.cookie
+    assert ada.sign_in(ADA).status_code == 303
+    thief = Reader(bench)
+    thief.http.cookies.set("pli", old)
+    assert thief.get("/api/v1/me").status_code == 401
+
+
 def test_one_leaves_here_or_everywhere(bench: Bench) -> None:
     ada = joined(bench, COMPANY, "CY", ADA)
     elsewhere = Reader(bench)

@@ -149,9 +149,10 @@ def _proofs(made: APIRouter, door: Door, render: Renderer) -> None:
     ) -> Response:
         """Forget a passkey."""
         try:
-            people.remove_passkey(reader.person.person, base64url_to_bytes(sent.text("passkey")))
+            key_id = base64url_to_bytes(sent.text("passkey"))
         except ValueError as error:
             raise BadForm("no passkey") from error
+        entrance.forget_passkey(reader.person, key_id)
         return go("/account")
 
 

@@ -86,9 +86,16 @@ class Door:
         return found or self.entrance.platform.desk.rng.bytes(32).hex()
 
     def remember(self, answer: Response, browser: str) -> None:
-        """Give the browser this secret."""
+        """Give the browser this secret; the page with its token is kept by nobody."""
+        answer.headers["Cache-Control"] = "no-store"
         seconds = int(CEREMONY.total_seconds())
         forgery.keep(answer, self.browser_cookie, browser, secure=self.secure, seconds=seconds)
+
+    def leave(self, request: Request) -> None:
+        """End the session that this browser still has, before it gets another."""
+        held = self.visitor(request)
+        if held is not None:
+            self.entrance.platform.accounts.sessions.end(held.session)
 
     def let_in(self, answer: Response, secret: str) -> Response:
         """Give the browser its session, and take back what the login needed."""

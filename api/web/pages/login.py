@@ -76,6 +76,7 @@ def _password(made: APIRouter, door: Door, render: Renderer) -> None:
             answer = form(request, 429, next=following, refused=True, wait=limit.retry_after)
             answer.headers["Retry-After"] = str(limit.retry_after)
             return answer
+        door.leave(request)
         return door.let_in(go(following), secret)
 
     @made.get("/login/again", response_class=HTMLResponse)
@@ -111,10 +112,11 @@ def _passkey(made: APIRouter, door: Door, _render: Renderer) -> None:
         return options(entrance.begin_passkey(sent.secret, address_of(request)))
 
     @made.post("/login/passkey")
-    def passkey_answered(sent: Sent = Depends(door.of_browser)) -> Response:  # noqa: B008
+    def passkey_answered(request: Request, sent: Sent = Depends(door.of_browser)) -> Response:  # noqa: B008
         """Let in whoever's passkey answered."""
         key_id, answer = credential(sent)
         secret = entrance.by_passkey(sent.secret, key_id, answer)
+        door.leave(request)
         return door.let_in(go_by_script(on_site(str(sent.answer.get("next", "")))), secret)
 
     @made.post("/login/again/passkey")
@@ -144,7 +146,9 @@ def _provider(made: APIRouter, door: Door, _render: Renderer) -> None:
         purpose, identity = from_provider(door, request)
         kind, _, argument = purpose.partition(" ")
         if kind == LOGIN:
-            return door.let_in(go(on_site(argument)), entrance.by_identity(identity))
+            secret = entrance.by_identity(identity)
+            door.leave(request)
+            return door.let_in(go(on_site(argument)), secret)
         if kind == AGAIN:
             reader = door.reader(request)
             known = entrance.platform.accounts.people.by_identity(identity.issuer, identity.subject)
