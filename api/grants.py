@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from api.idempotency import derived_id
 from api.people import Seat
-from domain.buyer import local_date
+from domain.clock import local_date
 from domain.commands.manage_members import GrantRole, grant_role
 from domain.commands.register_operator import AddRepresentative, add_representative
 from domain.errors import DomainError, NotFound

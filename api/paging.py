@@ -50,9 +50,9 @@ def cut(rows: Sequence[tuple[str, T]], after: str | None, limit: int) -> Page[T]
     return Page([row for _, row in shown], None if more is None else token(more))
 
 
-def link(path: str, page: Page[T], limit: int) -> dict[str, str]:
-    """Return the ``Link`` header of a page, no header on the last one."""
+def link(path: str, page: Page[T], limit: int, **asked: str) -> dict[str, str]:
+    """Return the ``Link`` header of a page, no header on the last one; ``asked``: what it lists."""
     if page.next_key is None:
         return {}
-    query = urlencode({"after": page.next_key, "limit": limit})
+    query = urlencode({**asked, "after": page.next_key, "limit": limit})
     return {"Link": f'<{path}?{query}>; rel="next"'}

@@ -69,6 +69,18 @@ OPERATIONS: Mapping[str, str | None] = MappingProxyType(
         "register_buyer": "register organisations",
         "register_operator": "register organisations",
         "grant_role": None,
+        "revoke_role": None,
+        "delegate_signature": None,
+        "elect_committee": None,
+        "grant_access": None,
+        "leave_platform": None,
+        "list_roles": None,
+        "list_delegations": None,
+        "read_committee": None,
+        "add_representative": None,
+        "list_representatives": None,
+        "declare_consortium": None,
+        "exclude_operator": None,
         "read_who_i_am": None,
     }
 )

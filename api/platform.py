@@ -18,6 +18,7 @@ from api.adapters.clock import host_time
 from api.seats import SeatsInForce
 from api.settings import Settings
 from crypto.notes import parse_checkpoint, parse_note
+from domain.clock import local_date
 from domain.custody import KeyCeremony
 from domain.ports import Act, Desk, Principal, Recorded
 from ledger.errors import NotPublished, StorageFull
@@ -136,7 +137,8 @@ class Platform:
 
     def may_read_entries(self, caller: Principal) -> bool:
         """Say whether the caller holds a platform-wide grant to read entries."""
-        return caller.role == "AU" and self.index.access_granted(caller.org)
+        today = local_date(self.desk.clock.now().latest)
+        return caller.role == "AU" and self.index.access_granted(caller.org, today)
 
     def start(self) -> None:
         """Start what runs beside the requests."""

@@ -66,7 +66,8 @@ class SeatsInForce:
 
     def _roles(self, file: Buyer | EconomicOperator, person: str) -> set[str]:
         if isinstance(file, Buyer):
-            return set(file.roles_of(person, self._now(), self._reveal))
+            held = file.in_force(self._now())
+            return {one.role for one in held if self._reveal(one.person) == person}
         return {COMPANY} if person in map(self._reveal, file.representatives) else set()
 
     def _file(self, org: str, role: str) -> Buyer | EconomicOperator | None:

@@ -1,41 +1,39 @@
-"""A public buyer and who holds which role when (domain.md §4.1)."""
+"""A public buyer and who holds which role when (domain.md §4.1).
+
+Everything is a function of the events and an instant, so replay answers "who could open on 3 March
+at 12:00?" with what the commands then knew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from domain.aggregate import Aggregate, folds
-from domain.events.parties import BuyerRegistered, RoleGranted, RoleRevoked
+from domain.clock import local_date
+from domain.committee import Committee
+from domain.events.parties import (
+    AccessGranted,
+    BuyerKind,
+    BuyerLeft,
+    BuyerRegistered,
+    CommitteeElected,
+    RoleGranted,
+    RoleRevoked,
+    SignatureDelegated,
+)
+from domain.tenure import (
+    EVERYTHING,
+    MEMBER,
+    SIGNATORY,
+    Access,
+    Basis,
+    Delegation,
+    Grant,
+)
 
-LEGAL_ZONE = "Europe/Paris"
-
-
-def local_date(at: datetime) -> date:
-    """Return the legal calendar date of an instant (T8)."""
-    return at.astimezone(ZoneInfo(LEGAL_ZONE)).date()
-
-
-@dataclass(frozen=True)
-class Grant:
-    """One role of one person, from the recording to the revocation."""
-
-    person: str
-    role: str
-    scope: str
-    granted_at: datetime
-    valid_from: date
-    valid_to: date | None
-    revoked_at: datetime | None = None
-
-    def held(self, at: datetime) -> bool:
-        """Say whether the role was held at this instant, as then recorded."""
-        day = local_date(at)
-        revoked = self.revoked_at is not None and self.revoked_at <= at
-        dated = self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
-        return self.granted_at <= at and dated and not revoked
+Reveal = Callable[[str], str | None]
 
 
 class Buyer(Aggregate):
@@ -43,17 +41,32 @@ class Buyer(Aggregate):
 
     TOPIC = "Buyer"
     PREFIX = "buyer"
-    EVENTS = (BuyerRegistered, RoleGranted, RoleRevoked)
+    EVENTS = (
+        BuyerRegistered,
+        RoleGranted,
+        RoleRevoked,
+        SignatureDelegated,
+        CommitteeElected,
+        AccessGranted,
+        BuyerLeft,
+    )
 
     def begin(self) -> None:
         """Start without registration and roles."""
         super().begin()
         self.registered = False
+        self.kind: BuyerKind | None = None
+        self.population: int | None = None
         self.grants: tuple[Grant, ...] = ()
+        self.delegations: tuple[Delegation, ...] = ()
+        self.committees: tuple[Committee, ...] = ()
+        self.accesses: tuple[Access, ...] = ()
+        self.left_at: datetime | None = None
 
     @folds(BuyerRegistered)
     def _registered(self, event: BuyerRegistered) -> None:
         self.registered = True
+        self.kind, self.population = event.buyer_kind, event.population
 
     @folds(RoleGranted)
     def _granted(self, event: RoleGranted) -> None:
@@ -71,23 +84,151 @@ class Buyer(Aggregate):
 
     @folds(RoleRevoked)
     def _revoked(self, event: RoleRevoked) -> None:
-        self.grants = tuple(
-            replace(grant, revoked_at=event.timestamp)
-            if (grant.person, grant.role, grant.revoked_at) == (event.person, event.role, None)
+        person, role, at = event.person, event.role, event.timestamp
+        self.grants = tuple(_ended(grant, person, role, at) for grant in self.grants)
+        self.delegations = tuple(
+            replace(one, tenure=_ended(one.tenure, person, role, at)) for one in self.delegations
+        )
+
+    @folds(SignatureDelegated)
+    def _delegated(self, event: SignatureDelegated) -> None:
+        tenure = Grant(
+            event.to,
+            SIGNATORY,
+            EVERYTHING,
+            event.timestamp,
+            event.valid_from,
+            event.valid_to,
+            basis=Basis.DELEGATION,
+        )
+        given = Delegation(
+            event.from_,
+            event.to,
+            tuple(event.act_types),
+            event.ceiling_cents,
+            event.deliberation,
+            tenure,
+        )
+        self.delegations = (*self.delegations, given)
+
+    @folds(CommitteeElected)
+    def _elected(self, event: CommitteeElected) -> None:
+        at = event.timestamp
+        kept = tuple(
+            replace(grant, revoked_at=at)
+            if grant.basis is Basis.ELECTION and grant.revoked_at is None
             else grant
             for grant in self.grants
         )
+        seats = (event.president, *event.titulars, *event.substitutes)
+        self.grants = (
+            *kept,
+            *(
+                Grant(seat, MEMBER, EVERYTHING, at, local_date(at), None, basis=Basis.ELECTION)
+                for seat in seats
+            ),
+        )
+        elected = Committee(
+            event.president,
+            tuple(event.titulars),
+            tuple(event.substitutes),
+            event.deliberation,
+            at,
+        )
+        self.committees = (*self.committees, elected)
+
+    @folds(AccessGranted)
+    def _opened(self, event: AccessGranted) -> None:
+        given = Access(event.to, event.scope, event.until_on, event.ground, event.timestamp)
+        self.accesses = (*self.accesses, given)
+
+    @folds(BuyerLeft)
+    def _left(self, event: BuyerLeft) -> None:
+        self.left_at = event.timestamp
+
+    # --- at an instant
+
+    def gone(self, at: datetime) -> bool:
+        """Say whether the buyer had left the platform at this instant: nobody holds a role then."""
+        return self.left_at is not None and self.left_at <= at
+
+    def in_force(self, at: datetime) -> tuple[Grant, ...]:
+        """Return every role held at an instant, by grant, election or delegation."""
+        if self.gone(at):
+            return ()
+        given = tuple(grant for grant in self.grants if grant.held(at))
+        return (*given, *(one.tenure for one in self.delegated(at)))
 
     def holders(self, role: str, at: datetime) -> tuple[str, ...]:
         """Return who held a role at an instant, as commitments."""
-        return tuple(grant.person for grant in self.grants if grant.role == role and grant.held(at))
+        return tuple(grant.person for grant in self.in_force(at) if grant.role == role)
 
-    def roles_of(
-        self, person: str, at: datetime, reveal: Callable[[str], str | None]
+    def delegated(self, at: datetime) -> tuple[Delegation, ...]:
+        """Return the delegations in force: each giver still held what was given at this instant.
+
+        A delegation rests on a role or on an earlier delegation, so one pass in order decides all.
+        """
+        if self.gone(at):
+            return ()
+        signing = {one.person for one in self.grants if one.role == SIGNATORY and one.held(at)}
+        found: list[Delegation] = []
+        for one in self.delegations:
+            rests = one.giver in signing or any(earlier.covers(one) for earlier in found)
+            if one.tenure.held(at) and rests:
+                found.append(one)
+        return tuple(found)
+
+    def committee(self, at: datetime) -> Committee | None:
+        """Return the committee last elected at an instant."""
+        elected = [one for one in self.committees if one.elected_at <= at]
+        return elected[-1] if elected and not self.gone(at) else None
+
+    def access(self, to: str, at: datetime, scope: str = EVERYTHING) -> Access | None:
+        """Return the access of an organisation to a scope; the last word on it counts."""
+        told = [
+            one
+            for one in self.accesses
+            if (one.to, one.scope) == (to, scope) and one.granted_at <= at
+        ]
+        return told[-1] if told and told[-1].open(at) else None
+
+    # --- as now recorded
+
+    def known(self, person: str, reveal: Reveal) -> str | None:
+        """Return the commitment under which a person stands here already, None for nobody."""
+        givers = (one.giver for one in self.delegations)
+        holders = (one.person for one in (*self.grants, *self.tenures()))
+        return next((one for one in (*holders, *givers) if reveal(one) == person), None)
+
+    def tenures(self) -> tuple[Grant, ...]:
+        """Return what delegations give, as roles."""
+        return tuple(one.tenure for one in self.delegations)
+
+    def roles_between(
+        self,
+        person: str,
+        first: date,
+        last: date | None,
+        reveal: Reveal,
+        among: Collection[str] | None = None,
     ) -> dict[str, str]:
-        """Return the roles which a person holds, each with the commitment that names them."""
+        """Return the roles which a person holds on a day between these, each with its commitment.
+
+        Grants that begin later count: what is recorded now will be held then.
+        """
+        if self.left_at is not None:
+            return {}
         return {
             grant.role: grant.person
-            for grant in self.grants
-            if grant.held(at) and reveal(grant.person) == person
+            for grant in (*self.grants, *self.tenures())
+            if grant.meets(first, last)
+            and (among is None or grant.role in among)
+            and reveal(grant.person) == person
         }
+
+
+def _ended(grant: Grant, person: str, role: str, at: datetime) -> Grant:
+    """Return the tenure after a revocation; it ends what the person holds in this role."""
+    if (grant.person, grant.role, grant.revoked_at) == (person, role, None):
+        return replace(grant, revoked_at=at)
+    return grant

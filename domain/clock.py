@@ -21,6 +21,7 @@ Instant = TypeVar("Instant", int, datetime)
 MILLISECOND = timedelta(milliseconds=1)
 STEP_SLACK_MS = 2_000
 STEP_PPM = 500
+LEGAL_ZONE = "Europe/Paris"
 LOCAL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
 
 
@@ -47,6 +48,11 @@ class Reading:
     def uncertainty_ms(self) -> int:
         """Return half the width in milliseconds, rounded up: never less than the doubt."""
         return ceil_ms((self.latest - self.earliest) / 2)
+
+
+def local_date(at: datetime) -> date:
+    """Return the legal calendar date of an instant (T8)."""
+    return at.astimezone(ZoneInfo(LEGAL_ZONE)).date()
 
 
 def ceil_ms(span: timedelta) -> int:

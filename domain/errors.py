@@ -101,12 +101,60 @@ class RoleNotAdministered(DomainError):
 
 @refusal
 class RoleIncompatible(DomainError):
-    """A platform administrator never holds BU, CU, CO or SI."""
+    """One person would hold two roles that the table of roles keeps apart (domain.md §4.1)."""
 
     code = "role.incompatible"
     text = "role {role} cannot be held together with role {held}"
     role: str
     held: str
+
+
+@refusal
+class DelegationExceeds(DomainError):
+    """The giver does not hold all that is given (domain.md §4.1)."""
+
+    code = "delegation.exceeds"
+    text = "the delegation exceeds what its giver holds: {what}"
+    what: str
+
+
+@refusal
+class CommitteeComposition(DomainError):
+    """The committee has not the number of members that the rule asks (CGCT L1411-5)."""
+
+    code = "committee.composition"
+    text = "{required} titulars and as many substitutes are elected beside the president: {reason}"
+    required: int
+    reason: str
+
+
+@refusal
+class ExportUnproven(DomainError):
+    """Size and root are those of no published state of the log."""
+
+    code = "departure.unproven"
+    text = "no published state of size {size} has the root {root}"
+    size: int
+    root: str
+
+
+@refusal
+class ExportIncomplete(DomainError):
+    """Acts of the leaving buyer stand behind the export."""
+
+    code = "departure.incomplete"
+    text = "acts of {buyer} were recorded after an export of size {size}"
+    buyer: str
+    size: int
+
+
+@refusal
+class BuyerGone(DomainError):
+    """The buyer has left the platform."""
+
+    code = "buyer.left"
+    text = "buyer {buyer} has left this platform"
+    buyer: str
 
 
 # --- state machines

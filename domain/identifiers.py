@@ -27,6 +27,11 @@ def check_siret(siret: str) -> str:
     return siret
 
 
+def check_organisation(field: str, name: str) -> str:
+    """Return the SIRET or the foreign id of an organisation."""
+    return check_siret(name) if re.fullmatch(r"\d{14}", name, re.ASCII) else check(ID, field, name)
+
+
 def luhn(digits: str) -> int:
     """Return the Luhn sum: every second digit from the right doubled, nines cast out."""
     doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])

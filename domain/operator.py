@@ -2,8 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date, datetime
+
 from domain.aggregate import Aggregate, folds
-from domain.events.parties import OperatorRegistered, RepresentativeAdded
+from domain.clock import local_date
+from domain.events.parties import (
+    ConsortiumDeclared,
+    ConsortiumForm,
+    OperatorExcluded,
+    OperatorRegistered,
+    RepresentativeAdded,
+)
+
+
+@dataclass(frozen=True)
+class Consortium:
+    """Companies that bid together."""
+
+    form: ConsortiumForm
+    mandatary: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """One buyer's exclusion of the company; it binds no other buyer and stops no deposit.
+
+    Only time, published limits and identity stop a deposit (domain.md §4.6): the buyer judges an
+    exclusion when it looks at the application.
+    """
+
+    buyer: str
+    ground: str
+    until_on: date
+    recorded_at: datetime
+
+    def binds(self, at: datetime) -> bool:
+        """Say whether the exclusion was recorded and not over at this instant."""
+        return self.recorded_at <= at and local_date(at) <= self.until_on
 
 
 class EconomicOperator(Aggregate):
@@ -11,13 +48,15 @@ class EconomicOperator(Aggregate):
 
     TOPIC = "EconomicOperator"
     PREFIX = "operator"
-    EVENTS = (OperatorRegistered, RepresentativeAdded)
+    EVENTS = (OperatorRegistered, RepresentativeAdded, ConsortiumDeclared, OperatorExcluded)
 
     def begin(self) -> None:
         """Start without registration."""
         super().begin()
         self.registered = False
         self.representatives: tuple[str, ...] = ()
+        self.consortia: tuple[Consortium, ...] = ()
+        self.exclusions: tuple[Exclusion, ...] = ()
 
     @folds(OperatorRegistered)
     def _registered(self, event: OperatorRegistered) -> None:
@@ -26,3 +65,19 @@ class EconomicOperator(Aggregate):
     @folds(RepresentativeAdded)
     def _represented(self, event: RepresentativeAdded) -> None:
         self.representatives = (*self.representatives, event.person)
+
+    @folds(ConsortiumDeclared)
+    def _joined(self, event: ConsortiumDeclared) -> None:
+        declared = Consortium(event.form, event.mandatary, tuple(event.members))
+        self.consortia = (*self.consortia, declared)
+
+    @folds(OperatorExcluded)
+    def _excluded(self, event: OperatorExcluded) -> None:
+        buyer = event.meta.actor.org
+        said = Exclusion(buyer, event.ground, event.until_on, event.timestamp)
+        self.exclusions = (*self.exclusions, said)
+
+    def exclusion(self, buyer: str, at: datetime) -> Exclusion | None:
+        """Return how this buyer excludes the company at an instant; its last word counts."""
+        told = [one for one in self.exclusions if one.buyer == buyer and one.recorded_at <= at]
+        return told[-1] if told and told[-1].binds(at) else None

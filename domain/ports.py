@@ -130,6 +130,12 @@ class Register(Protocol):
     def ceremony(self, digest: str) -> str | None:
         """Return the name of the ceremony whose KeysetReady has this digest."""
 
+    def organisations(self) -> Sequence[str]:
+        """Return the buyers in whose stream somebody was ever given a role."""
+
+    def acted_since(self, org: str, size: int) -> bool:
+        """Say whether an entry from this position on is of this tenant, or by this organisation."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -149,6 +155,9 @@ class Heads(Protocol):
 
     def published_covering(self, stream: str, version: int) -> Head | None:
         """Return the first published, witnessed checkpoint covering an entry, None if none yet."""
+
+    def published_root(self, size: int) -> str | None:
+        """Return the root of this size, 64 hex, None where so much is not published."""
 
 
 class Turns(Protocol):

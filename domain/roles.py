@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from domain.errors import NotAllowed, RoleNotAdministered
 
-FORBIDDEN_TOGETHER = {"PA": frozenset({"BU", "CU", "CO", "SI"})}
-
 
 @dataclass(frozen=True)
 class Roles:
@@ -18,6 +16,8 @@ class Roles:
     titles: Mapping[str, Mapping[str, str]]
     acts: Mapping[str, Mapping[str, str]]
     administers: Mapping[str, frozenset[str]]
+    apart: Mapping[str, frozenset[str]]
+    act_types: Mapping[str, Mapping[str, str]]
 
     @classmethod
     def parse(cls, text: str) -> Roles:
@@ -27,10 +27,12 @@ class Roles:
         acts = {row["name"]: dict(row["may"]) for row in table["act"]}
         administers = {role: frozenset(given) for role, given in table["administers"].items()}
         used = {role for may in acts.values() for role in may}
-        used |= set(administers) | {role for given in administers.values() for role in given}
+        apart = {role: frozenset(others) for role, others in table["incompatible"].items()}
+        for pairs in (administers, apart):
+            used |= set(pairs) | {role for given in pairs.values() for role in given}
         if used - set(titles):
             raise ValueError(f"unknown roles: {sorted(used - set(titles))}")
-        return cls(titles, acts, administers)
+        return cls(titles, acts, administers, apart, table["act_type"])
 
     def require(self, role: str, act: str) -> str:
         """Return the mark of this role for an act (Y, d, o…), else ``role.not-allowed``."""
@@ -44,7 +46,10 @@ class Roles:
         if role not in self.administers.get(granter, frozenset()):
             raise RoleNotAdministered(granter, role)
 
+    def incompatible(self, role: str, held: str) -> bool:
+        """Say whether one person may never hold both roles at one time."""
+        return held in self.apart.get(role, ()) or role in self.apart.get(held, ())
 
-def incompatible(role: str, held: str) -> bool:
-    """Say whether one person may never hold both roles."""
-    return held in FORBIDDEN_TOGETHER.get(role, ()) or role in FORBIDDEN_TOGETHER.get(held, ())
+    def kept_apart(self, role: str) -> frozenset[str]:
+        """Return the roles that nobody holds beside this one."""
+        return frozenset(held for held in self.titles if self.incompatible(role, held))

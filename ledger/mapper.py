@@ -3,7 +3,8 @@
 Fields are written and read by the annotations of the event's class: text, whole numbers, truth
 values, lists, objects, instants, dates, enumerations and frozen dataclasses. Anything else is
 refused, at the latest when the first event of its class is written. A field that is None has no
-key. Entries never change: a newer class reads older ones through its upcast methods.
+key; a field named by a word that Python keeps for itself (``from_``) has that word as its key.
+Entries never change: a newer class reads older ones through its upcast methods.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
+from keyword import iskeyword
 from operator import attrgetter
 from sys import modules
 from typing import Any, Final, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -48,9 +50,10 @@ AS_IT_IS: Final = Codec()
 
 
 class Named(NamedTuple):
-    """One field: its name, its codec, and what stands where it is absent."""
+    """One field: its name, its key, its codec, and what stands where it is absent."""
 
     name: str
+    key: str
     codec: Codec
     default: Callable[[], object]
 
@@ -137,10 +140,21 @@ def _codec_of_dataclass(kind: type) -> Codec:
 def _fields_of(kind: type) -> tuple[Named, ...]:
     hints = hints_of(kind)
     return tuple(
-        Named(each.name, codec_of(hints[each.name], f"{kind.__name__}.{each.name}"), _default(each))
+        Named(
+            each.name,
+            key_of(each.name),
+            codec_of(hints[each.name], f"{kind.__name__}.{each.name}"),
+            _default(each),
+        )
         for each in fields(kind)
         if each.name not in _OUTSIDE
     )
+
+
+def key_of(name: str) -> str:
+    """Return the key of a field in an entry."""
+    bare = name.removesuffix("_")
+    return bare if iskeyword(bare) else name
 
 
 def _default(field: Field[Any]) -> Callable[[], object]:
@@ -152,18 +166,18 @@ def _default(field: Field[Any]) -> Callable[[], object]:
 
 def _write_fields(named: Sequence[Named], values: Mapping[str, Any]) -> dict[str, object]:
     data = {}
-    for name, codec, _ in named:
+    for name, key, codec, _ in named:
         value = values[name]
         if value is not None:
-            data[name] = value if codec.write is None else codec.write(value)
+            data[key] = value if codec.write is None else codec.write(value)
     return data
 
 
 def _read_fields(named: Sequence[Named], data: Mapping[str, Any]) -> dict[str, object]:
     values = {}
-    for name, codec, default in named:
-        if name in data:
-            value = data[name]
+    for name, key, codec, default in named:
+        if key in data:
+            value = data[key]
             values[name] = value if codec.read is None else codec.read(value)
         else:
             values[name] = default()

@@ -79,6 +79,12 @@ class Fact:
         return str(actor.get("role", "")) if isinstance(actor, dict) else ""
 
     @property
+    def org(self) -> str:
+        """Return the organisation of who acted."""
+        actor = self.meta.get("actor")
+        return str(actor.get("org", "")) if isinstance(actor, dict) else ""
+
+    @property
     def meta(self) -> Mapping[str, Json]:
         """Return the metadata of the event (domain.md §3)."""
         found = self.data.get("meta")

@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 import orjson
 from sqlalchemy import Connection, Engine
 
+from domain.clock import local_date
+
 Item = TypeVar("Item")
 
 
@@ -69,6 +71,11 @@ def instant(text: str) -> datetime:
 def instant_text(at: datetime) -> str:
     """Return the ledger text of an instant; both sort alike."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def local_day(text: str) -> str:
+    """Return the legal calendar date of a ledger text, as a text (T8)."""
+    return local_date(instant(text)).isoformat()
 
 
 def plain(text: str) -> str:

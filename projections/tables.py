@@ -32,7 +32,17 @@ def _number(name: str) -> Column[int]:
 
 tracking = _table("tracking", _text("name"), version=int, position=int)
 
-buyers = _table("buyers", _text("siret"), name=str, kind=str, department=str, search=str)
+buyers = _table(
+    "buyers",
+    _text("siret"),
+    name=str,
+    kind=str,
+    department=str,
+    search=str,
+    population=int,
+    region=str,
+    left_at=str,
+)
 
 operators = _table("operators", _text("operator"), name=str, size_class=str)
 
@@ -40,12 +50,70 @@ members = _table(
     "members",
     _text("org"),
     _number("version"),
+    _number("place"),
     person=str,
     role=str,
     scope=str,
+    basis=str,
     valid_from=str,
     valid_to=str,
+    granted_at=str,
     revoked_at=str,
+)
+
+delegations = _table(
+    "delegations",
+    _text("org"),
+    _number("version"),
+    giver=str,
+    receiver=str,
+    act_types=str,
+    ceiling_cents=int,
+    deliberation=str,
+    valid_from=str,
+    valid_to=str,
+    granted_at=str,
+    revoked_at=str,
+)
+
+committees = _table(
+    "committees",
+    _text("org"),
+    _number("version"),
+    president=str,
+    titulars=str,
+    substitutes=str,
+    deliberation=str,
+    elected_at=str,
+)
+
+accesses = _table(
+    "accesses",
+    _text("org"),
+    _number("version"),
+    to=str,
+    scope=str,
+    ground=str,
+    until_on=str,
+    granted_at=str,
+)
+
+representatives = _table(
+    "representatives", _text("operator"), _number("version"), person=str, scope=str, added_at=str
+)
+
+consortia = _table(
+    "consortia", _text("operator"), _number("version"), form=str, members=str, declared_at=str
+)
+
+exclusions = _table(
+    "exclusions",
+    _text("operator"),
+    _number("version"),
+    buyer=str,
+    ground=str,
+    until_on=str,
+    recorded_at=str,
 )
 
 consultations = _table(

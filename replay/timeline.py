@@ -63,9 +63,24 @@ def moment_of(log: Source, instant: datetime) -> Moment:
     return found
 
 
+def recorded_at(log: Source, position: int) -> datetime:
+    """Return when the entry of a position was recorded."""
+    (row,) = log.read(position - 1, 1)
+    return datetime.fromisoformat(row.entry[AT_PLACE].decode())
+
+
 def state_at(
     log: Log, stream: str, position: int, event_of: Callable[[LedgerRow], Event]
 ) -> dict[str, object]:
+    """Return the state of a stream as it was once this position was written."""
+    aggregate = aggregate_at(log, stream, position, event_of)
+    kinds = [row.kind for row in log.stream(stream, position)]
+    return shown(aggregate) | {"kinds": kinds}
+
+
+def aggregate_at(
+    log: Log, stream: str, position: int, event_of: Callable[[LedgerRow], Event]
+) -> Aggregate:
     """Return the aggregate of a stream as it was once this position was written."""
     rows = log.stream(stream, position)
     if not rows:
@@ -76,7 +91,7 @@ def state_at(
     aggregate = AGGREGATES[prefix].blank(stream)
     for row in rows:
         event_of(row).mutate(aggregate)
-    return shown(aggregate) | {"kinds": [row.kind for row in rows]}
+    return aggregate
 
 
 def shown(aggregate: Aggregate) -> dict[str, object]:

@@ -9,6 +9,7 @@ from crypto.log_errors import QuorumNotMet
 from crypto.notes import parse_checkpoint, parse_note
 from crypto.policies import Policy
 from domain.ports import Head
+from ledger.proofs import TileHashes, root_at
 
 if TYPE_CHECKING:
     from ledger.application import Ledger
@@ -42,3 +43,10 @@ class LedgerHeads:
         found = verified.checkpoint
         names = tuple(sorted(verified.cosignatures))
         return Head(found.size, found.root.hex(), names, self._token(found.size))
+
+    def published_root(self, size: int) -> str | None:
+        """Return the root of this size, 64 hex, None where so much is not published."""
+        files = self._ledger.files()
+        if not 0 < size <= files.size:
+            return None
+        return root_at(size, TileHashes(size, files.tile)).hex()

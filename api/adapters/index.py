@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -58,10 +58,13 @@ class LedgerIndex:
         self._custody_alive: set[str] = set()
         self._ceremonies: dict[str, str] = {}
         self._closings: list[int] = []
-        self._granted: dict[str, str] = {}
+        self._granted: dict[str, date] = {}
+        self._organisations: set[str] = set()
         self._members: dict[str, int] = {}
         self._reads: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {
             "AccessGranted": self._access,
+            "RoleGranted": self._member,
+            "CommitteeElected": self._member,
             "KeysetReady": self._ready,
             "KeyCeremonyCompleted": self._keyset,
             "KeysetRetired": self._retired,
@@ -118,11 +121,26 @@ class LedgerIndex:
             self._follow()
             return dict(self._awaited)
 
-    def access_granted(self, org: str) -> bool:
-        """Say whether an organisation may read entries of the whole platform, and until today."""
+    def access_granted(self, org: str, on: date) -> bool:
+        """Say whether an organisation may read entries of the whole platform on this day."""
         with self._lock:
             self._follow()
-            return org in self._granted
+            return org in self._granted and on <= self._granted[org]
+
+    def organisations(self) -> Sequence[str]:
+        """Return the buyers in whose stream somebody was ever given a role."""
+        with self._lock:
+            self._follow()
+            return sorted(self._organisations)
+
+    def acted_since(self, org: str, size: int) -> bool:
+        """Say whether an entry from this position on is of this tenant, or by this organisation."""
+        after = size - 1
+        while rows := self._ledger.read(after, BATCH):
+            if any(_concerns(org, row) for row in rows):
+                return True
+            after = rows[-1].position
+        return False
 
     def members_moved(self, stream: str) -> int:
         """Return the last position in the stream of an organisation, -1 for none."""
@@ -172,7 +190,10 @@ class LedgerIndex:
 
     def _access(self, name: str, data: Mapping[str, Any]) -> None:
         if name == self._platform and data["scope"] == "platform":
-            self._granted[data["to"]] = data["until_on"]
+            self._granted[data["to"]] = date.fromisoformat(data["until_on"])
+
+    def _member(self, name: str, data: Mapping[str, Any]) -> None:
+        self._organisations.add(name)
 
     def _ready(self, name: str, data: Mapping[str, Any]) -> None:
         self._ceremonies[data["digest"]] = name
@@ -199,6 +220,11 @@ class LedgerIndex:
 
     def _closed(self, name: str, data: Mapping[str, Any]) -> None:
         self._awaited.pop(name, None)
+
+
+def _concerns(org: str, row: Row) -> bool:
+    meta = orjson.loads(row.entry)["data"].get("meta", {})
+    return org in {meta.get("tenant"), meta.get("actor", {}).get("org")}
 
 
 def _instant(text: str) -> datetime:

@@ -1,5 +1,7 @@
 """``pli replay STREAM``: an aggregate, and the views about it, as they were.
 
+For ``buyer/…`` also the roles in force then: "who could open on 3 March at 12:00?".
+
 Reads the ledger without its lock, so it may run beside the server. Example:
 ``pli replay consultation/roubaix-1 --at 2026-03-02T09:00:00Z --json``.
 """
@@ -28,7 +30,7 @@ def replay(
     """Show an aggregate and the views about it as they were."""
     from api.home import Home
     from api.wiring import open_reader
-    from replay import timeline
+    from replay import roles, timeline
 
     if at is not None and position is not None:
         raise typer.BadParameter("--at ou --position / --at or --position")
@@ -39,10 +41,13 @@ def replay(
         if instant is not None:
             until = timeline.moment_of(log, instant).position
         shown = timeline.state_at(log, stream, until, log.event_of)
+        held = roles.roles_at(log, stream, until, log.event_of, instant)
         with tempfile.TemporaryDirectory() as scratch:
             subject = stream.partition("/")[2]
             views = timeline.views_at(log, until, Path(scratch) / "views.db", subject)
     answer = {"position": until, "aggregate": shown, "views": views}
+    if stream.startswith("buyer/"):
+        answer["roles"] = held
     print(json.dumps(answer, ensure_ascii=False, indent=None if as_json else 2))
 
 

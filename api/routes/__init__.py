@@ -12,6 +12,7 @@ def all_routers() -> list[APIRouter]:
         deposits,
         dossiers,
         ledger,
+        members,
         openings,
         parties,
         transmissions,
@@ -24,5 +25,6 @@ def all_routers() -> list[APIRouter]:
         deposits.router,
         openings.router,
         parties.router,
+        members.router,
         ledger.router,
     ]

@@ -1,29 +1,34 @@
-"""Organisations and their members: buyers, companies, roles granted by events."""
+"""Organisations: buyers and companies, who speaks for a company, who bids together."""
 
 from __future__ import annotations
 
 from datetime import date
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
-from api import grants, views
+from api import grants, members, views
 from api.auth import Known
 from api.errors import BadForm
-from api.forms import Form, Short
+from api.forms import Form, IdText, Short, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
+from api.paging import LARGEST, cut, link
 from api.strict import StrictRoute
+from domain.commands import declare_consortium as consortia
+from domain.commands import exclude_operator as exclusions
 from domain.commands import manage_members
 from domain.commands import register_operator as operators
 from domain.events.parties import BuyerKind, SizeClass
-from domain.identifiers import check_siret
+from domain.events.parties import ConsortiumForm as How
+from domain.identifiers import check_organisation, check_siret
 
 router = APIRouter(prefix="/api/v1", tags=["organisations"], route_class=StrictRoute)
 
 Answer = dict[str, object]
 SiretText = Annotated[str, Field(max_length=20)]
+Operator = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 class BuyerForm(Form):
@@ -49,14 +54,25 @@ class OperatorForm(Form):
     region: Short | None = None
 
 
-class RoleForm(Form):
-    """A role for one person, named by their account."""
+class RepresentativeForm(Form):
+    """A person who may act for the company, and for what."""
 
     person: Short
-    role: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
-    valid_from: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-    valid_to: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
     scope: Short = "*"
+
+
+class ConsortiumForm(Form):
+    """Who bids together; the mandatary is the company of the address."""
+
+    form: Literal["JOINT", "SEVERAL"]
+    members: Annotated[list[IdText], Field(min_length=2, max_length=50)]
+
+
+class ExclusionForm(Form):
+    """Why a buyer excludes the company, and until when."""
+
+    ground: Text
+    until_on: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
 @router.get("/me", responses=reads(401))
@@ -98,19 +114,47 @@ def register_operator(who: Known, key: Key, form: OperatorForm) -> Answer:
     return views.organisation(who.platform, "operator", siret)
 
 
-@router.post("/buyers/{siret}/roles", status_code=201, responses=writes())
-def grant_role(who: Known, key: Key, siret: Annotated[SiretText, Path()], form: RoleForm) -> Answer:
-    """Give a person a role in a buyer's organisation."""
-    command = manage_members.GrantRole(
-        buyer=check_siret(siret),
-        person=form.person,
-        role=form.role,
-        valid_from=_date(form.valid_from),
-        valid_to=_date(form.valid_to) if form.valid_to else None,
-        scope=form.scope,
+@router.post("/operators/{operator}/representatives", status_code=201, responses=writes())
+def add_representative(
+    who: Known, key: Key, operator: Operator, form: RepresentativeForm
+) -> Answer:
+    """Let a person act for a company."""
+    command = operators.AddRepresentative(
+        check_organisation("operator", operator), form.person, form.scope
     )
-    who.platform.act(manage_members.grant_role, who.act(key, siret), command)
-    return {"siret": siret, "role": form.role}
+    who.platform.act(operators.add_representative, who.act(key, operator), command)
+    return {"operator": operator, "scope": form.scope}
+
+
+@router.get("/operators/{operator}/representatives", responses=reads(400, 401, 403))
+def list_representatives(
+    who: Known,
+    response: Response,
+    operator: Operator,
+    after: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
+) -> Answer:
+    """List who may act for the caller's own company."""
+    page = cut(members.representatives(who, operator), after, limit)
+    path = f"/api/v1/operators/{operator}/representatives"
+    response.headers.update(link(path, page, limit))
+    return {"operator": operator, "representatives": page.rows}
+
+
+@router.post("/operators/{operator}/consortia", status_code=201, responses=writes())
+def declare_consortium(who: Known, key: Key, operator: Operator, form: ConsortiumForm) -> Answer:
+    """Declare the companies for which this one bids as mandatary."""
+    command = consortia.DeclareConsortium(How(form.form), operator, tuple(form.members))
+    who.platform.act(consortia.declare_consortium, who.act(key, operator), command)
+    return {"mandatary": operator, "form": form.form, "members": form.members}
+
+
+@router.post("/operators/{operator}/exclusions", status_code=201, responses=writes())
+def exclude_operator(who: Known, key: Key, operator: Operator, form: ExclusionForm) -> Answer:
+    """Exclude a company from the caller's own procedures until a date."""
+    command = exclusions.ExcludeOperator(operator, form.ground, _date(form.until_on))
+    who.platform.act(exclusions.exclude_operator, who.act(key, operator), command)
+    return {"operator": operator, "until_on": form.until_on}
 
 
 def _date(text: str) -> date:

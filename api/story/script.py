@@ -18,6 +18,7 @@ from api.depositor.sealing import SealedFile, Wish
 from api.story import pace
 from api.story.cast import LIMIT, Bid, Trouble, bids, complemented
 from api.story.paperwork import dossier
+from api.story.people import entitle
 from api.story.records import Contract
 from api.story.sending import LOT, Bidders, Sent
 from api.story.stage import ActFailed, Stage
@@ -97,6 +98,7 @@ async def organise(play: Play) -> None:
         body = {"siret": siret, "name": company.name}
         await stage.establish((siret, "CY"), f"operator-{siret}", "/api/v1/operators", body)
     stage.say(f"{len(buyers)} acheteurs et {len(companies)} entreprises ont leur compte")
+    await entitle(stage, play.contracts[0])
 
 
 async def prepare(play: Play) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from domain.aggregate import Event, Meta
 from domain.clock import LegalHour
-from domain.commands.loading import found_or_blank, new, own_consultation
+from domain.commands.loading import check_present, found_or_blank, new, own_consultation
 from domain.consultation import Consultation
 from domain.dossier import Dossier
 from domain.errors import BadForm, BeforePublication
@@ -111,6 +111,7 @@ def draft_consultation(desk: Desk, act: Act, command: DraftConsultation) -> Reco
     if earlier := desk.earlier(act, command):
         return earlier
     desk.law.roles.require(act.principal.role, DRAFTING)
+    check_present(desk, act.principal.org)
     check(ID, "consultation", command.consultation)
     check(CPV, "cpv", command.cpv)
     for field_name in ("reference", "object", "place", "technique"):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TypeVar
 
 from domain.aggregate import Aggregate, Meta
+from domain.buyer import Buyer
 from domain.clock import Reading
 from domain.consultation import PUBLIC, Consultation
 from domain.custody import Custody
 from domain.envelope import SealedEnvelope
 from domain.errors import (
     AlreadyExists,
+    BuyerGone,
     DepositNotAuthorised,
     NotFound,
     TransmissionWrongState,
@@ -48,6 +50,32 @@ def new(desk: Desk, kind: type[A], name: str) -> A:
     if aggregate.version:
         raise AlreadyExists(kind.PREFIX, name)
     return aggregate
+
+
+def own_buyer(desk: Desk, act: Act, name: str, doing: str) -> Buyer:
+    """Return the caller's own organisation, whose role may do this; it has not left.
+
+    The platform's own stream needs no registration: a platform need not be a public buyer.
+    """
+    desk.law.roles.require(act.principal.role, doing)
+    if act.principal.org != name:
+        raise NotFound("buyer", name)
+    return present_buyer(desk, name)
+
+
+def present_buyer(desk: Desk, name: str) -> Buyer:
+    """Return a buyer that has not left; blank for a platform in whose stream nothing stands yet."""
+    if name == desk.platform:
+        return found_or_blank(desk, Buyer, name)
+    check_present(desk, name)
+    return found(desk, Buyer, name)
+
+
+def check_present(desk: Desk, name: str) -> None:
+    """Return quietly unless this buyer has left the platform."""
+    buyer = desk.files.find(Buyer, f"buyer/{name}")
+    if buyer is not None and buyer.left_at is not None:
+        raise BuyerGone(name)
 
 
 def own_consultation(desk: Desk, act: Act, name: str, doing: str = BUYING) -> Consultation:

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from datetime import date
 
 from domain.buyer import Buyer
-from domain.commands.loading import found, new
-from domain.errors import BadForm, NotFound, RoleIncompatible, RoleNotAdministered
+from domain.clock import local_date
+from domain.commands.keeping_apart import ADMINISTRATOR, ROLES, keep_apart
+from domain.commands.loading import new, present_buyer
+from domain.errors import BadForm, NotFound, RoleNotAdministered
 from domain.events.parties import BuyerKind, BuyerRegistered, RoleGranted, RoleRevoked
 from domain.identifiers import check_siret, check_text
 from domain.ports import Act, Desk, Recorded
-from domain.roles import incompatible
+from domain.tenure import EVERYTHING
+
+OFFICER = "BU"
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,14 @@ class RegisterBuyer:
 
 @dataclass(frozen=True)
 class GrantRole:
-    """Give a person a role in a buyer's organisation."""
+    """Give a person a role in a buyer's organisation, between two dates, both included."""
 
     buyer: str
     person: str
     role: str
     valid_from: date
     valid_to: date | None = None
-    scope: str = "*"
+    scope: str = EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -65,42 +69,46 @@ def grant_role(desk: Desk, act: Act, command: GrantRole) -> Recorded:
     """Append RoleGranted."""
     if earlier := desk.earlier(act, command):
         return earlier
+    with desk.turns.hold(ROLES):
+        return _grant(desk, act, command)
+
+
+def _grant(desk: Desk, act: Act, command: GrantRole) -> Recorded:
     buyer = _administered(desk, act, command.buyer)
     check_text("person", command.person, 400)
+    check_text("scope", command.scope, 400)
     desk.law.roles.require_administers(act.principal.role, command.role)
-    if command.valid_to is not None and command.valid_to < command.valid_from:
+    first, last = command.valid_from, command.valid_to
+    if last is not None and last < first:
         raise BadForm("valid_to", "before valid_from")
     now = desk.reading(buyer)
-    if act.principal.role == "PA" and command.role == "BU" and buyer.holders("BU", now.latest):
-        raise RoleNotAdministered("PA", "BU")
-    held = buyer.roles_of(command.person, now.latest, desk.subjects.reveal)
-    platform = desk.files.find(Buyer, f"buyer/{desk.platform}")
-    above = platform.roles_of(command.person, now.latest, desk.subjects.reveal) if platform else {}
-    for role in sorted({*held, *above}):
-        if incompatible(command.role, role):
-            raise RoleIncompatible(command.role, role)
-    person = next(iter(held.values()), None)
+    if act.principal.role == ADMINISTRATOR:
+        _check_first(buyer, command, local_date(now.latest), desk.platform)
+    looked = keep_apart(desk, buyer, [command.person], command.role, first, last)
     buyer.append(
         RoleGranted(
             **buyer.stamp(desk.meta(act, now, command.buyer)),
-            person=person or desk.subjects.remember("person", command.person, command.person),
+            person=named(desk, buyer, command.person),
             role=command.role,
             scope=command.scope,
-            valid_from=command.valid_from,
-            valid_to=command.valid_to,
+            valid_from=first,
+            valid_to=last,
         )
     )
-    return desk.save(act, command, [buyer])
+    return desk.save(act, command, [buyer], looked)
 
 
 def revoke_role(desk: Desk, act: Act, command: RevokeRole) -> Recorded:
-    """Append RoleRevoked."""
+    """Append RoleRevoked: what the person holds in this role ends, and what begins later too."""
     if earlier := desk.earlier(act, command):
         return earlier
     buyer = _administered(desk, act, command.buyer)
     desk.law.roles.require_administers(act.principal.role, command.role)
+    if act.principal.org != command.buyer and command.role == OFFICER:
+        raise RoleNotAdministered(act.principal.role, OFFICER)
     now = desk.reading(buyer)
-    held = buyer.roles_of(command.person, now.latest, desk.subjects.reveal)
+    today = local_date(now.latest)
+    held = buyer.roles_between(command.person, today, None, desk.subjects.reveal)
     if command.role not in held:
         raise NotFound("role", command.role)
     buyer.append(
@@ -114,6 +122,21 @@ def revoke_role(desk: Desk, act: Act, command: RevokeRole) -> Recorded:
     return desk.save(act, command, [buyer])
 
 
+def named(desk: Desk, buyer: Buyer, person: str) -> str:
+    """Return the commitment of a person: the one that stands in this stream, if there is one."""
+    check_text("person", person, 400)
+    known = buyer.known(person, desk.subjects.reveal)
+    return known or desk.subjects.remember("person", person, person)
+
+
+def _check_first(buyer: Buyer, command: GrantRole, today: date, platform: str) -> None:
+    """Return quietly if the platform may give this role: its own, or a buyer's first officer."""
+    own = command.buyer == platform
+    officers = any(one.role == OFFICER and one.meets(today, None) for one in buyer.grants)
+    if (command.role == ADMINISTRATOR and not own) or (command.role == OFFICER and officers):
+        raise RoleNotAdministered(ADMINISTRATOR, command.role)
+
+
 def _administered(desk: Desk, act: Act, siret: str) -> Buyer:
     """Return the buyer whose roles the caller may administer."""
     mark = desk.law.roles.require(act.principal.role, "grant roles")
@@ -121,4 +144,4 @@ def _administered(desk: Desk, act: Act, siret: str) -> Buyer:
         raise NotFound("buyer", siret)
     if mark == "o":
         raise RoleNotAdministered(act.principal.role, "any of a buyer")
-    return found(desk, Buyer, siret)
+    return present_buyer(desk, siret)

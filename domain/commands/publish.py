@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.buyer import local_date
-from domain.clock import Reading, date_after
+from domain.clock import Reading, date_after, local_date
 from domain.commands.loading import custody_of, own_consultation
 from domain.consultation import Consultation
 from domain.custody import Custody

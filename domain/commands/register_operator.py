@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.commands.loading import found, new
-from domain.errors import BadForm, DepositNotAuthorised
+from domain.commands.loading import found, found_or_blank
+from domain.errors import AlreadyExists, BadForm, DepositNotAuthorised, NotFound
 from domain.events.parties import OperatorRegistered, RepresentativeAdded, SizeClass
 from domain.identifiers import ID, check, check_siret, check_text
 from domain.operator import EconomicOperator
@@ -39,8 +39,10 @@ def register_operator(desk: Desk, act: Act, command: RegisterOperator) -> Record
         return earlier
     check_text("name", command.name, 400)
     name = _name(command)
-    _require_own(desk, act, name)
-    company = new(desk, EconomicOperator, name)
+    require_own(desk, act, name)
+    company = found_or_blank(desk, EconomicOperator, name)
+    if company.registered:  # a buyer may have excluded a company that has no account yet
+        raise AlreadyExists("operator", name)
     meta = desk.meta(act, desk.reading(), name)
     company.append(OperatorRegistered(**company.stamp(meta), **vars(command)))
     return desk.save(act, command, [company])
@@ -50,8 +52,10 @@ def add_representative(desk: Desk, act: Act, command: AddRepresentative) -> Reco
     """Append RepresentativeAdded."""
     if earlier := desk.earlier(act, command):
         return earlier
-    _require_own(desk, act, command.operator)
+    require_own(desk, act, command.operator)
     company = found(desk, EconomicOperator, command.operator)
+    if not company.registered:
+        raise NotFound("operator", command.operator)
     check_text("person", command.person, 400)
     meta = desk.meta(act, desk.reading(company), command.operator)
     company.append(
@@ -73,7 +77,7 @@ def _name(command: RegisterOperator) -> str:
     raise BadForm("siret", "exactly one of siret and foreign_id")
 
 
-def _require_own(desk: Desk, act: Act, name: str) -> None:
+def require_own(desk: Desk, act: Act, name: str) -> None:
     """Return quietly if the caller acts for this company, or is the platform."""
     mark = desk.law.roles.require(act.principal.role, "register organisations")
     if mark == "o" and act.principal.org != name:

@@ -31,6 +31,13 @@ class SizeClass(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+class ConsortiumForm(StrEnum):
+    """How the members of a consortium answer for each other."""
+
+    JOINT = "JOINT"
+    SEVERAL = "SEVERAL"
+
+
 class BuyerRegistered(Event, kind="BuyerRegistered"):
     """A public buyer has an account."""
 
@@ -60,6 +67,43 @@ class RoleRevoked(Event, kind="RoleRevoked"):
     reason: str
 
 
+class SignatureDelegated(Event, kind="SignatureDelegated"):
+    """A signatory lets a person sign some acts, up to a ceiling, between two dates."""
+
+    from_: str
+    to: str
+    act_types: list[str]
+    ceiling_cents: int
+    valid_from: date
+    valid_to: date
+    deliberation: str
+
+
+class CommitteeElected(Event, kind="CommitteeElected"):
+    """The commission d'appel d'offres is elected; it takes the place of the one before."""
+
+    president: str
+    titulars: list[str]
+    substitutes: list[str]
+    deliberation: str
+
+
+class AccessGranted(Event, kind="AccessGranted"):
+    """An organisation may read until a date; in the platform's own stream, the whole platform."""
+
+    to: str
+    scope: str
+    until_on: date
+    ground: str
+
+
+class BuyerLeft(Event, kind="BuyerLeft"):
+    """The buyer left with a complete export of the log at this size, which has this root."""
+
+    size: int
+    root: str
+
+
 class OperatorRegistered(Event, kind="OperatorRegistered"):
     """A company has an account; one account serves all buyers."""
 
@@ -76,3 +120,18 @@ class RepresentativeAdded(Event, kind="RepresentativeAdded"):
 
     person: str
     scope: str
+
+
+class ConsortiumDeclared(Event, kind="ConsortiumDeclared"):
+    """Companies bid together; the mandatary speaks for them and is one of the members."""
+
+    form: ConsortiumForm
+    mandatary: str
+    members: list[str]
+
+
+class OperatorExcluded(Event, kind="OperatorExcluded"):
+    """A buyer excludes a company from its procedures until a date."""
+
+    ground: str
+    until_on: date

@@ -108,7 +108,7 @@ def test_a_platform_administrator_never_holds_a_buyers_key_roles(platform: Platf
         platform.done(
             manage_members.grant_role,
             platform.act("PA"),
-            manage_members.GrantRole(BUYER, "Mme A", "PA", TODAY),
+            manage_members.GrantRole(PLATFORM, "Mme A", "PA", TODAY),
         )
 
 

@@ -42,7 +42,7 @@ from domain.identifiers import LOT, check, check_lots, check_siret, check_text
 from domain.operator import EconomicOperator
 from domain.plain import plain, plain_object
 from domain.procedures import Procedures
-from domain.roles import Roles, incompatible
+from domain.roles import Roles
 from domain.rulebook import RuleBook, RuleStatus
 from domain.states import check_transition
 
@@ -277,13 +277,19 @@ def test_every_row_of_the_role_table_answers() -> None:
         roles.require_administers("PA", "CU")
     with pytest.raises(RoleNotAdministered):
         roles.require_administers("OB", "BU")
-    assert incompatible("PA", "CU")
-    assert incompatible("CU", "PA")
-    assert not incompatible("BU", "CU")
+    assert roles.incompatible("PA", "CU")
+    assert roles.incompatible("CU", "PA")
+    assert not roles.incompatible("BU", "CU")
+    assert roles.kept_apart("PA") == {"BU", "CO", "CU", "SI"}
+    assert roles.kept_apart("SI") == {"PA"}
+    assert not roles.kept_apart("DR")
 
 
-def test_a_role_table_with_an_unknown_role_is_refused() -> None:
-    text = '[role]\nBU = {}\n[administers]\nBU = ["XX"]\n[[act]]\nname = "a"\nmay = {}\n'
+@pytest.mark.parametrize("where", ["administers", "incompatible"])
+def test_a_role_table_with_an_unknown_role_is_refused(where: str) -> None:
+    tables = {"administers": "", "incompatible": "", where: 'BU = ["XX"]\n'}
+    pairs = "".join(f"[{name}]\n{rows}" for name, rows in tables.items())
+    text = f'[role]\nBU = {{}}\n[act_type]\n{pairs}[[act]]\nname = "a"\nmay = {{}}\n'
     with pytest.raises(ValueError, match="XX"):
         Roles.parse(text)
 

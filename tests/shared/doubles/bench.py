@@ -31,7 +31,7 @@ from api.platform import Platform
 from api.scheduler import Scheduler
 from api.settings import Settings
 from api.wiring import create_platform, open_platform
-from domain.buyer import local_date
+from domain.clock import local_date
 from domain.commands.manage_members import GrantRole, grant_role
 from domain.errors import NotFound
 from domain.ports import Principal

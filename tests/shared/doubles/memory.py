@@ -13,6 +13,7 @@ from domain.aggregate import Aggregate, Event
 from domain.errors import CommandReused
 from domain.events.custody import KeyCeremonyCompleted, KeysetReady
 from domain.events.deposit import DepositSealed, LateDepositRecorded
+from domain.events.parties import CommitteeElected, RoleGranted
 from domain.ports import Head, Tip
 
 A = TypeVar("A", bound=Aggregate)
@@ -140,6 +141,15 @@ class MemoryRegister:
     def ceremony(self, digest: str) -> str | None:
         return self.files.keysets.get(digest)
 
+    def organisations(self) -> Sequence[str]:
+        members = (RoleGranted, CommitteeElected)
+        found = {row.originator_id for row in self.files.rows if isinstance(row, members)}
+        return sorted(stream.partition("/")[2] for stream in found)
+
+    def acted_since(self, org: str, size: int) -> bool:
+        later = self.files.rows[size:]
+        return any(org in {row.meta.tenant, row.meta.actor.org} for row in later)
+
 
 class MemorySubjects:
     """Commitments are counters; tags are hashes without salt."""
@@ -183,6 +193,10 @@ class MemoryHeads:
             return None
         size = self.files.positions[stream][version - 1] + 1
         return Head(size, f"{size:064x}", self.witnesses)
+
+    def published_root(self, size: int) -> str | None:
+        there = self.published and 0 < size <= len(self.files.rows)
+        return f"{size:064x}" if there else None
 
 
 class MemoryTurns:
