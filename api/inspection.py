@@ -89,7 +89,7 @@ def inspect_home(
                 trusted=trusted_roots(place.keys, Settings().tsa_certificates),
             )
             sound = fsck_home(checked, policy, pins, progress)
-        views = compare(log, place.views, scratch / "views.db")
+        views = compare(log.reader, place.views, scratch / "views.db")
     if not views.equal:
         finding = Finding("views", "the views are not what the entries make of them")
         raise LogUnsound([finding], {"views": 1})

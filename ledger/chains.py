@@ -7,6 +7,7 @@ the largest `at` above it: that bounds back-dating by whoever has the log's key.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -39,7 +40,7 @@ class Chains:
     def __init__(self, origin: str) -> None:
         self._origin = origin
         self._genesis = NO_ENTRY
-        self._tips: dict[str, Tip] = {}
+        self._tips: dict[str, tuple[int, str, str]] = {}  # as Tip, made for each entry
         self._latest = ""
 
     @property
@@ -51,25 +52,25 @@ class Chains:
         """Take entry 0 and return the rules it breaks."""
         self._genesis = leaf.hex()
         self._latest = entry.at
-        self._tips[entry.stream] = Tip(entry.version, self._genesis, entry.at)
+        self._tips[entry.stream] = entry.version, self._genesis, entry.at
         return _genesis_faults(entry, self._origin)
 
-    def follow(self, link: Link, leaf: bytes) -> list[Fault]:
+    def follow(self, link: Link, leaf: bytes) -> Sequence[Fault]:
         """Take the next entry and return the rules it breaks.
 
         The entry counts as the last of its stream even then: one fault is reported once.
         """
-        faults: list[Fault] = []
-        at, prev, stream, version = link
-        tip = self._tips.get(stream) or Tip(0, self._genesis, "")
-        if version != tip.version + 1 or prev != tip.leaf or at < tip.at:
-            faults = _link_faults(link, tip)
+        faults: list[Fault] | None = None
+        at, prev, stream, version, _ = link
+        before, hashed, earlier = tip = self._tips.get(stream) or (0, self._genesis, "")
+        if version != before + 1 or prev != hashed or at < earlier:
+            faults = _link_faults(link, Tip(*tip))
         if at >= self._latest:
             self._latest = at
         elif _instant(self._latest) - _instant(at) > GUARD:
-            faults.append(Fault("time", f"{at} is far behind {self._latest}"))
-        self._tips[stream] = Tip(version, leaf.hex(), at)
-        return faults
+            faults = [*(faults or ()), Fault("time", f"{at} is far behind {self._latest}")]
+        self._tips[stream] = version, leaf.hex(), at
+        return faults or ()
 
 
 def _genesis_faults(entry: Entry, origin: str) -> list[Fault]:

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from hashlib import sha256
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from crypto import merkle
 from crypto.errors import CryptoError
 from crypto.log_errors import BundleRefused, PathRefused, TileMissing, TileRefused
 from crypto.notes import Checkpoint
@@ -25,12 +25,16 @@ from ledger.chains import Chains
 from ledger.entry import Entry, parse
 from ledger.errors import EntryRefused, LedgerError
 from ledger.exported import LogFiles, LogFolder, read_checkpoint, read_entries
-from ledger.links import Link, read_link
+from ledger.links import Link
 from ledger.proofs import read_tile_or_full
 from ledger.rising_tree import RisingTree
+from ledger.shapes import Shapes
 from ledger.tiles import ENTRIES, TILE_WIDTH, TilePath, tile_at
 
 _KEPT: Final = 1000
+
+Judged: TypeAlias = Link | Entry | EntryRefused
+"""What was read of an entry, of entry 0 all of it, or why it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def fsck(
         for name in files.strays():
             report.add(Finding(PathRefused.code, str(PathRefused(name))))
     # 2, 3, 4
-    streams = inspect(files, checkpoint, marks, report, progress)
+    streams = inspect(_Served(files), checkpoint, marks, report, progress)
     if report.counts:
         raise report.refusal()
     return SoundLog(checkpoint, verified.cosignatures, streams, tuple(pinned))
@@ -104,8 +108,35 @@ class Mark(NamedTuple):
     name: str
 
 
+class Inspected(Protocol):
+    """What checks 2–4 read, wherever it is kept."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes of a tile, or None where there is none."""
+
+    def entries(self, path: TilePath) -> list[bytes]:
+        """Return the entries of a bundle, or raise TileMissing or BundleRefused."""
+
+    def compare(self, start: int, leaves: Sequence[bytes], links: Sequence[Judged]) -> None:
+        """Compare what is kept beside these entries with what they say."""
+
+
+class _Served:
+    """A log as files, which hold nothing beside the entries."""
+
+    def __init__(self, files: LogFiles) -> None:
+        self._files = files
+        self.read = files.read
+
+    def entries(self, path: TilePath) -> list[bytes]:
+        return read_entries(self._files, path)
+
+    def compare(self, start: int, leaves: Sequence[bytes], links: Sequence[Judged]) -> None:
+        pass
+
+
 def inspect(
-    files: LogFiles,
+    files: Inspected,
     head: Checkpoint,
     marks: Sequence[Mark],
     report: Findings,
@@ -157,13 +188,14 @@ class _Inspection:
 
     def __init__(
         self,
-        files: LogFiles,
+        files: Inspected,
         checkpoint: Checkpoint,
         marks: Sequence[Mark],
         report: Findings,
     ) -> None:
         self.tree = RisingTree()
         self.chains = Chains(checkpoint.origin)
+        self._shapes = Shapes()
         self._files = files
         self._checkpoint = checkpoint
         self._marks = defaultdict[int, list[Mark]](list)
@@ -177,12 +209,13 @@ class _Inspection:
         size = self._checkpoint.size
         stored = self._tile(tile_at(0, n, size))
         try:
-            entries = read_entries(self._files, tile_at(ENTRIES, n, size))
+            entries = self._files.entries(tile_at(ENTRIES, n, size))
         except (TileMissing, BundleRefused) as error:
             self._report.add(Finding(error.code, str(error), start))
             leaves = stored
         else:
-            leaves = [merkle.leaf_hash(entry) for entry in entries]
+            # merkle.leaf_hash, without a call for each entry
+            leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
             self._entries(start, entries, leaves)
             self._compare(tile_at(0, n, size), leaves, stored)
         if leaves is None:
@@ -203,18 +236,18 @@ class _Inspection:
             self._report.add(Finding("root", "the entries do not lead to the signed root"))
 
     def _entries(self, start: int, entries: Sequence[bytes], leaves: Sequence[bytes]) -> None:
-        for position, (data, leaf) in enumerate(zip(entries, leaves, strict=True), start):
-            link: Link | Entry
-            try:
-                if position:
-                    link = read_link(data)
-                    faults = self.chains.follow(link, leaf)
-                else:
-                    link = parse(data)
-                    faults = self.chains.begin(link, leaf)
-            except EntryRefused as error:
-                self._report.add(Finding(error.code, str(error), position))
+        links: list[Judged] = list(self._shapes.read_all(entries))
+        if not start and isinstance(links[0], Link):
+            links[0] = parse(entries[0])
+        self._files.compare(start, leaves, links)
+        for position, (link, leaf) in enumerate(zip(links, leaves, strict=True), start):
+            if isinstance(link, EntryRefused):
+                self._report.add(Finding(link.code, str(link), position))
                 continue
+            if isinstance(link, Link):
+                faults = self.chains.follow(link, leaf)
+            else:
+                faults = self.chains.begin(link, leaf)
             for code, detail in faults:
                 self._report.add(Finding(code, detail, position, link.stream, link.version))
 

@@ -21,10 +21,10 @@ from crypto.notes import Checkpoint
 from crypto.policies import Policy
 from crypto.timestamps import Certificates, Stamp
 from ledger.anchors import AnchorRow, check_anchor
-from ledger.entry import Row, parse
+from ledger.entry import MAX_BYTES, Row, parse
 from ledger.errors import AnchorDiffers, EntryRefused
-from ledger.fsck import Finding, Findings, Mark, inspect
-from ledger.tiles import ENTRIES, TILE_WIDTH, TilePath, read_tile, write_bundle, write_tile
+from ledger.fsck import Finding, Findings, Judged, Mark, inspect
+from ledger.tiles import TILE_WIDTH, TilePath, read_bundle, read_tile, write_bundle, write_tile
 
 
 class StoreReads(Protocol):
@@ -126,15 +126,12 @@ class _StoredLog:
         self._reads = reads
         self._size = size
         self._report = report
+        self._rows: Sequence[Row] = ()  # those of the bundle that was read last
 
     def read(self, path: str) -> bytes | None:
-        """Return a bundle, a stored tile, or a partial tile as it would be served."""
+        """Return a stored tile, or a partial tile as it would be served."""
         tile = TilePath.parse(path)
         start = tile.n * TILE_WIDTH
-        if tile.level == ENTRIES:
-            rows = self._reads.rows(start, start + tile.width)
-            self._check_columns(start, rows)
-            return write_bundle([row.entry for row in rows])
         if tile.width == TILE_WIDTH:
             return self._reads.tiles(tile.level, tile.n, tile.n + 1).get(tile.n)
         if tile.level == 0:
@@ -142,20 +139,43 @@ class _StoredLog:
         below = self._reads.tiles(tile.level - 1, start, start + tile.width)
         return write_tile([merkle.root(read_tile(below[n], TILE_WIDTH)) for n in sorted(below)])
 
-    def _check_columns(self, start: int, rows: Sequence[Row]) -> None:
-        for expected, row in enumerate(rows, start):
-            place = (row.position, row.stream, row.version)
-            if row.position != expected:
+    def entries(self, path: TilePath) -> list[bytes]:
+        """Return the entries of a bundle, which a served log could have."""
+        start = path.n * TILE_WIDTH
+        self._rows = self._reads.rows(start, start + path.width)
+        entries = [row.entry for row in self._rows]
+        if len(entries) != path.width or max(map(len, entries)) > MAX_BYTES:
+            self.compare(start, [merkle.leaf_hash(each) for each in entries], _judged(entries))
+            return read_bundle(write_bundle(entries), path.width)
+        return entries
+
+    def compare(self, start: int, leaves: Sequence[bytes], links: Sequence[Judged]) -> None:
+        """Compare the columns of the rows that were read with their entries."""
+        expected = start
+        for (position, stream, version, kind, leaf, _), link, hashed in zip(
+            self._rows, links, leaves, strict=True
+        ):
+            if position != expected:
+                place = (position, stream, version)
                 self._report.add(Finding("columns", f"position {expected} is missing", *place))
                 return
-            try:
-                entry = parse(row.entry)
-            except EntryRefused:
+            expected += 1
+            if isinstance(link, EntryRefused):
                 continue  # reported with its rule by the check of entries
-            stored = (row.stream, row.version, row.kind, row.leaf)
-            leaf = merkle.leaf_hash(row.entry)
-            if stored != (entry.stream, entry.version, entry.kind, leaf):
+            if (stream, version, kind, leaf) != (link.stream, link.version, link.kind, hashed):
+                place = (position, stream, version)
                 self._report.add(Finding("columns", "the row is not that of its entry", *place))
+
+
+def _judged(entries: Sequence[bytes]) -> list[Judged]:
+    """Return what there is to be read of rows that make no bundle."""
+    found: list[Judged] = []
+    for data in entries:
+        try:
+            found.append(parse(data))
+        except EntryRefused as refused:
+            found.append(refused)
+    return found
 
 
 def _edge_root(size: int, edge: bytes, report: Findings) -> bytes:

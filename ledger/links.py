@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final, NamedTuple, cast
 
 from crypto.canonical import decode
@@ -33,28 +34,32 @@ class Link(NamedTuple):
     prev: str
     stream: str
     version: int
+    kind: str
 
 
 def read_link(data: bytes) -> Link:
     """Return the link of the entry whose bytes these are, or raise EntryRefused."""
     found = _USUAL(data)
-    if found is not None and _is_day(found[1]):
+    if found is not None and is_day(found[1].decode()):
         try:
             fields = decode(data, nfc=True, limit=MAX_BYTES)
         except NotCanonical:
             fields = {}
         # The expression cannot see a ninth field between `data` and `kind`.
         if tuple(fields) == FIELDS:
-            link = (fields["at"], fields["prev"], fields["stream"], fields["version"])
-            return Link(*cast("tuple[str, str, str, int]", link))
+            return Link(*cast("tuple[str, str, str, int, str]", _linking(fields)))
     entry = parse(data)
-    return Link(entry.at, entry.prev, entry.stream, entry.version)
+    return Link(entry.at, entry.prev, entry.stream, entry.version, entry.kind)
+
+
+_linking: Final = itemgetter(*Link._fields)
 
 
 @lru_cache(maxsize=4096)
-def _is_day(text: bytes) -> bool:
+def is_day(text: str) -> bool:
+    """Tell whether a day written ``YYYY-MM-DD`` exists; a log has few of them."""
     try:
-        date.fromisoformat(text.decode())
+        date.fromisoformat(text)
     except ValueError:
         return False
     return True

@@ -18,6 +18,7 @@ from ledger.errors import LedgerAbsent, NoSuchEntry, NotPublished
 from ledger.exported import CHECKPOINT, hashes_of
 from ledger.fail_stop import FailStop
 from ledger.ports import Database, never_halt
+from ledger.proofs import root_at
 from ledger.receipt import checkpoint_of, make_receipt
 from ledger.sqlite import SqliteDatabase
 from ledger.store import FOREVER, Connection, Reader, Reads
@@ -99,6 +100,10 @@ class LogReader:
         """Return the number of entries as stored."""
         with self.snapshot() as reads:
             return reads.head().size
+
+    def root(self, size: int) -> bytes:
+        """Return the root that the stored tree has at a size."""
+        return root_at(size, hashes_of(self.files(size), size))
 
     def published(self) -> bytes | None:
         """Return the newest published note with its cosignatures, None before the first."""

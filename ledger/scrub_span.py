@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from crypto.errors import CryptoError
 from crypto.merkle import HASH_BYTES, CompactRange
 from crypto.notes import Checkpoint
 from crypto.policies import Policy
-from ledger.entry import parse
+from ledger.entry import LOG_STREAM, parse
 from ledger.errors import EntryRefused
 from ledger.fsck import Finding
 from ledger.rising_tree import RisingTree
@@ -147,3 +147,36 @@ def _commands(reads: Reads, size: int) -> Iterator[Finding]:
             yield Finding("command", f"{key} names {count} entries from {first}")
     if rows and following != size:
         yield Finding("command", f"the commands end at {following}, the log at {size}")
+    yield from _keys(reads, {first: key for first, _, key in rows}, size)
+
+
+def _keys(reads: Reads, keys: Mapping[int, str], size: int) -> Iterator[Finding]:
+    """Compare each key with the command that its first entry names."""
+    for n in sorted({first // TILE_WIDTH for first in keys}):
+        for row in reads.rows(n * TILE_WIDTH, min(size, (n + 1) * TILE_WIDTH)):
+            key = keys.get(row.position)
+            if key is not None and not _names(row.entry, key, row.position):
+                place = (row.position, row.stream, row.version)
+                yield Finding("command", f"{key} is not the command of its first entry", *place)
+
+
+def _names(data: bytes, key: str, position: int) -> bool:
+    """Tell whether an entry names the command that has this key, or names none at all.
+
+    A command may be recorded in parts: then the key goes on behind a stroke, and nothing else says
+    how. The entries of the ledger itself have keys made from their place.
+    """
+    for whole in (key, key.rpartition("/")[0]):
+        # quicker than to read the entry; `correlation` follows in the metadata of domain events
+        if f'"command":"{whole}","correlation":"'.encode() in data:
+            return True
+    try:
+        entry = parse(data)
+    except EntryRefused:
+        return True  # named by its own slice
+    if entry.stream == LOG_STREAM:
+        own = f"pad/{position}" if entry.kind == "LogPadded" else f"{entry.kind}/{entry.version}"
+        return key == f"{LOG_STREAM}/{own}"
+    meta = entry.data.get("meta")
+    command = meta.get("command") if isinstance(meta, Mapping) else None
+    return command is None or f"{key}/".startswith(f"{command}/")

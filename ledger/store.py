@@ -6,10 +6,11 @@ of failures. What is read is the same, in the dialect of each (``ledger/tables.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from ledger import tables
 from ledger.chains import Tip
@@ -62,6 +63,14 @@ class Command:
     count: int
 
 
+# Row(*row) for each would be a third of the time of reading a whole log
+_made: Final = cast("Callable[[tuple[Any, ...]], Row]", partial(tuple.__new__, Row))
+
+
+def _rows(cursor: Cursor) -> list[Row]:
+    return list(map(_made, cursor.fetchall()))
+
+
 class Reads:
     """The reads of a store over one connection; several of them see one state in a snapshot."""
 
@@ -82,7 +91,7 @@ class Reads:
     def rows(self, start: int, end: int, limit: int = FOREVER) -> list[Row]:
         """Return the rows of positions [start, end), in order."""
         params = {"start": start, "end": end, "limit": limit}
-        return [Row(*row) for row in self.connection.execute(self.texts.rows, params).fetchall()]
+        return _rows(self.connection.execute(self.texts.rows, params))
 
     def leaves(self, start: int, end: int) -> list[bytes]:
         """Return the stored leaves of positions [start, end)."""
@@ -114,7 +123,7 @@ class Reads:
             "end": end,
             "limit": limit,
         }
-        return [Row(*row) for row in self.connection.execute(sql, params).fetchall()]
+        return _rows(self.connection.execute(sql, params))
 
     def command(self, key: str) -> Command | None:
         """Return the record of a command."""

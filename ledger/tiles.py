@@ -126,8 +126,9 @@ def read_bundle(data: bytes, width: int | None = None) -> list[bytes]:
     at, end = 0, len(data)
     while at < end if width is None else len(entries) < width:
         start = at + _LENGTH_BYTES
-        at = start + int.from_bytes(data[at:start], "big")
-        if start > end or at > end:
+        # int.from_bytes, at half the price
+        at = end + 1 if start > end else start + (data[at] << 8) + data[at + 1]
+        if at > end:
             raise BundleRefused(f"it ends inside entry {len(entries)}")
         entries.append(data[start:at])
     if at != end:

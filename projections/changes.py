@@ -54,20 +54,19 @@ def folded(handlers: Mapping[str, Handler]) -> ByKind:
     return ByKind(handlers)
 
 
-class Routes:
+class Routes(dict[str, tuple[Fold, ...]]):
     """For each kind the folds that look at it, so that a fact is not offered to all others."""
 
     def __init__(self, folds: Iterable[Fold]) -> None:
+        super().__init__()
         self._folds = tuple(folds)
-        self._known: dict[str, tuple[Fold, ...]] = {}
 
-    def of(self, kind: str) -> tuple[Fold, ...]:
-        """Return the folds of a kind, in their order."""
-        found = self._known.get(kind)
-        if found is None:
-            offered = (self._offered(fold, kind) for fold in self._folds)
-            found = self._known[kind] = tuple(fold for fold in offered if fold is not None)
+    def __missing__(self, kind: str) -> tuple[Fold, ...]:
+        """Return the folds of a kind not met before, in their order."""
+        offered = (_offered(fold, kind) for fold in self._folds)
+        found = self[kind] = tuple(fold for fold in offered if fold is not None)
         return found
 
-    def _offered(self, fold: Fold, kind: str) -> Fold | None:
-        return fold.handlers.get(kind) if isinstance(fold, ByKind) else fold
+
+def _offered(fold: Fold, kind: str) -> Fold | None:
+    return fold.handlers.get(kind) if isinstance(fold, ByKind) else fold

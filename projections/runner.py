@@ -8,7 +8,7 @@ positions is an alarm, never a skip.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine, select, update
 
@@ -30,6 +30,8 @@ from projections.tables import tracking
 from projections.writing import write
 
 BATCH = 1000
+READ_AT_ONCE = 250
+"""Fewer than a batch, so that rows are folded while the processor's cache still holds them."""
 POLL_S = 0.2
 LEDGER_STREAM = "log"
 """The ledger's own stream: only its positions count here."""
@@ -77,18 +79,16 @@ class Runner:
         cases nothing was written.
         """
         after = self._reached
-        rows = self._source.read(after, self._batch)
-        if not rows:
+        changes: list[Change] = []
+        last = self._fold(after, changes)
+        if last == after:
             return 0
-        _contiguous(rows, after + 1)
-        changes = list(self._changes(rows))
-        last = rows[-1].position
         with self._views.begin() as connection:
             write(connection, changes)
             _advance(connection, after, last)
         # After this line the batch is in the views; before it, none of it is.
         self._arrived(last)
-        return len(rows)
+        return last - after
 
     def catch_up(self, progress: Callable[[int], None] = lambda position: None) -> int:
         """Step until the source has nothing more; return the position reached."""
@@ -127,15 +127,27 @@ class Runner:
             if not self._moved.wait_for(lambda: self._reached >= position, timeout):
                 raise NotCaughtUp(position, self._reached)
 
-    def _changes(self, rows: Sequence[LedgerRow]) -> Iterator[Change]:
+    def _fold(self, after: int, changes: list[Change]) -> int:
+        """Add what the next batch changes; return the last position of it."""
+        last, end = after, after + self._batch
+        while last < end:
+            asked = min(READ_AT_ONCE, end - last)
+            rows = self._source.read(last, asked)
+            _contiguous(rows, last + 1)
+            self._changes(rows, changes)
+            last += len(rows)
+            if len(rows) < asked:
+                break
+        return last
+
+    def _changes(self, rows: Sequence[LedgerRow], changes: list[Change]) -> None:
+        routes, add = self._routes, changes.extend
         for row in rows:
-            if row.stream == LEDGER_STREAM:
-                continue
-            folds = self._routes.of(row.kind)
-            if folds:
+            folds = routes[row.kind]
+            if folds and row.stream != LEDGER_STREAM:
                 fact = Fact(row)
                 for fold in folds:
-                    yield from fold(fact)
+                    add(fold(fact))
 
     def _arrived(self, position: int) -> None:
         with self._moved:

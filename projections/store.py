@@ -22,6 +22,9 @@ WRITING = (
 )
 
 
+PASSING = ("PRAGMA journal_mode=MEMORY", "PRAGMA synchronous=OFF", "PRAGMA cache_size=-32768")
+
+
 class DriverConnection(Protocol):
     """What SQLite's driver offers here."""
 
@@ -34,7 +37,16 @@ def writer(path: Path) -> Engine:
 
     Views can always be built again, so a power cut may cost their newest batch: ``NORMAL``.
     """
-    engine = _engine(path, *WRITING)
+    return _prepared(_engine(path, *WRITING))
+
+
+def scratch_writer(path: Path) -> Engine:
+    """Return the engine of views that are looked at once: after a power cut nobody opens them."""
+    return _prepared(_engine(path, *PASSING))
+
+
+def _prepared(engine: Engine) -> Engine:
+    """Make the empty tables where the file is new."""
     with engine.begin() as connection:
         if not inspect(connection).has_table(tracking.name):
             metadata.create_all(connection)

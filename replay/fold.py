@@ -8,17 +8,18 @@ known to be what a signed root covers. It does not judge the profile of an entry
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
-from crypto import merkle
 from ledger.chains import NO_ENTRY
 from ledger.entry import Row
 from ledger.rising_tree import RisingTree
 from ledger.tiles import TILE_WIDTH
 from projections.facts import Fact
 
-AT_ONCE = 4 * TILE_WIDTH
+AT_ONCE = TILE_WIDTH
+"""Few rows, so that they are looked at while the processor's cache still holds them."""
 SALT_DIGITS = 32
 
 S = TypeVar("S")
@@ -42,6 +43,10 @@ class Rows(Protocol):
     def read(self, after: int, limit: int) -> Sequence[Row]:
         """Return at most ``limit`` rows with positions above ``after``, in order."""
 
+
+class Streams(Protocol):
+    """Where the entries of one stream come from."""
+
     def stream(self, name: str) -> Sequence[Row]:
         """Return the entries of a stream by version."""
 
@@ -53,7 +58,7 @@ def fold(log: Rows, state: S, handlers: Handlers[S], look: Look = lambda rows: N
     while rows := log.read(after, AT_ONCE):
         look(rows)
         for row in rows:
-            handler = handler_of(row.kind)
+            handler = handler_of(row[3])  # row.kind, at half the price
             if handler is not None:
                 handler(state, Fact(row))
         after = rows[-1].position
@@ -61,7 +66,7 @@ def fold(log: Rows, state: S, handlers: Handlers[S], look: Look = lambda rows: N
 
 
 def rebuilt(
-    log: Rows, streams: Sequence[str], blank: Callable[[str], S], handlers: Handlers[S]
+    log: Streams, streams: Sequence[str], blank: Callable[[str], S], handlers: Handlers[S]
 ) -> Iterator[tuple[str, S]]:
     """Yield each of these streams with the state that its entries make."""
     for name in streams:
@@ -86,15 +91,24 @@ class Proof:
     def __call__(self, rows: Sequence[Row]) -> None:
         """Take the next rows, or raise NotProven for the first that is not what it should be."""
         tips, genesis, leaves = self._tips, self._genesis, self._waiting
-        due, leaf_of = self._due, merkle.leaf_hash
+        due, sha256 = self._due, hashlib.sha256
         for position, stream, version, kind, leaf, entry in rows:
-            hashed = leaf_of(entry)
+            # merkle.leaf_hash, without a call for each entry
+            hashed = sha256(b"\x00" + entry).digest()
             before, prev = tips.get(stream) or (0, genesis)
+            front = f',"kind":"{kind}","prev":"{prev}","salt":"'.encode()
+            end = f'","stream":"{stream}","v":1,"version":{version}}}'.encode()
             if (
                 hashed != leaf
                 or position != due
                 or version != before + 1
-                or not _hangs(entry, kind, prev, stream, version)
+                or not (
+                    (
+                        entry.endswith(end)
+                        and entry.startswith(front, -len(end) - SALT_DIGITS - len(front))
+                    )
+                    or _hangs(entry, kind, prev, stream, version)
+                )
             ):
                 raise NotProven(position)
             due += 1
@@ -108,6 +122,11 @@ class Proof:
             for _ in self._tree.grow(leaves[:TILE_WIDTH]):
                 pass
             del leaves[:TILE_WIDTH]
+
+    @property
+    def size(self) -> int:
+        """The number of rows taken."""
+        return self._due
 
     def finish(self, root: bytes) -> int:
         """Return the size once this is its root, else raise NotProven."""

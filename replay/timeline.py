@@ -18,7 +18,7 @@ from domain.aggregate import AGGREGATES, Aggregate, Event
 from projections.facts import LedgerRow, Source
 from projections.runner import Runner
 from projections.status import AT_PLACE
-from projections.store import writer
+from projections.store import scratch_writer
 from projections.tables import metadata
 
 BATCH = 1_000
@@ -110,7 +110,7 @@ def views_at(log: Source, position: int, scratch: Path, subject: str) -> dict[st
     The views are built again from zero in a scratch file: what is shown is what they would have
     shown, whatever the live ones say now.
     """
-    engine = writer(scratch)
+    engine = scratch_writer(scratch)
     try:
         Runner(Until(log, position), engine).catch_up()
         found: dict[str, object] = {}

@@ -39,7 +39,7 @@ def rebuild(
         _tell_status(place, as_json=as_json)
         return
     with open_reader(place) as log, tempfile.TemporaryDirectory() as scratch:
-        found = compare(log, place.views, Path(scratch) / "views.db", _progress)
+        found = compare(log.reader, place.views, Path(scratch) / "views.db", _progress)
     shown = {
         "entries": found.position + 1,
         "sha256": hashlib.sha256(found.rebuilt).hexdigest(),

@@ -112,6 +112,29 @@ def test_a_gap_in_the_positions() -> None:
     assert counts(home(rows)) == {"columns": 1}
 
 
+class Lost(Rows):
+    """A store that lost the row of one position."""
+
+    def rows(self, start: int, end: int) -> Sequence[Row]:
+        return [row for row in super().rows(start, end) if row.position != 300]
+
+
+def test_a_lost_row_is_told_after_what_stands_before_it() -> None:
+    rows = Lost(ENTRIES)
+    rows.stored[298] = rows.stored[298]._replace(kind="Other")
+    rows.stored[299] = rows.stored[299]._replace(entry=b"{}")
+    with pytest.raises(LogUnsound) as refusal:
+        fsck_home(home(rows), POLICY)
+    found = [(one.code, one.position) for one in refusal.value.findings]
+    assert found[:3] == [("columns", 298), ("columns", 301), ("bundle", 256)]
+
+
+def test_an_entry_that_no_bundle_can_hold() -> None:
+    rows = Rows(ENTRIES)
+    rows.stored[599] = rows.stored[599]._replace(entry=b"{" * 65_536)
+    assert counts(home(rows))["bundle"] == 1
+
+
 def test_an_entry_beyond_the_last_checkpoint_is_checked() -> None:
     rows = Rows(ENTRIES)
     rows.stored[595] = rows.stored[595]._replace(entry=b"{}")

@@ -14,6 +14,8 @@ from doubles.ledger import Bench, check_ledger
 
 from crypto.policies import Policy, log_policy
 from ledger import tables
+from ledger.entry import Data, Draft, checked_state, instant_text
+from ledger.queue import Save
 from ledger.readers import open_reader
 from ledger.scrub_span import span_findings
 from ledger.sqlite import connect
@@ -92,6 +94,59 @@ def test_old_commands_may_be_forgotten(bench: Bench, raw: sqlite3.Connection) ->
     raw.execute("DELETE FROM commands WHERE first < 5")
     assert told(bench) == []
     raw.execute("DELETE FROM commands")
+    assert told(bench) == []
+
+
+def keyed(bench: Bench, key: str, data: Data) -> None:
+    """Record one more entry under this key."""
+    state = checked_state(instant_text(bench.clock.at), data, 1)
+    ledger = bench.open(pause=3600)
+    ledger._store.sequencer.submit(Save(key, bytes(32), [Draft("counter/k", 1, "Counted", state)]))
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "changed", "found"),
+    [
+        ("a1", "a2", True),
+        ("a1/round/2", "a2/round/2", True),
+        ("a1/round/2", "a1x/round/2", True),
+        ("a1/round/2", "a1", False),
+        # what is behind the stroke stands nowhere else
+        ("a1/round/2", "a1/round/3", False),
+    ],
+)
+def test_a_key_is_the_command_that_its_entry_names(
+    bench: Bench, raw: sqlite3.Connection, key: str, changed: str, *, found: bool
+) -> None:
+    keyed(bench, key, {"meta": {"command": "a1", "correlation": "need/1"}})
+    assert told(bench) == []
+    raw.execute("UPDATE commands SET key = ? WHERE key = ?", (changed, key))
+    named = [("command", f"{changed} is not the command of its first entry")]
+    assert told(bench) == (named if found else [])
+
+
+@pytest.mark.parametrize("data", [{}, {"meta": "none"}, {"meta": {"role": "BU"}}])
+def test_an_entry_that_names_no_command_contradicts_none(
+    bench: Bench, raw: sqlite3.Connection, data: Data
+) -> None:
+    keyed(bench, "a1", data)
+    raw.execute("UPDATE commands SET key = 'a2' WHERE key = 'a1'")
+    assert told(bench) == []
+
+
+@pytest.mark.parametrize("key", ["log/LogCreated/1", "log/pad/%"])
+def test_the_keys_of_the_ledger_itself_come_from_their_place(
+    bench: Bench, raw: sqlite3.Connection, key: str
+) -> None:
+    raw.execute("UPDATE commands SET key = key || '0' WHERE key LIKE ?", (key,))
+    assert [code for code, _ in told(bench)] == ["command"]
+
+
+def test_a_command_of_an_entry_that_is_none_is_not_judged(
+    bench: Bench, raw: sqlite3.Connection
+) -> None:
+    raw.execute("UPDATE events SET entry = x'7b7d' WHERE position = 3")
     assert told(bench) == []
 
 

@@ -10,12 +10,14 @@ import pytest
 from doubles.bench import Bench
 from sqlalchemy import Connection
 
-from api.wiring import ReadOnlyLog, open_reader
+from api.wiring import open_reader
 from domain.consultation import Consultation
-from projections.facts import LedgerRow
+from ledger.entry import Row, leaf
+from ledger.readers import LogReader
 from projections.rebuild import seen
 from projections.runner import stored_position
 from replay import timeline
+from replay.fold import NotProven
 from replay.rebuild import compare
 
 
@@ -80,23 +82,24 @@ def test_live_views_equal_rebuilt_ones_and_a_changed_row_is_seen(
     bench.publish()
     bench.platform.views.catch_up()
     with open_reader(bench.home) as log:
-        assert compare(log, bench.home.views, tmp_path / "a.db").equal
+        assert compare(log.reader, bench.home.views, tmp_path / "a.db").equal
         changed = sqlite3.connect(bench.home.views)
         changed.execute("UPDATE consultations SET object = 'autre'")
         changed.commit()
         changed.close()
-        assert not compare(log, bench.home.views, tmp_path / "b.db").equal
+        assert not compare(log.reader, bench.home.views, tmp_path / "b.db").equal
 
 
 class Moving:
     """A log beside a server: whenever it is read, somebody has just appended and been shown it."""
 
-    def __init__(self, log: ReadOnlyLog, bench: Bench) -> None:
+    def __init__(self, log: LogReader, bench: Bench) -> None:
         self.log = log
+        self.root = log.root
         self.bench = bench
         self.names = iter(("lille-2", "lille-3"))
 
-    def read(self, after: int, limit: int) -> Sequence[LedgerRow]:
+    def read(self, after: int, limit: int) -> Sequence[Row]:
         if (name := next(self.names, None)) is not None:
             self.bench.draft(name)
             self.bench.platform.views.catch_up()
@@ -108,10 +111,43 @@ def test_live_views_are_compared_while_a_server_moves_them(bench: Bench, tmp_pat
     bench.platform.views.catch_up()
     before = bench.platform.views.stored()
     with open_reader(bench.home) as log:
-        found = compare(Moving(log, bench), bench.home.views, tmp_path / "a.db")
+        found = compare(Moving(log.reader, bench), bench.home.views, tmp_path / "a.db")
     assert found.equal
     assert found.position == before
     assert bench.platform.views.stored() > before, "the control: they did move meanwhile"
+
+
+class Changed:
+    """A log whose row at a position was changed, with or without its leaf."""
+
+    def __init__(self, log: LogReader, position: int, *, restated: bool) -> None:
+        self.log = log
+        self.root = log.root
+        self.position = position
+        self.restated = restated
+
+    def read(self, after: int, limit: int) -> Sequence[Row]:
+        return [self.given(row) for row in self.log.read(after, limit)]
+
+    def given(self, row: Row) -> Row:
+        if row.position != self.position:
+            return row
+        entry = row.entry[:7] + b"1999" + row.entry[11:]
+        return row._replace(entry=entry, leaf=leaf(entry) if self.restated else row.leaf)
+
+
+@pytest.mark.parametrize("restated", [False, True])
+def test_no_view_is_made_of_a_row_that_is_not_proven(
+    bench: Bench, tmp_path: Path, *, restated: bool
+) -> None:
+    bench.publish()
+    bench.platform.views.catch_up()
+    with open_reader(bench.home) as log:
+        last = bench.platform.views.stored()
+        assert log.reader.root(last + 1) == log.reader.root(log.head())
+        changed = Changed(log.reader, last, restated=restated)
+        with pytest.raises(NotProven):
+            compare(changed, bench.home.views, tmp_path / "a.db")
 
 
 def test_position_and_dump_of_live_views_are_of_one_moment(
