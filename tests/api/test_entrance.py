@@ -5,9 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from argon2 import PasswordHasher
 from doubles.bench import BUYER, COMPANY, OTHER_BUYER, Bench
 from doubles.reader import HERE, PASSWORD, Reader, invited, joined, officer
 
+from api.adapters.clock import host_time
+from api.cli import run
+from api.errors import LoginRefused, PasswordRefused
+from api.passwords import check_new, check_password, hash_password
+from api.people import Person
 from api.sessions import forgery_token
 from domain.commands.manage_members import RevokeRole, revoke_role
 
@@ -241,6 +247,90 @@ def test_a_person_who_is_erased_is_nobody_and_no_event_named_them(bench: Bench) 
         file.do(f"DELETE FROM {table} WHERE person = ?", person.person)  # noqa: S608 - of the schema
     assert ada.get("/api/v1/me").status_code == 401
     assert ada.get("/account").status_code == 303
+
+
+def test_an_officer_invites_from_the_account_and_others_may_not(bench: Bench) -> None:
+    bob = joined(bench, BUYER, "BU", "bob@lille.example", host=officer(bench))
+    fields = {"name": "Ada Martin", "email": ADA}
+    page = bob.send("/account", "/account/invitations", role="CO", **fields)
+    assert page.status_code == 201
+    link = page.text.partition("http://localhost:8400")[2][:76]
+    assert link.startswith("/invitation/")
+    ada = Reader(bench)
+    assert ada.send(link, link, password=PASSWORD).status_code == 303
+    assert ada.get("/api/v1/me").json()["role"] == "CO"
+    elsewhere = bob.send("/account", "/account/invitations", role="CO", org=OTHER_BUYER, **fields)
+    assert elsewhere.status_code == 404
+    administrator = bob.send("/account", "/account/invitations", role="PA", **fields)
+    assert administrator.status_code == 422
+    assert "role.not-administered" in administrator.text
+    token = forgery_token(ada.cookie)
+    refused = ada.post("/account/invitations", {"csrf": token, "role": "CO", **fields})
+    assert refused.status_code == 422
+    bench.clock.forward(timedelta(seconds=601))
+    stale = bob.send("/account", "/account/invitations", role="CO", **fields)
+    assert stale.headers["location"] == "/login/again?next=/account"
+
+
+def test_an_invitation_lasts_to_its_last_second_or_until_its_host_may_invite_no_more(
+    bench: Bench,
+) -> None:
+    at = invited(bench, COMPANY, "CY", ADA)
+    reader, days = Reader(bench), timedelta(days=7)
+    codes = []
+    for step in (days - SECOND, SECOND, SECOND):
+        bench.clock.forward(step)
+        codes.append(reader.get(at).status_code)
+    assert codes == [200, 200, 404]
+    host = officer(bench)
+    at = invited(bench, BUYER, "DR", ADA, host=host)
+    act = bench.platform.act_of("revoke-2", host, BUYER)
+    bench.platform.act(revoke_role, act, RevokeRole(BUYER, host.person, "BU", "départ"))
+    refused = reader.send(at, at, password=PASSWORD)
+    assert "seat.not-in-force" in refused.text
+    assert reader.get(at).status_code == 200, "it is not used up"
+
+
+def test_the_operator_makes_the_first_invitation_by_command(bench: Bench, capsys) -> None:
+    words = ["token", "invite", "--home", str(bench.home.folder), "--email", ADA, "--name", "Ada"]
+    assert run([*words, "--role", "PA", "--org", "platform"]) == 0
+    link = capsys.readouterr().out.strip()
+    at = link.removeprefix("http://localhost:8400")
+    bench.clock.at = host_time()
+    ada = Reader(bench)
+    assert ada.send(at, at, password=PASSWORD).status_code == 303
+    assert ada.get("/api/v1/me").json() == {**ada.get("/api/v1/me").json(), "role": "PA"}
+    assert run([*words, "--role", "BU", "--org", "12345678901234"]) == 1
+    assert run([*words, "--role", "XX", "--org", "platform"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("password", "good"),
+    [
+        ("quinze signes !", True),
+        ("quatorze sign!", False),
+        ("x" * 40, False),
+        ("abcdefghijklmnopqrstu", False),
+        ("Ada.Martin.lille", False),
+        ("é" * 3 + " bateau ivre 1871", True),
+        ("bateau ivre " * 30, False),
+    ],
+)
+def test_a_password_is_long_and_says_more_than_the_address(password: str, good: bool) -> None:
+    person = Person("person:1", ADA, "Ada Martin")
+    if good:
+        assert check_new(password, person) == password
+        kept = hash_password(password)
+        assert check_password(kept, password) is None
+        weak = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(password)
+        renewed = check_password(weak, password)
+        assert renewed is not None
+        assert renewed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+        with pytest.raises(LoginRefused):
+            check_password(kept, password + "x")
+    else:
+        with pytest.raises(PasswordRefused):
+            check_new(password, person)
 
 
 def test_where_to_go_on_never_leads_elsewhere(bench: Bench) -> None:
