@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api import errors
+from api.entrance import Entrance
+from api.forgery import ForgeryGuard
 from api.guards import BodyGuard, Receive, ResponseHeaders, Scope, Send, refusal_of
 from api.openapi import document
 from api.platform import Platform
@@ -34,6 +36,7 @@ def create_app(platform: Platform) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.platform = platform
+    app.state.entrance = Entrance(platform, platform.provider)
     for router in all_routers():
         app.include_router(router)
     _pages(app, platform)
@@ -45,6 +48,9 @@ def create_app(platform: Platform) -> FastAPI:
         rate=settings.slow_rate,
         dossier_limit=settings.max_dossier_bytes,
         language=settings.lang,
+    )
+    app.add_middleware(
+        ForgeryGuard, secure=settings.secure, origin=settings.public_url, language=settings.lang
     )
     app.add_middleware(ResponseHeaders, secure=settings.secure)
     return app
@@ -60,7 +66,7 @@ def refusal(request: Request, error: BaseException) -> Response:
         content=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
         status_code=status,
         media_type=errors.MEDIA_TYPE,
-        headers=dict(errors.headers_of(status)),
+        headers=dict(errors.headers_of(status, error)),
     )
 
 
@@ -68,7 +74,7 @@ def _pages(app: FastAPI, platform: Platform) -> None:
     """Let the pages answer what no route of the interface knows."""
     from api.pages import build
 
-    pages = build(platform)
+    pages = build(platform, app.state.entrance)
 
     async def default(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(("/api/", "/tile")):

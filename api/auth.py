@@ -1,4 +1,8 @@
-"""Who calls: a bearer token stands for a role in an organisation; nothing else logs in here."""
+"""Who calls: a bearer token, or the session of a browser; both stand for a role in an organisation.
+
+The role counts while the ledger gives it (``api/seats.py``). Acts that open or sign ask a session
+for a fresh proof of identity (T19), and a token for the scope ``open``.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,16 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.adapters.clock import host_time
-from api.errors import LoginRequired
+from api.entrance import Entrance
+from api.errors import LoginRequired, LoginTooOld, OutOfScope, SessionEnded
+from api.forgery import SAFE, cookie, session_cookie
 from api.idempotency import command_id
 from api.permissions import check
 from api.platform import Platform
 from domain.ports import Act, Principal
 
+FRESH = frozenset({"fix_opening_plan", "open_envelopes"})
+"""Operations that open or sign: a session must have been proven lately, a token made for it."""
 bearer = HTTPBearer(auto_error=False, description="API token: pli_…")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
@@ -53,24 +60,52 @@ class Caller:
 
 
 def optional_caller(request: Request, credentials: Credentials) -> Caller | None:
-    """Return who calls, None without a token; a wrong token is refused all the same."""
-    if credentials is None:
-        return None
+    """Return who calls, None without token and session; a wrong token is refused all the same."""
     platform = platform_of(request)
-    account = platform.accounts.authenticate(credentials.credentials, host_time())
+    operation = request.scope["route"].name
+    principal: Principal | None = None
+    if credentials is not None:
+        principal = _by_token(platform, credentials.credentials, operation, request.method)
+    elif "authorization" not in request.headers:
+        principal = _by_session(request, platform, operation)
+    if principal is None:
+        return None
+    request.state.principal = principal
+    check(operation, principal, platform.desk.law.roles)
+    return Caller(principal, platform)
+
+
+def _by_token(platform: Platform, token: str, operation: str, method: str) -> Principal:
+    account = platform.accounts.authenticate(token, platform.now())
     if not account.granted:
         from api.grants import grant
 
         grant(platform, account)
-    principal = Principal(account.org, account.role, account.person, "token")
-    check(request.scope["route"].name, principal, platform.desk.law.roles)
-    return Caller(principal, platform)
+    platform.seats.require(account.person, account.org, account.role)
+    wanted = "read" if method in SAFE else "open" if operation in FRESH else "write"
+    if wanted not in account.scopes:
+        raise OutOfScope("this token was made for less", scope=wanted)
+    return Principal(account.org, account.role, account.person, "token")
+
+
+def _by_session(request: Request, platform: Platform, operation: str) -> Principal | None:
+    secret = cookie(request, session_cookie(platform.settings.secure))
+    if secret is None:
+        return None
+    entrance: Entrance = request.app.state.entrance
+    try:
+        principal, session = entrance.principal(secret)
+    except SessionEnded:
+        return None
+    if principal is not None and operation in FRESH and not entrance.fresh(session):
+        raise LoginTooOld("prove again who you are", within_s=platform.settings.session_fresh_s)
+    return principal
 
 
 def caller(found: Annotated[Caller | None, Depends(optional_caller)]) -> Caller:
-    """Return who calls; raise LoginRequired without a token."""
+    """Return who calls; raise LoginRequired without a token and a session."""
     if found is None:
-        raise LoginRequired("a token is required")
+        raise LoginRequired("a token or a session is required")
     return found
 
 

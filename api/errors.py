@@ -89,6 +89,94 @@ class LoginRequired(ApiError):
     code = "login.required"
 
 
+class SessionEnded(LoginRequired):
+    """The session is unknown, was ended, or ended by itself."""
+
+    code = "login.session-ended"
+
+
+class LoginTooOld(LoginRequired):
+    """The act asks for a newer proof of identity than the session's."""
+
+    code = "login.too-old"
+
+
+class LoginRefused(ApiError):
+    """What was given to log in is not right; nobody learns which part."""
+
+    code = "login.refused"
+
+
+class LoginLimited(ApiError):
+    """Too many attempts to log in, for this account or from this address."""
+
+    code = "login.limited"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many attempts", retry_after=retry_after)
+        self.retry_after = retry_after
+
+
+class SeatNotInForce(ApiError):
+    """The ledger does not say, or says no more, that this person holds this role."""
+
+    code = "seat.not-in-force"
+
+
+class OutOfScope(ApiError):
+    """The token was made for less than this."""
+
+    code = "token.scope"
+
+
+class Forged(ApiError):
+    """A request with a cookie came from elsewhere, or without the token of its page."""
+
+    code = "request.forged"
+
+
+class InvitationEnded(ApiError):
+    """The invitation was used, withdrawn, or has ended."""
+
+    code = "invitation.ended"
+
+
+class EmailRefused(ApiError):
+    """What was given is no e-mail address."""
+
+    code = "account.email"
+
+
+class AddressTaken(ApiError):
+    """Somebody has an account under this e-mail address."""
+
+    code = "account.address-taken"
+
+
+class IdentityTaken(ApiError):
+    """The identity of the provider belongs to another account."""
+
+    code = "account.identity-taken"
+
+
+class LastProof(ApiError):
+    """It is the last means by which this person can come in."""
+
+    code = "account.last-proof"
+
+
+class PasswordRefused(ApiError):
+    """The password is too short, too long, or too easy to guess."""
+
+    code = "account.password"
+
+
+class PasskeyRefused(ApiError):
+    """The answer of the authenticator does not prove what was asked."""
+
+    code = "login.passkey-refused"
+
+
 class NotAllowed(ApiError):
     """The object is the caller's, but not for this role."""
 
@@ -215,12 +303,13 @@ def problem(error: BaseException, language: str) -> tuple[int, dict[str, object]
     return text.status, body | facts_of(error)
 
 
-def headers_of(status: int) -> Mapping[str, str]:
+def headers_of(status: int, error: BaseException | None = None) -> Mapping[str, str]:
     """Return the headers that go with a status: when to come again, how to log in."""
     if status == 401:
         return {"WWW-Authenticate": 'Bearer realm="pli"'}
     if status in {429, 503}:
-        return {"Retry-After": "5"}
+        known = error.facts.get("retry_after") if isinstance(error, ApiError) else None
+        return {"Retry-After": str(known or 5)}
     return {}
 
 

@@ -15,6 +15,7 @@ from projections.views import PublicViews
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from api.entrance import Entrance
     from api.platform import Platform
     from domain.clock import Reading
 
@@ -38,7 +39,7 @@ class PlatformFacts:
         return self._platform.desk.clock.now()
 
 
-def build(platform: Platform) -> FastAPI:
+def build(platform: Platform, entrance: Entrance) -> FastAPI:
     """Return the pages as one application."""
     policies = platform.policies
     return site(
@@ -46,4 +47,5 @@ def build(platform: Platform) -> FastAPI:
         Renderer(PlatformFacts(platform), default=platform.settings.lang),
         check_receipt=receipt_checker(policies["policy.txt"], policies["policy-log.txt"]),
         problem_texts=TEXTS,
+        entrance=entrance,
     )

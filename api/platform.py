@@ -7,11 +7,15 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
 
+from api.adapters.clock import host_time
+from api.seats import SeatsInForce
 from api.settings import Settings
 from crypto.notes import parse_checkpoint, parse_note
 from domain.clock import local_date
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from api.accounts import Accounts
     from api.adapters.activity import Activity
     from api.adapters.index import LedgerIndex
+    from api.adapters.oidc import Provider
     from api.adapters.reserve import Reserve
     from api.adapters.uploads import Uploads
     from api.adapters.vault import EnvelopeVault
@@ -73,6 +78,16 @@ class Platform:
     reserve: Reserve | None = None
     privacy: Privacy = field(init=False, repr=False)
     """Set by the wiring once the platform stands, because it acts on it."""
+    now: Callable[[], datetime] = host_time
+    """The time by which credentials and sessions end."""
+    provider: Provider | None = None
+
+    @cached_property
+    def seats(self) -> SeatsInForce:
+        """Who holds which role now."""
+        desk = self.desk
+        moved = self.index.members_moved
+        return SeatsInForce(desk.files, desk.clock, desk.subjects.reveal, moved, self.now)
 
     def act(self, use_case: UseCase[C], act: Act, command: C) -> Recorded:
         """Run one command; one that raced with another is decided again on the new state."""

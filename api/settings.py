@@ -40,6 +40,20 @@ class Settings(BaseSettings):
     """Room on disk which no announced transmission may take (T08)."""
     secure: bool = False
     """Whether the platform is reached over TLS, so that HSTS is announced."""
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#@\s]+$")
+    """How browsers reach the platform: origin of passkeys, of forms, of the return from OIDC."""
+    session_idle_s: int = Field(default=1_800, ge=1)
+    """A session ends after so long without a request."""
+    session_absolute_s: int = Field(default=43_200, ge=1)
+    """A session ends after so long whatever happens."""
+    session_fresh_s: int = Field(default=600, ge=1)
+    """How old the proof of identity may be for acts that open or sign."""
+    oidc_issuer: str | None = None
+    """Identity provider (OpenID Connect, such as ProConnect); without one nobody enters by it."""
+    oidc_client_id: str | None = None
+    oidc_client_secret_file: Path | None = None
+    """File (mode 0600) with the client's secret; read at each login, so that it may be replaced."""
+    oidc_scopes: str = "openid email"
     database_url: SecretStr | None = None
     """PostgreSQL of the log (libpq URL); without one the log is a file of the home."""
     database_schema: str = Field(default="pli", pattern=r"^[a-z][a-z0-9_]{0,40}$")
@@ -52,3 +66,10 @@ class Settings(BaseSettings):
     """Roots of that authority, in PEM form: the trust store of anchors."""
     policy_file: Path | None = None
     """Policy with the witnesses of this log (C2SP tlog-policy); else ``policy.txt`` of the home."""
+
+    @property
+    def origin(self) -> str:
+        """The origin under which browsers know the platform."""
+        if self.public_url is not None:
+            return self.public_url
+        return f"{'https' if self.secure else 'http'}://localhost:{self.port}"

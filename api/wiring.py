@@ -16,7 +16,7 @@ import domain
 from api.adapters import custodians as custody
 from api.adapters.activity import Activity
 from api.adapters.anchor_book import AnchorBook
-from api.adapters.clock import HostClock, boot_us
+from api.adapters.clock import HostClock, boot_us, host_time
 from api.adapters.follower import ViewsFollower
 from api.adapters.heads import LedgerHeads
 from api.adapters.index import LedgerIndex
@@ -68,6 +68,7 @@ from projections.runner import Runner
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from api.adapters.oidc import Provider
     from crypto.canonical import Json
     from domain.aggregate import Event
     from ledger.postgres import PostgresDatabase
@@ -220,6 +221,15 @@ def database_of(settings: Settings) -> PostgresDatabase | None:
         settings.database_schema,
         elected=settings.writers > MOST_FENCED,
     )
+
+
+def provider_of(settings: Settings) -> Provider | None:
+    """Return the identity provider of the settings, None where none is named."""
+    if settings.oidc_issuer is None:
+        return None
+    from api.adapters.oidc import Client, Provider
+
+    return Provider(Client.of(settings), host_time)
 
 
 def subjects_of(place: Home, rng: Rng, connect: Connect, halt: Halt = never_halt) -> Subjects:
@@ -408,6 +418,7 @@ class _Opening:
             fatal=(LedgerHalted,),
             bidder_salt=subjects.bidder_salt,
             beat_s=ledger.genesis.beat_s,
+            provider=provider_of(self.settings),
         )
         platform.closers = [
             ledger.close,

@@ -61,6 +61,7 @@ class LedgerIndex:
         self._closings: list[int] = []
         self._granted: dict[str, date] = {}
         self._organisations: set[str] = set()
+        self._members: dict[str, int] = {}
         self._reads: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {
             "AccessGranted": self._access,
             "RoleGranted": self._member,
@@ -161,6 +162,12 @@ class LedgerIndex:
             after = rows[-1].position
         return False
 
+    def members_moved(self, stream: str) -> int:
+        """Return the last position in the stream of an organisation, -1 for none."""
+        with self._lock:
+            self._follow()
+            return self._members.get(stream, -1)
+
     def in_custody(self) -> list[str]:
         """Return the consultations whose keyset is assigned and not retired."""
         with self._lock:
@@ -177,6 +184,8 @@ class LedgerIndex:
         if row.stream.startswith("deposit/"):
             self._deposit(row)
             return
+        if row.stream.startswith(("buyer/", "operator/")):
+            self._members[row.stream] = row.position
         if row.kind == "RegisterClosed":
             self._closings.append(row.position)
         reader = self._reads.get(row.kind)

@@ -30,6 +30,7 @@ def doctor(
         "sqlite": lambda: sqlite3.sqlite_version,
         "cryptography": _cryptography,
         "clock": _clock,
+        "identity": _identity_provider,
         "home": lambda: _home(home),
         "environment": _environment,
         **_of_home(home),
@@ -64,6 +65,17 @@ def _clock() -> str:
     width = reading.latest - reading.earliest
     source = "setting" if kernel_bound_us() is None else "kernel"
     return f"±{width.total_seconds() / 2:.3f} s ({source})"
+
+
+def _identity_provider() -> str:
+    from api.settings import Settings
+
+    settings = Settings()
+    if settings.oidc_issuer is None:
+        return "none"
+    from api.adapters.oidc import Client
+
+    return Client.of(settings).issuer
 
 
 def _home(home: Path) -> str:

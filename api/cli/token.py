@@ -1,7 +1,7 @@
-"""``pli token create|revoke``: credentials of callers, beside a running server or not.
+"""``pli token create|invite|revoke``: credentials of callers, beside a running server or not.
 
-The token is shown once and kept only hashed; its right takes effect when the process that holds
-the ledger has recorded the grant, at the token's first use.
+A token, or the link of an invitation, is shown once and kept only hashed; its right takes effect
+when the process that holds the ledger has recorded the grant, at the first use.
 """
 
 from __future__ import annotations
@@ -30,15 +30,8 @@ def create(
     from api.adapters.clock import host_time
     from api.adapters.rng import SystemRng
     from api.home import Home as Place
-    from api.law import check_role
-    from domain.errors import BadForm
-    from domain.identifiers import check_siret
 
-    try:
-        check_role(role)
-    except BadForm as refusal:
-        raise typer.BadParameter(refusal.reason, param_hint="--role") from refusal
-    siret = check_siret(org)
+    siret = _seat(role, org)
     place = Place(home).existing()
     accounts = place.accounts()
     token, account = accounts.create(siret, role, days, host_time(), SystemRng().bytes)
@@ -54,6 +47,47 @@ def create(
 
 
 @app.command()
+def invite(
+    role: Annotated[str, typer.Option(help="Rôle à deux lettres / two-letter role: PA, BU, CY…")],
+    org: Annotated[str, typer.Option(help="SIRET, ou platform / or platform")],
+    email: Annotated[str, typer.Option(help="Adresse électronique / e-mail address")],
+    name: Annotated[str, typer.Option(help="Nom / name")],
+    home: Home = Path("var/home"),
+    days: Annotated[int, typer.Option(min=1, max=30, help="Validité en jours / days")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Invite a person for a seat and print the link once: how the first one comes in."""
+    from api.adapters.clock import host_time
+    from api.adapters.rng import SystemRng
+    from api.home import Home as Place
+    from api.settings import Settings
+    from domain.identifiers import check_text
+
+    siret = _seat(role, org)
+    place = Place(home).existing()
+    accounts = place.accounts()
+    try:
+        secret, made = accounts.invitations.create(
+            (siret, role),
+            email,
+            check_text("name", name, 120),
+            host_time(),
+            SystemRng().bytes,
+            days=days,
+        )
+    finally:
+        accounts.close()
+    link = f"{Settings().origin}/invitation/{secret}"
+    shown = {
+        "link": link,
+        "role": role,
+        "org": siret,
+        "expires_at": made.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    print(json.dumps(shown) if as_json else link)
+
+
+@app.command()
 def revoke(token_id: str, home: Home = Path("var/home")) -> None:
     """End a token at once, by the id that was shown with it."""
     from api.home import Home as Place
@@ -61,3 +95,17 @@ def revoke(token_id: str, home: Home = Path("var/home")) -> None:
     accounts = Place(home).existing().accounts()
     accounts.revoke(token_id)
     accounts.close()
+
+
+def _seat(role: str, org: str) -> str:
+    """Return the organisation of a seat if it can be one, else leave with a word on the option."""
+    from api.law import check_role
+    from domain.errors import BadForm
+    from domain.identifiers import ID, check, check_siret
+
+    try:
+        check_role(role)
+    except BadForm as refusal:
+        raise typer.BadParameter(refusal.reason, param_hint="--role") from refusal
+    # the platform itself has an id, not always a SIRET
+    return check(ID, "org", org) if role == "PA" else check_siret(org)

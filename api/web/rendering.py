@@ -5,9 +5,10 @@ A page holds no inline script or style, and says nothing that its reader may not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from fastapi import Request
@@ -19,6 +20,9 @@ from api.web.assets import Asset, built_assets
 from api.web.ports import Addresses, LedgerFacts
 from api.web.texts import LANGUAGES, Language, languages
 from crypto.notes import Checkpoint, parse_checkpoint, parse_note
+
+if TYPE_CHECKING:
+    from api.entrance import Visitor
 
 COOKIE = "pli_lang"
 YEAR_S = 31_536_000
@@ -60,6 +64,8 @@ class Renderer:
     facts: LedgerFacts
     addresses: Addresses = field(default_factory=Addresses)
     default: str = "fr"
+    visitor: Callable[[Request], Visitor | None] | None = None
+    """Who reads; None where nobody can sign in."""
 
     def __post_init__(self) -> None:
         """Read the catalogues and templates once."""
@@ -93,6 +99,7 @@ class Renderer:
     ) -> HTMLResponse:
         """Answer with a page."""
         language = self.language_of(request)
+        who = self.visitor(request) if self.visitor else None
         text = (
             self._environments[language.code]
             .get_template(template)
@@ -101,13 +108,19 @@ class Renderer:
                 other_language=_other(request, language.code),
                 checkpoint=self.checkpoint(),
                 addresses=self.addresses,
+                who=who,
+                entrance=self.visitor is not None,
                 **values,
             )
         )
         answer = HTMLResponse(
             text,
             status_code=status,
-            headers={"Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie"},
+            headers={
+                # what a person sees is kept by nobody on the way, nor behind the back button
+                "Cache-Control": "no-cache" if who is None else "no-store",
+                "Vary": "Accept-Language, Cookie",
+            },
         )
         if request.query_params.get("lang") in LANGUAGES:
             answer.set_cookie(COOKIE, language.code, max_age=YEAR_S, httponly=True, samesite="lax")

@@ -89,10 +89,26 @@ ROLES: Mapping[str, str] = {
     "BU": N_("acheteur"),
     "CU": N_("gardien de clé"),
     "CO": N_("membre de la commission"),
+    "SI": N_("signataire"),
+    "FI": N_("finances"),
+    "AC": N_("comptable public"),
     "CY": N_("entreprise"),
     "PA": N_("administrateur de la plateforme"),
     "AU": N_("auditeur"),
+    "OB": N_("observatoire"),
+    "PR": N_("préfecture"),
+    "AD": N_("conseiller"),
     "RD": N_("bureau d'ordre"),
+}
+METHODS: Mapping[str, str] = {
+    "password": N_("mot de passe"),
+    "passkey": N_("clé d'accès"),
+    "oidc": N_("service d'identité"),
+}
+SCOPES: Mapping[str, str] = {
+    "read": N_("lire"),
+    "write": N_("agir"),
+    "open": N_("ouvrir et signer"),
 }
 PURPOSES: Mapping[str, str] = {
     "CLOSING": N_("Clôture d'une consultation"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse
@@ -10,20 +11,27 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from api.entrance import Entrance
+from api.errors import ApiError, LoginRequired, LoginTooOld, code_of, headers_of
 from api.web.assets import FOLDER, PREFIX, built_assets
 from api.web.pages import (
     accessibility,
+    account,
     consultation,
     home,
+    invitation,
     ledger,
+    login,
     opening,
     problems,
     receipts,
 )
+from api.web.pages.forms import Door, go_first
 from api.web.pages.problems import failed, not_found
 from api.web.ports import Problem
 from api.web.receipt_report import CheckReceipt
 from api.web.rendering import Renderer
+from domain.errors import DomainError
 from projections.views import PublicViews
 
 __all__ = ["failed", "not_found", "router", "site", "static"]
@@ -71,15 +79,19 @@ def site(
     *,
     check_receipt: CheckReceipt,
     problem_texts: Mapping[str, Problem],
+    entrance: Entrance | None = None,
 ) -> FastAPI:
     """Return the pages as one application, with its own 404 and 500, to be mounted at ``/``.
 
-    Pages come without style where Pli was built without its front end.
+    Pages come without style where Pli was built without its front end; without an entrance nobody
+    can sign in.
     """
     made = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     made.include_router(
         router(views, render, check_receipt=check_receipt, problem_texts=problem_texts)
     )
+    if entrance is not None:
+        _entrance(made, render, problem_texts, entrance)
     if built_assets():
         made.mount(PREFIX, static(), name="static")
 
@@ -94,3 +106,32 @@ def site(
     made.add_exception_handler(HTTPException, absent)
     made.add_exception_handler(Exception, broken)
     return made
+
+
+def _entrance(
+    made: FastAPI, render: Renderer, texts: Mapping[str, Problem], entrance: Entrance
+) -> None:
+    """Add the pages of people who sign in, and what they are told when something is refused."""
+    door = Door(entrance)
+    render.visitor = door.visitor
+    for part in (login, invitation, account):
+        made.include_router(part.pages(door, render))
+
+    async def sign_in(request: Request, _error: Exception) -> Response:
+        following = request.url.path if request.method == "GET" else "/account"
+        return go_first(request, f"/login?next={quote(following, safe='/')}")
+
+    async def prove_again(request: Request, _error: Exception) -> Response:
+        return go_first(request, "/login/again?next=/account")
+
+    async def refused(request: Request, error: Exception) -> Response:
+        code = code_of(error)
+        text = texts[code]
+        answer = render.page(request, "problem.html", text.status, code=code, text=text)
+        answer.headers.update(headers_of(text.status, error))
+        return answer
+
+    made.add_exception_handler(LoginRequired, sign_in)
+    made.add_exception_handler(LoginTooOld, prove_again)
+    made.add_exception_handler(ApiError, refused)
+    made.add_exception_handler(DomainError, refused)

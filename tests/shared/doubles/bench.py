@@ -11,6 +11,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,16 +20,23 @@ from typing import Any
 from doubles.clock import FixedClock
 from starlette.testclient import TestClient
 
-from api.adapters.clock import host_time
+from api.accounts import Account
 from api.adapters.rng import SystemRng
 from api.app import create_app
 from api.depositor.envelope_file import EnvelopeFile, Record
 from api.depositor.kit import Kit
 from api.depositor.sealing import Piece, SealedFile, Wish, seal
+from api.errors import SeatNotInForce
+from api.grants import grant
 from api.home import Home
+from api.platform import Platform
 from api.scheduler import Scheduler
 from api.settings import Settings
 from api.wiring import create_platform, open_platform
+from domain.clock import local_date
+from domain.commands.manage_members import GrantRole, grant_role
+from domain.errors import NotFound
+from domain.ports import Principal
 from ledger.sqlite import connect
 from ledger.store import Connection
 
@@ -90,6 +98,7 @@ class Bench:
         self.platform = open_platform(
             self.home, self.settings, clock=self.clock, connect=self._connect
         )
+        self.platform.now = lambda: self.clock.now().latest
         self.app = create_app(self.platform)
         self.http = TestClient(self.app, raise_server_exceptions=False)
         self.scheduler = Scheduler(self.platform)
@@ -115,7 +124,23 @@ class Bench:
 
     def token(self, org: str, role: str, days: int = 365) -> str:
         """Return a new token."""
-        return self.platform.accounts.create(org, role, days, host_time(), SystemRng().bytes)[0]
+        at = self.platform.now()
+        secret, made = self.platform.accounts.create(org, role, days, at, SystemRng().bytes)
+        self.seat(made)
+        return secret
+
+    def seat(self, account: Account) -> None:
+        """Have the ledger give a token its role: by the platform, else by the buyer's officer."""
+        grant(self.platform, account)
+        if account.role not in self.platform.desk.law.roles.administers["BU"]:
+            return
+        officer = Principal(account.org, "BU", "officer", "token")
+        act = self.platform.act_of(f"seat-{account.token_id}", officer, account.org)
+        since = local_date(account.created_at)
+        given = GrantRole(account.org, account.person, account.role, since)
+        with suppress(NotFound):
+            if not account_seated(self.platform, account):
+                self.platform.act(grant_role, act, given)
 
     def forward(self, step: timedelta) -> None:
         """Let time pass, and let the scheduler do what is due."""
@@ -159,6 +184,8 @@ class Bench:
         for siret, name in ((COMPANY, "Travaux du Nord"), (RIVAL, "Bâtir en Flandre")):
             form = {"siret": siret, "name": name}
             self.done("/api/v1/operators", self.tokens.admin, form)
+        for account in self.platform.accounts.pending():
+            self.seat(account)
 
     def draft(self, name: str = "lille-1", lots: int = 0, **limits: Any) -> str:
         """Draft a consultation, complete but for keys and canary; return its address."""
@@ -280,6 +307,15 @@ class Bench:
         for member in ("ada", "bob"):
             self.done(f"{at}/presences", self.tokens.buyer, {"member": member})
         return at
+
+
+def account_seated(platform: Platform, account: Account) -> bool:
+    """Say whether the ledger gives a token its role now."""
+    try:
+        platform.seats.require(account.person, account.org, account.role)
+    except SeatNotInForce:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,71 @@
+"""Passwords: argon2id (RFC 9106), the same work whoever asks, rules that people can live with.
+
+Parameters are OWASP's: 19 MiB, two passes, one lane. A hash made with weaker ones is made again at
+the next login. No composition rules; length, and nothing that the address or the name gives away.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from itertools import pairwise
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from api.errors import LoginRefused, PasswordRefused
+from api.people import Person
+
+SHORTEST, LONGEST = 15, 256
+FEWEST_SIGNS = 6
+FEWEST_OWN = 8
+SHORTEST_WORD = 4
+AT_ONCE = 2
+HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+# the hash of no password: an unknown person costs as much as a wrong password
+NOBODY = HASHER.hash("", salt=bytes(16))
+_turns = threading.BoundedSemaphore(AT_ONCE)
+
+
+def plain(password: str) -> str:
+    """Return a password as it is hashed: one form for each text that looks the same."""
+    return unicodedata.normalize("NFC", password)
+
+
+def hash_password(password: str) -> str:
+    """Return the hash of a password; few at once, so that logins cannot fill memory."""
+    with _turns:
+        return HASHER.hash(plain(password))
+
+
+def check_password(kept: str | None, password: str) -> str | None:
+    """Raise LoginRefused for a wrong password; return a new hash where the kept one is too weak."""
+    with _turns:
+        try:
+            HASHER.verify(kept or NOBODY, plain(password)[:LONGEST])
+        except (Argon2Error, InvalidHashError):
+            kept = None
+    if kept is None:
+        raise LoginRefused("these credentials are refused")
+    return hash_password(password) if HASHER.check_needs_rehash(kept) else None
+
+
+def check_new(password: str, person: Person) -> str:
+    """Return a new password if it is good enough for this person, else raise PasswordRefused."""
+    text = plain(password)
+    if not SHORTEST <= len(text) <= LONGEST:
+        raise PasswordRefused("wrong length", shortest=SHORTEST, longest=LONGEST)
+    small = text.casefold()
+    if len(set(small)) < FEWEST_SIGNS or _steps(small) * 2 > len(small):
+        raise PasswordRefused("too regular", fewest=FEWEST_SIGNS)
+    for word in re.findall(r"\w+", f"{person.email} {person.name}".casefold()):
+        small = small.replace(word, "") if len(word) >= SHORTEST_WORD else small
+    if len(small) < FEWEST_OWN:
+        raise PasswordRefused("it says little that name and address do not say")
+    return text
+
+
+def _steps(text: str) -> int:
+    """Count the signs that repeat or continue the one before, as in aaaa, 1234 or dcba."""
+    return sum(abs(ord(one) - ord(two)) <= 1 for one, two in pairwise(text))
