@@ -10,11 +10,13 @@ import sqlite3
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api import errors
-from api.guards import BodyGuard, Receive, ResponseHeaders, Scope, Send, refusal_of
+from api.guards import App, BodyGuard, Receive, Scope, Send, refusal_of
+from api.headers import ResponseHeaders, Unexpected
 from api.openapi import document
 from api.platform import Platform
 from api.routes import all_routers
@@ -39,6 +41,7 @@ def create_app(platform: Platform) -> FastAPI:
     _pages(app, platform)
     _handlers(app)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    app.add_middleware(Unexpected, answer=_unexpected_answer)
     app.add_middleware(
         BodyGuard,
         window_s=settings.slow_window_s,
@@ -86,7 +89,6 @@ def _handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(sqlite3.Error, _beside_the_ledger)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _ledger_error(request: Request, error: Exception) -> Response:
@@ -149,3 +151,7 @@ def _unexpected(request: Request, error: Exception) -> Response:
     platform: Platform = request.app.state.platform
     platform.log_unexpected(error)
     return refusal(request, errors.ApiError("platform error"))
+
+
+async def _unexpected_answer(scope: Scope, error: Exception) -> App:
+    return await run_in_threadpool(_unexpected, Request(scope), error)

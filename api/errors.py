@@ -199,7 +199,7 @@ def facts_of(error: BaseException) -> dict[str, object]:
         for name, value in own.items()
         if value is not None and not name.startswith("_") and name not in RESERVED
     }
-    return shown | ({"detail": str(error)} if str(error) else {})
+    return shown | ({"detail": _text(error)} if str(error) else {})
 
 
 def problem(error: BaseException, language: str) -> tuple[int, dict[str, object]]:
@@ -226,7 +226,7 @@ def headers_of(status: int) -> Mapping[str, str]:
 
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items() if item is not None}
+        return {_text(key): _plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
@@ -241,4 +241,11 @@ def _atom(value: object) -> object:
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, bytes):
         return value.hex()
-    return value if isinstance(value, bool | int | str) else str(value)
+    if isinstance(value, bool | int):
+        return value
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    """Return a text that has a UTF-8 form: half a surrogate of a caller's text has none."""
+    return str(value).encode("utf-8", "replace").decode()

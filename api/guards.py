@@ -1,4 +1,4 @@
-"""Guards before any route: body limits, minimum rate, response headers; pure ASGI, no buffering.
+"""Guards before any route: body limits and the minimum rate; pure ASGI, no buffering.
 
 Nothing here logs or counts requests: deposit routes leave no trace but events (rule N11).
 """
@@ -23,44 +23,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 JSON_LIMIT = 1_048_576
 HEAD_LIMIT = 8 + 65_536
 CHUNK_LIMIT = 1_048_576 + 16
-
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
-    "connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
-HEADERS = {
-    "content-security-policy": CSP,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
-HSTS = ("strict-transport-security", "max-age=63072000; includeSubDomains")
-
-
-class ResponseHeaders:
-    """Put the security headers on every response which does not set its own."""
-
-    def __init__(self, app: App, *, secure: bool = False) -> None:
-        self.app = app
-        added = [*HEADERS.items(), *([HSTS] if secure else [])]
-        self.headers = [(name.encode(), value.encode()) for name, value in added]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and complete the headers of its answer."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def completed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                present = {name.lower() for name, _ in message.get("headers", ())}
-                missing = [(name, value) for name, value in self.headers if name not in present]
-                message = {**message, "headers": [*message.get("headers", ()), *missing]}
-            await send(message)
-
-        await self.app(scope, receive, completed)
 
 
 class BodyGuard:

@@ -9,6 +9,7 @@ from fastapi.responses import PlainTextResponse
 
 from api import attestations
 from api.auth import Caller, Known
+from api.downloads import disposition
 from api.errors import Absent
 from api.facts import facts
 from api.forms import Form, Text
@@ -78,10 +79,7 @@ def read_receipt(
     _own(who, deposit)
     position = facts(who.platform.ledger, f"deposit/{deposit}")[0].position
     proof = who.platform.ledger.receipt(position, published=form == "published")
-    name = f"{deposit}.tlog-proof"
-    return PlainTextResponse(
-        proof, headers={"Content-Disposition": f'attachment; filename="{name}"'}
-    )
+    return PlainTextResponse(proof, headers=disposition(f"{deposit}.tlog-proof"))
 
 
 @router.post("/{deposit}/withdrawal", status_code=201, responses=writes())

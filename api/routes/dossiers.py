@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import StreamingResponse
@@ -13,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from api import views
 from api.auth import Anyone, Here, Known
 from api.caching import etagged
+from api.downloads import disposition
 from api.errors import Absent, BadForm
 from api.forms import Form, Hex64, IdText, LocalHour, LotText, Short, Text
 from api.idempotency import Key
@@ -117,8 +117,7 @@ def download_dossier_file(
     if stored is None:
         raise Absent
     _record(here, consultation, shown, name, who)
-    headers = {
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.split('/')[-1])}",
+    headers = disposition(name) | {
         "Content-Length": str(rows[0]["size"]),
         "ETag": f'"{rows[0]["sha256"]}"',
     }

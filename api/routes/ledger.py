@@ -24,6 +24,8 @@ from ledger.tiles import ENTRIES, TilePath
 router = APIRouter(tags=["ledger"], route_class=StrictRoute)
 
 IMMUTABLE = "public, max-age=31536000, immutable"
+GRANTED = "private, max-age=31536000, immutable"
+"""Of what only granted auditors may read: a shared cache would hand it to anybody."""
 Answer = dict[str, object]
 
 
@@ -48,9 +50,8 @@ def read_tile(here: Here, path: Annotated[str, Path(max_length=80)], who: Anyone
     data = here.served(str(tile))
     if data is None:
         raise Absent
-    return Response(
-        data, media_type="application/octet-stream", headers={"Cache-Control": IMMUTABLE}
-    )
+    kept = GRANTED if tile.level == ENTRIES else IMMUTABLE
+    return Response(data, media_type="application/octet-stream", headers={"Cache-Control": kept})
 
 
 @router.get("/api/v1/ledger", responses=reads(401))

@@ -7,13 +7,13 @@ that forbids it, and the refusal is an event (``envelope.md`` §14).
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 
 from api import openings
 from api.auth import Anyone, Here, Known
+from api.downloads import disposition
 from api.forms import Form, Hex32, IdText, LotText, Short
 from api.idempotency import Key
 from api.openapi import reads, writes
@@ -107,8 +107,5 @@ def read_opened_document(
 ) -> StreamingResponse:
     """Download one document of an opened envelope, as deposited."""
     name, size, parts = openings.document(who, consultation, lot, deposit, number)
-    headers = {
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
-        "Content-Length": str(size),
-    }
+    headers = disposition(name) | {"Content-Length": str(size)}
     return StreamingResponse(parts, media_type="application/octet-stream", headers=headers)

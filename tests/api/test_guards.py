@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from api.guards import CSP, BodyGuard, ResponseHeaders, refusal_of
+from api.guards import BodyGuard, refusal_of
 
 
 class Recorder:
@@ -98,20 +98,3 @@ def test_a_silent_client_is_cut_and_told_why() -> None:
     assert inner.cut
     assert inner.reason == "request.too-slow"
     assert sent[0]["status"] == 408
-
-
-def test_every_answer_carries_the_headers_unless_it_sets_its_own() -> None:
-    sent = run(ResponseHeaders(Recorder(), secure=True), "/", [b""])
-    headers = dict(sent[0]["headers"])
-    assert headers[b"content-security-policy"] == CSP.encode()
-    assert headers[b"x-content-type-options"] == b"nosniff"
-    assert b"strict-transport-security" in headers
-
-    async def own(scope, receive, send):
-        start = {"type": "http.response.start", "status": 200}
-        await send({**start, "headers": [(b"Content-Security-Policy", b"own")]})
-
-    assert run(ResponseHeaders(own), "/", [b""])[0]["headers"][0][1] == b"own"
-    assert b"strict-transport-security" not in dict(
-        run(ResponseHeaders(own), "/", [b""])[0]["headers"]
-    )

@@ -13,7 +13,7 @@ from doubles.entries import HandLedger
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
-from api.guards import ResponseHeaders
+from api.headers import ResponseHeaders
 from api.problem_texts import TEXTS
 from api.web.pages import site
 from api.web.ports import Addresses
