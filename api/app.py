@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from api import errors
 from api.guards import App, BodyGuard, Receive, Scope, Send, refusal_of
 from api.headers import ResponseHeaders, Unexpected
+from api.metrics import Counted, Metrics
 from api.openapi import document
 from api.platform import Platform
 from api.routes import all_routers
@@ -36,12 +37,14 @@ def create_app(platform: Platform) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.platform = platform
+    app.state.metrics = metrics = Metrics(platform)
     for router in all_routers():
         app.include_router(router)
     _pages(app, platform)
     _handlers(app)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     app.add_middleware(Unexpected, answer=_unexpected_answer)
+    app.add_middleware(Counted, metrics=metrics)
     app.add_middleware(
         BodyGuard,
         window_s=settings.slow_window_s,

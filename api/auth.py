@@ -67,6 +67,7 @@ def optional_caller(request: Request, credentials: Credentials) -> Caller | None
 
         grant(platform, account)
     principal = Principal(account.org, account.role, account.person, "token")
+    request.state.principal = principal
     check(request.scope["route"].name, principal, platform.desk.law.roles)
     return Caller(principal, platform)
 

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """Largest single file of a dossier that a buyer may upload."""
     reserve_bytes: int = Field(default=128 * 1024**2, ge=0)
     """Room on disk which no announced transmission may take (T08)."""
+    metrics: bool = False
+    """Whether ``/metrics`` answers a platform administrator; else it is absent."""
     secure: bool = False
     """Whether the platform is reached over TLS, so that HSTS is announced."""
     database_url: SecretStr | None = None

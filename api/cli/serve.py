@@ -71,5 +71,7 @@ async def serve_until_signal(web: FastAPI, host: str, port: int) -> None:
 
 def _leave_at_once(platform: Platform) -> None:
     """Fail-stop (N2): no read is served after a failed write; a new process reads the disk."""
-    print("pli : ledger.fail-stop", file=sys.stderr, flush=True)
+    from api.journal import say
+
+    say("fail-stop", code="ledger.halted")
     os._exit(3)

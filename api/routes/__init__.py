@@ -12,6 +12,7 @@ def all_routers() -> list[APIRouter]:
         deposits,
         dossiers,
         ledger,
+        metrics,
         openings,
         parties,
         transmissions,
@@ -25,4 +26,5 @@ def all_routers() -> list[APIRouter]:
         openings.router,
         parties.router,
         ledger.router,
+        metrics.router,
     ]
