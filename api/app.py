@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api import errors
+from api import errors, refusals
 from api.guards import App, BodyGuard, Receive, Scope, Send, refusal_of
 from api.headers import ResponseHeaders, Unexpected
 from api.metrics import Counted, Metrics
@@ -62,6 +62,7 @@ def refusal(request: Request, error: BaseException) -> Response:
     language = errors.language_of(request.headers.get("accept-language"), platform.settings.lang)
     status, body = errors.problem(error, language)
     body |= getattr(request.state, "told", {})
+    refusals.note(request, status, str(body["code"]))
     return Response(
         content=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
         status_code=status,

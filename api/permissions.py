@@ -70,6 +70,7 @@ OPERATIONS: Mapping[str, str | None] = MappingProxyType(
         "register_operator": "register organisations",
         "grant_role": None,
         "read_who_i_am": None,
+        "list_refusals": None,
         "read_metrics": "run the platform",
     }
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from api.accounts import Accounts
     from api.adapters.activity import Activity
     from api.adapters.index import LedgerIndex
+    from api.adapters.refusal_book import RefusalBook
     from api.adapters.reserve import Reserve
     from api.adapters.uploads import Uploads
     from api.adapters.vault import EnvelopeVault
@@ -62,6 +63,7 @@ class Platform:
     fatal: tuple[type[Exception], ...]
     bidder_salt: Callable[[str, str], str]
     beat_s: int
+    refusals: RefusalBook
     waiting_grants: set[str] = field(default_factory=set)
     runners: list[Runs] = field(default_factory=list)
     closers: Sequence[Callable[[], None]] = ()

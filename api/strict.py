@@ -1,7 +1,7 @@
 """JSON bodies are refused, never repaired (N7, T25): no doubled key, no NaN, no fraction.
 
-Two readers must agree: orjson refuses what is no UTF-8 or no JSON, the standard reader shows doubled
-keys and numbers as they were written. No field of this interface is a fraction.
+Two readers must agree: orjson refuses what is no UTF-8 or no JSON, the standard reader shows
+doubled keys and numbers as they were written. No field of this interface is a fraction.
 """
 
 from __future__ import annotations

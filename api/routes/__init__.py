@@ -15,6 +15,7 @@ def all_routers() -> list[APIRouter]:
         metrics,
         openings,
         parties,
+        refusals,
         transmissions,
     )
 
@@ -25,6 +26,7 @@ def all_routers() -> list[APIRouter]:
         deposits.router,
         openings.router,
         parties.router,
+        refusals.router,
         ledger.router,
         metrics.router,
     ]
