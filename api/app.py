@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api import errors, refusals
+from api.admission import Admission
 from api.guards import App, BodyGuard, Receive, Scope, Send, refusal_of
 from api.headers import ResponseHeaders, Unexpected
 from api.metrics import Counted, Metrics
@@ -46,6 +47,9 @@ def create_app(platform: Platform) -> FastAPI:
     app.add_middleware(Unexpected, answer=_unexpected_answer)
     app.add_middleware(Counted, metrics=metrics)
     app.add_middleware(
+        Admission, rates=platform.rates, proxies=settings.trusted(), language=settings.lang
+    )
+    app.add_middleware(
         BodyGuard,
         window_s=settings.slow_window_s,
         rate=settings.slow_rate,
@@ -67,7 +71,7 @@ def refusal(request: Request, error: BaseException) -> Response:
         content=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
         status_code=status,
         media_type=errors.MEDIA_TYPE,
-        headers=dict(errors.headers_of(status)),
+        headers=dict(errors.headers_of(status, error)),
     )
 
 

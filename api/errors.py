@@ -83,6 +83,18 @@ class TooSlow(ApiError):
     code = "request.too-slow"
 
 
+class TooOften(ApiError):
+    """An account or address asked more often than the table of rates allows."""
+
+    code = "request.too-often"
+
+
+class Busy(ApiError):
+    """Every place for requests of this class is taken, and the queue is full."""
+
+    code = "platform.busy"
+
+
 class LoginRequired(ApiError):
     """No valid token came with the request."""
 
@@ -215,12 +227,13 @@ def problem(error: BaseException, language: str) -> tuple[int, dict[str, object]
     return text.status, body | facts_of(error)
 
 
-def headers_of(status: int) -> Mapping[str, str]:
+def headers_of(status: int, error: BaseException | None = None) -> Mapping[str, str]:
     """Return the headers that go with a status: when to come again, how to log in."""
     if status == 401:
         return {"WWW-Authenticate": 'Bearer realm="pli"'}
     if status in {429, 503}:
-        return {"Retry-After": "5"}
+        known = error.facts.get("retry_after") if isinstance(error, ApiError) else None
+        return {"Retry-After": str(known or 5)}
     return {}
 
 

@@ -19,6 +19,7 @@ from ledger.errors import NotPublished, StorageFull
 if TYPE_CHECKING:
     from api.accounts import Accounts
     from api.adapters.activity import Activity
+    from api.adapters.bodies import Allowance
     from api.adapters.index import LedgerIndex
     from api.adapters.refusal_book import RefusalBook
     from api.adapters.reserve import Reserve
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from api.adapters.vault import EnvelopeVault
     from api.anchoring import Anchoring
     from api.home import Home
+    from api.rates import Rates
     from ledger.application import Ledger
     from projections.runner import Runner
 
@@ -64,6 +66,8 @@ class Platform:
     bidder_salt: Callable[[str, str], str]
     beat_s: int
     refusals: RefusalBook
+    bodies: Allowance
+    rates: Rates
     waiting_grants: set[str] = field(default_factory=set)
     runners: list[Runs] = field(default_factory=list)
     closers: Sequence[Callable[[], None]] = ()

@@ -15,6 +15,7 @@ import domain
 from api.adapters import custodians as custody
 from api.adapters.activity import Activity
 from api.adapters.anchor_book import AnchorBook
+from api.adapters.bodies import Allowance
 from api.adapters.clock import HostClock, boot_us, host_time
 from api.adapters.follower import ViewsFollower
 from api.adapters.heads import LedgerHeads
@@ -34,6 +35,7 @@ from api.anchoring import Anchoring
 from api.home import DriverAbsent, Home, check_origin
 from api.law import shipped_law
 from api.platform import Platform
+from api.rates import Rates
 from api.scheduler import Scheduler
 from api.settings import Settings
 from api.uploading import keep_promises
@@ -367,6 +369,8 @@ class _Opening:
             bidder_salt=subjects.bidder_salt,
             beat_s=ledger.genesis.beat_s,
             refusals=refusals,
+            bodies=Allowance(place.envelopes),
+            rates=Rates(self.settings.rate_scale),
         )
         platform.closers = [
             ledger.close,

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from api import attestations, uploading
+from api.adapters.bodies import Body
 from api.adapters.uploads import Upload, missing
 from api.auth import Caller, Known
 from api.errors import Absent, Incomplete
@@ -102,15 +103,12 @@ async def announce_envelope(
 ) -> Answer:
     """Announce which bytes come: the head, and the commitment to all of them."""
     upload = await run_in_threadpool(_own, who, transmission)
-    head = await _body(request, who, upload)
-    new = await run_in_threadpool(
-        uploading.accept_head,
-        who.platform,
-        who.within(upload.consultation),
-        upload,
-        head,
-        commitment,
-    )
+    with await _body(request, who, upload) as body:
+        new = await run_in_threadpool(
+            lambda: uploading.accept_head(
+                who.platform, who.within(upload.consultation), upload, body.read(), commitment
+            )
+        )
     response.status_code = 201 if new else 200
     return await run_in_threadpool(_state, who, transmission)
 
@@ -126,16 +124,12 @@ async def store_chunk(  # noqa: PLR0913, PLR0917 - one call of one protocol
 ) -> Answer:
     """Store one chunk; the answer to the last missing one carries the receipt."""
     upload = await run_in_threadpool(_own, who, transmission)
-    chunk = await _body(request, who, upload)
-    new = await run_in_threadpool(
-        uploading.accept_chunk,
-        who.platform,
-        who.within(upload.consultation),
-        upload,
-        index,
-        chunk,
-        leaf,
-    )
+    with await _body(request, who, upload) as body:
+        new = await run_in_threadpool(
+            lambda: uploading.accept_chunk(
+                who.platform, who.within(upload.consultation), upload, index, body.read(), leaf
+            )
+        )
     response.status_code = 201 if new else 200
     return await run_in_threadpool(_state, who, transmission)
 
@@ -179,17 +173,23 @@ def end_transmission(who: Known, transmission: Session) -> Answer:
     return _state(who, transmission)
 
 
-async def _body(request: Request, who: Caller, upload: Upload) -> bytes:
+async def _body(request: Request, who: Caller, upload: Upload) -> Body:
     """Return the body; one that breaks off is a stall of the network, which is an event."""
+    body = who.platform.bodies.body()
     try:
-        return await request.body()
-    except ClientDisconnect:
+        async for part in request.stream():
+            body.write(part)
+    except BaseException as broken:
+        body.close()
+        if not isinstance(broken, ClientDisconnect):
+            raise
         cut = refusal_of(request.scope)
         cause = StallCause.NETWORK if cut is None else StallCause.CLIENT
         await run_in_threadpool(uploading.stall, who.platform, upload, cause)
         if cut is not None:
             raise cut from None
         raise
+    return body
 
 
 def _own(who: Caller, transmission: str) -> Upload:
