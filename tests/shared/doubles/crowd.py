@@ -98,13 +98,20 @@ async def answered(port: int, request: Request) -> tuple[int, float]:
     return int(line.split()[1]), took
 
 
-async def dripping(port: int, begin: bytes, seconds: float) -> float | None:
-    """Send a beginning, then one byte a second; return after how long it was cut, None if never."""
+async def dripping(
+    port: int, begin: bytes, seconds: float, begun_with: asyncio.Semaphore | None = None
+) -> float | None:
+    """Send a beginning, then one byte a second; return after how long it was cut, None if never.
+
+    The semaphore is released once the beginning is on its way whole, or was cut.
+    """
     reader, writer = await opened(port)
     begun = time.monotonic()
     with contextlib.suppress(ConnectionError):
         writer.write(begin)
         await writer.drain()
+    if begun_with is not None:
+        begun_with.release()
     ended = asyncio.create_task(reader.read(1))
     try:
         while time.monotonic() - begun < seconds:
