@@ -9,6 +9,7 @@ from api.auth import Caller
 from api.errors import Absent
 from api.facts import Fact, facts
 from api.platform import Platform
+from domain.archives import ArchiveContents
 from domain.commands.fix_opening_plan import (
     AnchorPlan,
     FixOpeningPlan,
@@ -16,6 +17,7 @@ from domain.commands.fix_opening_plan import (
     fix_opening_plan,
 )
 from domain.envelope import SealedEnvelope
+from domain.errors import DomainError
 from domain.opening import OpeningSession
 from domain.ports import Act
 
@@ -63,10 +65,11 @@ def view(platform: Platform, consultation: str, lot: str, who: Caller | None) ->
 def documents(who: Caller, consultation: str, lot: str, deposit: str) -> list[Answer]:
     """Return the list of documents of an opened envelope."""
     _readable(who, consultation, lot, deposit)
-    rows = who.platform.vault.opened(deposit)
+    vault = who.platform.vault
     return [
         {"number": n, "name": row.name, "size": row.size, "sha256": row.sha256}
-        for n, row in enumerate(rows, 1)
+        | _archive(vault.opened_archive(deposit, row))
+        for n, row in enumerate(vault.opened(deposit), 1)
     ]
 
 
@@ -92,6 +95,16 @@ def _readable(who: Caller, consultation: str, lot: str, deposit: str) -> None:
     if found.tenant != who.org or not opened or not planned:
         raise Absent
     who.platform.desk.law.roles.require(who.principal.role, "read an opened bid")
+
+
+def _archive(found: ArchiveContents | DomainError | None) -> Answer:
+    """Say what an archive holds, or why nobody should unpack it."""
+    if found is None:
+        return {}
+    if isinstance(found, DomainError):
+        return {"archive": {"refused": found.code}}
+    told = {"entries": found.entries, "size": found.size, "unseen": found.unseen}
+    return {"archive": told}
 
 
 def _session(platform: Platform, consultation: str, lot: str) -> OpeningSession | None:
