@@ -139,7 +139,7 @@ class Part(io.RawIOBase):
         """Move the place of the next read."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
         if start + offset < 0:
-            raise ValueError("before the beginning")
+            raise io.UnsupportedOperation("before the beginning")  # as a file of the system does
         self._at = start + offset
         return self._at
 

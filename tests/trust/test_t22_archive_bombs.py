@@ -184,7 +184,7 @@ def test_the_bounds_are_reached_from_both_sides() -> None:
     assert (part.read(), part.tell()) == (b"23456", 5)
     assert part.seek(-2, io.SEEK_END) == 3
     assert part.seek(-1, io.SEEK_CUR) == 2
-    with pytest.raises(ValueError, match="before"):
+    with pytest.raises(OSError, match="before"):
         part.seek(-1)
 
 
