@@ -150,9 +150,10 @@ def _beside_the_ledger(request: Request, error: Exception) -> Response:
     return _unexpected(request, error)
 
 
-def _gone(_: Request, __: Exception) -> Response:
-    """Answer into a broken line: what the cut means for a deposit is an event already."""
-    return Response(status_code=400)
+def _gone(request: Request, _: Exception) -> Response:
+    """Say why we cut a line; into one that broke by itself nothing needs to be said."""
+    cut = refusal_of(request.scope)
+    return Response(status_code=400) if cut is None else refusal(request, cut)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

@@ -1,8 +1,8 @@
 """Figures for the operator, in Prometheus' text form, that say nothing of deposits (N11, T15).
 
 What depositors do changes none of them: their operations, everything that a company asks, and the
-reading of kits and dossiers are left out; so are memory, processor, disk and the size of the log
-before its publication, since each deposit moves them. Labels are names of our own code.
+reading of kits, dossiers, proofs and pages are left out; so are memory, processor, disk and the
+size of the log before its publication, since each deposit moves them. Labels are our own names.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
+from api.permissions import OPERATIONS
 from crypto.notes import parse_checkpoint, parse_note
 
 if TYPE_CHECKING:
@@ -29,9 +30,12 @@ SILENT = frozenset(
         "read_dossier",
         "download_dossier_file",
         "read_who_i_am",
+        "read_ledger",
+        "read_checkpoint",
+        "read_tile",
     }
 )
-"""Operations by which somebody prepares a deposit, token or none."""
+"""Operations by which somebody prepares a deposit or checks its receipt, token or none."""
 SECONDS = (0.005, 0.025, 0.1, 0.25, 1, 5, 30)
 COMPANY = "CY"
 
@@ -63,7 +67,7 @@ class Metrics:
     def count(self, scope: Scope, status: int, seconds: float) -> None:
         """Count one answer, unless it could tell of a deposit."""
         route = scope.get("route")
-        if route is None or is_silent(scope, route.name):
+        if route is None or route.name not in OPERATIONS or is_silent(scope, route.name):
             return
         self.answers.labels(route.name, str(status)).inc()
         self.seconds.labels(route.name).observe(seconds)

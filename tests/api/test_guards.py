@@ -98,3 +98,46 @@ def test_a_silent_client_is_cut_and_told_why() -> None:
     assert inner.cut
     assert inner.reason == "request.too-slow"
     assert sent[0]["status"] == 408
+
+
+def test_a_fast_sender_may_fall_silent_for_a_while() -> None:
+    """Its bytes were worth more than a window; one that brought none is cut after one."""
+
+    async def play(first: bytes) -> list[str]:
+        seen: list[str] = []
+        parts = [first, b"end"]
+
+        async def receive():
+            if len(parts) == 1:
+                await asyncio.sleep(0.4)
+            return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+        async def inner(scope, receive, send):
+            seen.extend([(await receive())["type"] for _ in range(2)])
+
+        async def send(message): ...
+
+        scope = {"type": "http", "path": "/", "headers": []}
+        await guarded(inner, window_s=0.2, rate=1_000)(scope, receive, send)
+        return seen
+
+    assert asyncio.run(play(b"x" * 1_000)) == ["http.request"] * 2
+    assert asyncio.run(play(b"x")) == ["http.request", "http.disconnect"]
+
+
+def test_patience_is_lost_only_while_the_client_is_waited_for() -> None:
+    async def slow_to_read(scope, receive, send):
+        await receive()
+        await asyncio.sleep(0.4)
+        scope["last"] = (await receive())["type"]
+
+    parts = [b"a", b"b"]
+
+    async def receive():
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def send(message): ...
+
+    scope = {"type": "http", "path": "/", "headers": []}
+    asyncio.run(guarded(slow_to_read, window_s=0.2)(scope, receive, send))
+    assert scope["last"] == "http.request"

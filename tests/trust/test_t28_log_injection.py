@@ -6,13 +6,14 @@ The control writes texts as they are: the same judgement must see more lines tha
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from doubles.bench import BUYER, COMPANY, RIVAL, Bench
 from doubles.proofs import Proof
 
 from api.journal import HAPPENINGS, LONGEST, say
+from api.settings import Settings
 
 HOSTILE = [
     "a\r\nb",
@@ -28,6 +29,14 @@ HOSTILE = [
     "é" * 1_000,
 ]
 SIGNS = (BUYER, COMPANY, RIVAL, "transmissions", "deposits", "Bearer")
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    made = Bench(tmp_path_factory.mktemp("journal"), metrics=True)
+    made.register()
+    yield made
+    made.close()
 
 
 def judged(text: str, happenings: int) -> None:
@@ -69,20 +78,16 @@ def test_what_no_row_names_is_never_said(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_an_error_of_ours_tells_no_text_of_a_caller(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = Bench(tmp_path)
-    bench.register()
-
     def broken(*_: object) -> None:
         raise ValueError("\r\nforged", BUYER, "ada@lille.example")
 
-    bench.platform.act = broken  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(bench.platform, "act", broken)
     form = {"siret": BUYER, "name": "a\r\nb", "buyer_kind": "COMMUNE"}
     capsys.readouterr()
     answer = bench.post("/api/v1/buyers", bench.tokens.admin, form | {"name": "Ville"})
     told = capsys.readouterr().err
-    bench.close()
     assert answer.status_code == 500
     judged(told, 1)
     assert not [sign for sign in (*SIGNS, bench.tokens.admin, "forged", "ada@") if sign in told]
@@ -98,9 +103,7 @@ def figures(bench: Bench) -> dict[str, str]:
     }
 
 
-def test_no_figure_tells_of_a_deposit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bench = Bench(tmp_path, metrics=True)
-    bench.register()
+def test_no_figure_tells_of_a_deposit(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     at = bench.publish()
     figures(bench)
     before = figures(bench)
@@ -124,16 +127,15 @@ def test_no_figure_tells_of_a_deposit(tmp_path: Path, capsys: pytest.CaptureFixt
     moved = figures(bench)
     read = 'pli_answers_total{operation="read_consultation",status="200"}'
     assert float(moved[read]) == float(after.get(read, 0)) + 1, "the control: others are counted"
-    bench.close()
 
 
-def test_figures_are_for_the_administrator_and_only_where_asked_for(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, metrics=True)
+def test_figures_are_for_the_administrator_and_only_where_asked_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert bench.get("/metrics").status_code == 401
     for token in (bench.tokens.buyer, bench.tokens.company, bench.tokens.custodian):
         assert bench.get("/metrics", token).status_code == 403
-    bench.settings = bench.settings.model_copy(update={"metrics": False})
-    bench.close()
-    bench.reopen()
+    off = bench.settings.model_copy(update={"metrics": False})
+    monkeypatch.setattr(bench.platform, "settings", off)
     assert bench.get("/metrics", bench.tokens.admin).status_code == 404
-    bench.close()
+    assert Settings(home=bench.home.folder).metrics is False
