@@ -57,12 +57,18 @@ def optional_caller(request: Request, credentials: Credentials) -> Caller | None
     if credentials is None:
         return None
     platform = platform_of(request)
-    account = platform.accounts.authenticate(credentials.credentials, host_time())
+    try:
+        account = platform.accounts.authenticate(credentials.credentials, host_time())
+    except LoginRequired:
+        platform.rates.wrong_token(request.scope.get("pli.address", ""))
+        raise
     if not account.granted:
         from api.grants import grant
 
         grant(platform, account)
     principal = Principal(account.org, account.role, account.person, "token")
+    request.state.principal = principal
+    platform.rates.account(request.scope, account.token_id)
     check(request.scope["route"].name, principal, platform.desk.law.roles)
     return Caller(principal, platform)
 

@@ -65,6 +65,7 @@ DECIDING = "admit late, open backup copy"
 RUNNING = "run the platform"
 REGISTERING = "register organisations"
 GRANTING = "grant roles"
+LISTING = "list refused accesses"
 ENTRIES = "ledger entries and proofs"
 
 
@@ -145,6 +146,8 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         ),
         "grant_role": at_the_door(Whose.TENANT, GRANTING, "manage_members.grant_role"),
         "read_who_i_am": Row(Whose.CALLER),
+        "list_refusals": at_the_door(Whose.TENANT, LISTING),
+        "read_metrics": at_the_door(Whose.PLATFORM, RUNNING),
     }
 )
 """Every operation of the interface, by the name of its function."""

@@ -12,8 +12,10 @@ def all_routers() -> list[APIRouter]:
         deposits,
         dossiers,
         ledger,
+        metrics,
         openings,
         parties,
+        refusals,
         transmissions,
     )
 
@@ -24,5 +26,7 @@ def all_routers() -> list[APIRouter]:
         deposits.router,
         openings.router,
         parties.router,
+        refusals.router,
         ledger.router,
+        metrics.router,
     ]
