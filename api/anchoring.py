@@ -8,7 +8,6 @@ authority holds up no deadline.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from api.idempotency import derived_id
+from api.journal import say
 from crypto.errors import CryptoError
 from crypto.policies import Policy
 from crypto.timestamps import NONCE_BYTES
@@ -123,7 +123,7 @@ class Anchoring:
     def start(self) -> None:
         """Begin in a thread of its own; a test authority is announced."""
         if self._timestamper.warning is not None:
-            sys.stderr.write(f"{self._timestamper.warning}\n")
+            say("timestamps.test", text=self._timestamper.warning)
         self._thread.start()
 
     def stop(self) -> None:
@@ -172,7 +172,7 @@ class Anchoring:
                 self.tick()
             except Exception as error:
                 code = getattr(error, "code", type(error).__name__)
-                sys.stderr.write(f"pli : anchors [{code}]\n")
+                say("anchors.failed", code=code)
 
     # -- what is due
 
@@ -219,7 +219,7 @@ class Anchoring:
         except (OSError, CryptoError) as error:
             reason = str(getattr(error, "code", type(error).__name__))
             if reason != self._failure:
-                sys.stderr.write(f"pli : anchor {due.size} [{reason}]\n")
+                say("anchor.failed", size=due.size, code=reason)
             self._wait = min(max(self._wait * 2, FIRST_WAIT_US), LONGEST_WAIT_US)
             self._failed_at, self._failure = self._counter(), reason
             return False

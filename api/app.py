@@ -10,13 +10,17 @@ import sqlite3
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api import errors
+from api import errors, refusals
+from api.admission import Admission
 from api.entrance import Entrance
 from api.forgery import ForgeryGuard
-from api.guards import BodyGuard, Receive, ResponseHeaders, Scope, Send, refusal_of
+from api.guards import App, BodyGuard, Receive, Scope, Send, refusal_of
+from api.headers import ResponseHeaders, Unexpected
+from api.metrics import Counted, Metrics
 from api.openapi import document
 from api.platform import Platform
 from api.routes import all_routers
@@ -37,11 +41,17 @@ def create_app(platform: Platform) -> FastAPI:
     )
     app.state.platform = platform
     app.state.entrance = Entrance(platform, platform.provider)
+    app.state.metrics = metrics = Metrics(platform)
     for router in all_routers():
         app.include_router(router)
     _pages(app, platform)
     _handlers(app)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    app.add_middleware(Unexpected, answer=_unexpected_answer)
+    app.add_middleware(Counted, metrics=metrics)
+    app.add_middleware(
+        Admission, rates=platform.rates, proxies=settings.trusted(), language=settings.lang
+    )
     app.add_middleware(
         BodyGuard,
         window_s=settings.slow_window_s,
@@ -62,6 +72,7 @@ def refusal(request: Request, error: BaseException) -> Response:
     language = errors.language_of(request.headers.get("accept-language"), platform.settings.lang)
     status, body = errors.problem(error, language)
     body |= getattr(request.state, "told", {})
+    refusals.note(request, status, str(body["code"]))
     return Response(
         content=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
         status_code=status,
@@ -92,7 +103,6 @@ def _handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(sqlite3.Error, _beside_the_ledger)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _ledger_error(request: Request, error: Exception) -> Response:
@@ -146,12 +156,17 @@ def _beside_the_ledger(request: Request, error: Exception) -> Response:
     return _unexpected(request, error)
 
 
-def _gone(_: Request, __: Exception) -> Response:
-    """Answer into a broken line: what the cut means for a deposit is an event already."""
-    return Response(status_code=400)
+def _gone(request: Request, _: Exception) -> Response:
+    """Say why we cut a line; into one that broke by itself nothing needs to be said."""
+    cut = refusal_of(request.scope)
+    return Response(status_code=400) if cut is None else refusal(request, cut)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
     platform: Platform = request.app.state.platform
     platform.log_unexpected(error)
     return refusal(request, errors.ApiError("platform error"))
+
+
+async def _unexpected_answer(scope: Scope, error: Exception) -> App:
+    return await run_in_threadpool(_unexpected, Request(scope), error)

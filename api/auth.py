@@ -65,27 +65,34 @@ def optional_caller(request: Request, credentials: Credentials) -> Caller | None
     operation = request.scope["route"].name
     principal: Principal | None = None
     if credentials is not None:
-        principal = _by_token(platform, credentials.credentials, operation, request.method)
+        principal = _by_token(request, platform, credentials.credentials, operation)
     elif "authorization" not in request.headers:
         principal = _by_session(request, platform, operation)
     if principal is None:
         return None
-    request.state.principal = principal
     check(operation, principal, platform.desk.law.roles)
     return Caller(principal, platform)
 
 
-def _by_token(platform: Platform, token: str, operation: str, method: str) -> Principal:
-    account = platform.accounts.authenticate(token, platform.now())
+def _by_token(request: Request, platform: Platform, token: str, operation: str) -> Principal:
+    try:
+        account = platform.accounts.authenticate(token, platform.now())
+    except LoginRequired:
+        platform.rates.wrong_token(request.scope.get("pli.address", ""))
+        raise
     if not account.granted:
         from api.grants import grant
 
         grant(platform, account)
+    principal = request.state.principal = Principal(
+        account.org, account.role, account.person, "token"
+    )
+    platform.rates.account(request.scope, account.token_id)
     platform.seats.require(account.person, account.org, account.role)
-    wanted = "read" if method in SAFE else "open" if operation in FRESH else "write"
+    wanted = "read" if request.method in SAFE else "open" if operation in FRESH else "write"
     if wanted not in account.scopes:
         raise OutOfScope("this token was made for less", scope=wanted)
-    return Principal(account.org, account.role, account.person, "token")
+    return principal
 
 
 def _by_session(request: Request, platform: Platform, operation: str) -> Principal | None:
@@ -97,7 +104,11 @@ def _by_session(request: Request, platform: Platform, operation: str) -> Princip
         principal, session = entrance.principal(secret)
     except SessionEnded:
         return None
-    if principal is not None and operation in FRESH and not entrance.fresh(session):
+    if principal is None:
+        return None
+    request.state.principal = principal
+    platform.rates.account(request.scope, principal.person)
+    if operation in FRESH and not entrance.fresh(session):
         raise LoginTooOld("prove again who you are", within_s=platform.settings.session_fresh_s)
     return principal
 

@@ -83,6 +83,18 @@ class TooSlow(ApiError):
     code = "request.too-slow"
 
 
+class TooOften(ApiError):
+    """An account or address asked more often than the table of rates allows."""
+
+    code = "request.too-often"
+
+
+class Busy(ApiError):
+    """Every place for requests of this class is taken, and the queue is full."""
+
+    code = "platform.busy"
+
+
 class LoginRequired(ApiError):
     """No valid token came with the request."""
 
@@ -287,7 +299,7 @@ def facts_of(error: BaseException) -> dict[str, object]:
         for name, value in own.items()
         if value is not None and not name.startswith("_") and name not in RESERVED
     }
-    return shown | ({"detail": str(error)} if str(error) else {})
+    return shown | ({"detail": _text(error)} if str(error) else {})
 
 
 def problem(error: BaseException, language: str) -> tuple[int, dict[str, object]]:
@@ -315,7 +327,7 @@ def headers_of(status: int, error: BaseException | None = None) -> Mapping[str, 
 
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items() if item is not None}
+        return {_text(key): _plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
@@ -330,4 +342,11 @@ def _atom(value: object) -> object:
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, bytes):
         return value.hex()
-    return value if isinstance(value, bool | int | str) else str(value)
+    if isinstance(value, bool | int):
+        return value
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    """Return a text that has a UTF-8 form: half a surrogate of a caller's text has none."""
+    return str(value).encode("utf-8", "replace").decode()

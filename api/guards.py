@@ -1,4 +1,4 @@
-"""Guards before any route: body limits, minimum rate, response headers; pure ASGI, no buffering.
+"""Guards before any route: body limits and the minimum rate; pure ASGI, no buffering.
 
 Nothing here logs or counts requests: deposit routes leave no trace but events (rule N11).
 """
@@ -23,44 +23,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 JSON_LIMIT = 1_048_576
 HEAD_LIMIT = 8 + 65_536
 CHUNK_LIMIT = 1_048_576 + 16
-
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
-    "connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
-HEADERS = {
-    "content-security-policy": CSP,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
-HSTS = ("strict-transport-security", "max-age=63072000; includeSubDomains")
-
-
-class ResponseHeaders:
-    """Put the security headers on every response which does not set its own."""
-
-    def __init__(self, app: App, *, secure: bool = False) -> None:
-        self.app = app
-        added = [*HEADERS.items(), *([HSTS] if secure else [])]
-        self.headers = [(name.encode(), value.encode()) for name, value in added]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and complete the headers of its answer."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def completed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                present = {name.lower() for name, _ in message.get("headers", ())}
-                missing = [(name, value) for name, value in self.headers if name not in present]
-                message = {**message, "headers": [*message.get("headers", ()), *missing]}
-            await send(message)
-
-        await self.app(scope, receive, completed)
+CREDIT_WINDOWS = 3
+"""How many windows of silence a fast sender may save up: a mobile line is not a slow client."""
 
 
 class BodyGuard:
@@ -98,7 +62,7 @@ class BodyGuard:
             return
         limit = self._limit(str(scope["path"]))
         if _declared(scope) > limit:
-            await self._refuse(scope, send, errors.TooLarge("body", limit=limit))
+            await refuse(scope, send, errors.TooLarge("body", limit=limit), self.language)
             return
         meter = _Meter(receive, limit, self.window_s, self.rate)
         scope["pli.meter"] = meter
@@ -111,27 +75,41 @@ class BodyGuard:
 
         await self.app(scope, meter.receive, noted)
         if meter.refusal is not None and not started:
-            await self._refuse(scope, send, meter.refusal)
+            await refuse(scope, send, meter.refusal, self.language)
 
     def _limit(self, path: str) -> int:
         return next((size for pattern, size in self.limits if pattern.match(path)), self.limit)
 
-    async def _refuse(self, scope: Scope, send: Send, error: errors.ApiError) -> None:
-        accept = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
-        status, body = errors.problem(error, errors.language_of(accept, self.language))
-        headers = [(b"content-type", errors.MEDIA_TYPE.encode()), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": orjson.dumps(body)})
+
+async def refuse(scope: Scope, send: Send, error: errors.ApiError, language: str) -> None:
+    """Answer in the place of the application, and end the line: what comes on it is not read."""
+    accept = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
+    status, body = errors.problem(error, errors.language_of(accept, language))
+    headers = [(b"content-type", errors.MEDIA_TYPE.encode()), (b"connection", b"close")]
+    headers += [
+        (name.lower().encode(), value.encode())
+        for name, value in errors.headers_of(status, error).items()
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": orjson.dumps(body)})
 
 
 def refusal_of(scope: Scope) -> errors.ApiError | None:
     """Return why the body of this request was cut, None where it was not."""
     meter = scope.get("pli.meter")
+    refused = scope.get("pli.refusal")
+    if isinstance(refused, errors.ApiError):
+        return refused
     return meter.refusal if isinstance(meter, _Meter) else None
 
 
 class _Meter:
-    """Counts one body; owned by one request's task, shared with nobody."""
+    """Counts one body; owned by one request's task, shared with nobody.
+
+    Patience is a bucket of seconds: a whole window at first, waiting takes from it, each byte gives
+    back what it takes at the minimum rate. A fast sender may so fall silent for a while; one that
+    never was fast is cut after one window. Only waiting for the client counts.
+    """
 
     def __init__(self, receive: Receive, limit: int, window_s: float, rate: int) -> None:
         self._receive = receive
@@ -139,8 +117,7 @@ class _Meter:
         self._window_s = window_s
         self._rate = rate
         self._total = 0
-        self._since = 0
-        self._started: float | None = None
+        self._patience = window_s
         self._done = False
         self.refusal: errors.ApiError | None = None
 
@@ -151,29 +128,32 @@ class _Meter:
         if self.refusal is not None:
             return {"type": "http.disconnect"}
         clock = asyncio.get_running_loop().time
-        if self._started is None:
-            self._started = clock()
-        left = self._started + self._window_s - clock()
+        asked = clock()
         try:
-            message = await asyncio.wait_for(self._receive(), max(left, 0.001))
+            message = await asyncio.wait_for(self._receive(), max(self._patience, 0.001))
         except TimeoutError:
             return self._cut(errors.TooSlow("too slow", rate=self._rate))
-        self._count(len(message.get("body", b"")))
+        self._count(len(message.get("body", b"")), clock() - asked)
         self._done = not message.get("more_body", False)
         if self._total > self._limit:
             return self._cut(errors.TooLarge("body", limit=self._limit))
         return message
 
-    def _count(self, size: int) -> None:
+    def _count(self, size: int, waited: float) -> None:
         self._total += size
-        self._since += size
-        if self._since >= self._rate * self._window_s:
-            self._since = 0
-            self._started = None
+        earned = size / self._rate if self._rate else self._window_s
+        most = self._window_s * (1 + CREDIT_WINDOWS)
+        self._patience = min(self._patience - waited + earned, most)
 
     def _cut(self, error: errors.ApiError) -> Message:
         self.refusal = error
         return {"type": "http.disconnect"}
+
+
+def body_expected(scope: Scope) -> bool:
+    """Say whether a body comes with this request."""
+    headers = dict(scope["headers"])
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 def _declared(scope: Scope) -> int:

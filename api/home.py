@@ -124,6 +124,11 @@ class Home:
         return self.folder / "uploads.db"
 
     @property
+    def refusals(self) -> Path:
+        """Refused accesses: a chain of its own beside the log."""
+        return self.folder / "refusals.db"
+
+    @property
     def envelopes(self) -> Path:
         """What lies beside the blobs: opened plaintext, answers of custodians."""
         return self.folder / "envelopes"

@@ -35,6 +35,7 @@ MEANINGS = {
     415: "Unsupported content type",
     416: "Outside the announced envelope",
     422: "A form, or a rule, refuses it",
+    429: "Asked too often: come again after Retry-After",
     500: "Error of the platform",
     503: "Come again after Retry-After",
     507: "No room; never a limit of yours",
@@ -44,7 +45,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 def refusals(*statuses: int) -> Responses:
     """Return the documentation of these refusals, beside those which any route can give."""
-    wanted = sorted({*statuses, 500, 503})
+    wanted = sorted({*statuses, 429, 500, 503})
     return {status: _answer(status) for status in wanted}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from api.errors import Absent
 from api.facts import Fact, facts
 from api.platform import Platform
+from domain.archives import ArchiveContents
 from domain.commands.fix_opening_plan import (
     AnchorPlan,
     FixOpeningPlan,
@@ -14,6 +15,7 @@ from domain.commands.fix_opening_plan import (
     fix_opening_plan,
 )
 from domain.consultation import Consultation
+from domain.errors import DomainError
 from domain.opening import OpeningSession
 from domain.ports import Act
 
@@ -55,10 +57,11 @@ def view(platform: Platform, found: Consultation, lot: str, *, own: bool) -> Ans
 
 def documents(platform: Platform, deposit: str) -> list[Answer]:
     """Return the list of documents of an opened envelope."""
-    rows = platform.vault.opened(deposit)
+    vault = platform.vault
     return [
         {"number": n, "name": row.name, "size": row.size, "sha256": row.sha256}
-        for n, row in enumerate(rows, 1)
+        | _archive(vault.opened_archive(deposit, row))
+        for n, row in enumerate(vault.opened(deposit), 1)
     ]
 
 
@@ -69,6 +72,16 @@ def document(platform: Platform, deposit: str, number: int) -> tuple[str, int, I
         raise Absent
     row = rows[number - 1]
     return row.name.split("/")[-1], row.size, platform.vault.opened_parts(deposit, row)
+
+
+def _archive(found: ArchiveContents | DomainError | None) -> Answer:
+    """Say what an archive holds, or why nobody should unpack it."""
+    if found is None:
+        return {}
+    if isinstance(found, DomainError):
+        return {"archive": {"refused": found.code}}
+    told = {"entries": found.entries, "size": found.size, "unseen": found.unseen}
+    return {"archive": told}
 
 
 def _session(platform: Platform, consultation: str, lot: str) -> OpeningSession | None:

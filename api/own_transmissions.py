@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api import attestations, uploading
+from api.adapters.bodies import Body
 from api.adapters.uploads import Upload, missing
 from api.errors import Absent
 from api.idempotency import derived_id
@@ -39,6 +40,10 @@ class OwnTransmission:
     def end(self) -> None:
         """Remember that nothing more is accepted."""
         self._platform.uploads.end(self._upload.transmission)
+
+    def body(self) -> Body:
+        """Give a place for what this transmission sends."""
+        return self._platform.bodies.body()
 
     def accept_head(self, head: bytes, commitment: str) -> bool:
         """Announce the envelope; return whether it is new."""

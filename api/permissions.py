@@ -71,6 +71,7 @@ OPENING_ACCESS = "grant access"
 LEAVING = "leave the platform"
 EXCLUDING = "exclude a company"
 SEEING_MEMBERS = "see the members"
+LISTING = "list refused accesses"
 ENTRIES = "ledger entries and proofs"
 
 
@@ -165,6 +166,8 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
             Whose.TENANT, EXCLUDING, "exclude_operator.exclude_operator"
         ),
         "read_who_i_am": Row(Whose.CALLER),
+        "list_refusals": at_the_door(Whose.TENANT, LISTING),
+        "read_metrics": at_the_door(Whose.PLATFORM, RUNNING),
     }
 )
 """Every operation of the interface, by the name of its function."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import orjson
-
 from api.adapters.clock import host_time
+from api.journal import say
 from api.seats import SeatsInForce
 from api.settings import Settings
 from crypto.notes import parse_checkpoint, parse_note
@@ -26,14 +24,17 @@ from ledger.errors import NotPublished, StorageFull
 if TYPE_CHECKING:
     from api.accounts import Accounts
     from api.adapters.activity import Activity
+    from api.adapters.bodies import Allowance
     from api.adapters.index import LedgerIndex
     from api.adapters.oidc import Provider
+    from api.adapters.refusal_book import RefusalBook
     from api.adapters.reserve import Reserve
     from api.adapters.uploads import Uploads
     from api.adapters.vault import EnvelopeVault
     from api.anchoring import Anchoring
     from api.home import Home
     from api.privacy import Privacy
+    from api.rates import Rates
     from ledger.application import Ledger
     from projections.runner import Runner
 
@@ -71,6 +72,9 @@ class Platform:
     fatal: tuple[type[Exception], ...]
     bidder_salt: Callable[[str, str], str]
     beat_s: int
+    refusals: RefusalBook
+    bodies: Allowance
+    rates: Rates
     waiting_grants: set[str] = field(default_factory=set)
     runners: list[Runs] = field(default_factory=list)
     closers: Sequence[Callable[[], None]] = ()
@@ -166,10 +170,9 @@ class Platform:
             threading.Thread(target=self.on_fail_stop, args=(self,), daemon=True).start()
 
     def log_unexpected(self, error: Exception) -> None:
-        """Write one JSON line about an error of ours; no body, no path, no number of deposits."""
+        """Tell an error of ours: no message of it, no body, no path, no number of deposits."""
         trace = [
             {"file": Path(frame.filename).name, "line": frame.lineno, "in": frame.name}
             for frame in traceback.extract_tb(error.__traceback__)[-6:]
         ]
-        row = {"event": "unexpected", "kind": type(error).__name__, "trace": trace}
-        sys.stderr.write(orjson.dumps(row).decode() + "\n")
+        say("unexpected", kind=type(error).__name__, trace=trace)

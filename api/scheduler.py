@@ -1,13 +1,13 @@
 """What happens by itself: deadlines, closing heads, stalls, expiry, beats, daily proofs of life.
 
-Each tick is a list of independent chores; one that fails is said on stderr and tried again, and
+Each tick is a list of independent chores; one that fails is said in the journal, tried again, and
 never holds up another. Every chore is a command with an id that derives from what it is about, so
 a crash between two of them repeats nothing.
 """
 
 from __future__ import annotations
 
-import sys
+import re
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +19,7 @@ from api.adapters.clock import boot_us
 from api.adapters.uploads import Upload
 from api.closing import close
 from api.idempotency import derived_id
+from api.journal import say
 from api.platform import Platform, UseCase
 from api.scrubbing import ScrubChore
 from crypto.log_errors import QuorumNotMet
@@ -34,6 +35,9 @@ LATE_S = 30
 """Between two times that silent witnesses are asked again for a closing head."""
 AGAIN_S = 60
 """After so long a proof of life that failed is asked for again."""
+
+SESSION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The form of a transmission's name."""
 
 C = TypeVar("C")
 
@@ -88,7 +92,7 @@ class Scheduler:
         except Exception as error:
             self._platform.note_ledger_error(error)
             code = getattr(error, "code", type(error).__name__)
-            sys.stderr.write(f"pli : scheduler {name} [{code}]\n")
+            say("chore.failed", chore=name, code=code)
 
     def _deadlines(self) -> None:
         """Close the registers whose D is certainly past, and publish their closing head at once."""
@@ -115,7 +119,7 @@ class Scheduler:
                 try:
                     platform.ledger.complete(position)
                 except QuorumNotMet as error:  # an older one must not stand before a newer one
-                    sys.stderr.write(f"pli : scheduler late cosignatures [{error.code}]\n")
+                    say("chore.failed", chore="late cosignatures", code=error.code)
 
     def _silence(self) -> None:
         """Stall what is silent, expire what is silent for a day, seal what is whole."""
@@ -160,11 +164,12 @@ class Scheduler:
             self._alarms.pop(about, None)
 
     def _alarm(self, about: str, error: Exception) -> None:
-        """Say on stderr what goes wrong with a thing, once until it is something else."""
+        """Say in the journal what goes wrong with a thing, once until it is something else."""
         code = getattr(error, "code", type(error).__name__)
         if self._alarms.get(about) != code:
             self._alarms[about] = code
-            sys.stderr.write(f"pli : alarm {about} [{code}]\n")
+            # before the opening no line says which upload it is, or whose (N11)
+            say("alarm", about="upload" if SESSION.fullmatch(about) else about, code=code)
 
     def _life(self) -> None:
         """Ask each share for its proof of life, and open the canary, once a day."""

@@ -14,7 +14,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api import attestations, ceremonies, dossiers, kits, openings, views
+from api import attestations, ceremonies, dossiers, kits, openings, refusals, views
+from api.adapters.refusal_book import Head, Row
 from api.adapters.vault import Incoming
 from api.auth import Anyone, Caller, platform_of
 from api.dossiers import DossierFile
@@ -204,7 +205,14 @@ class Scope:
         self._opened(consultation, lot, deposit)
         return openings.document(self._platform, deposit, number)
 
-    # -- the ledger
+    # -- the ledger, and what was refused
+
+    def refusals(self) -> tuple[list[Row], Head | None]:
+        """Return the refused accesses that the caller may list; to granted auditors their head."""
+        if self.principal is None:
+            raise Absent
+        rows = refusals.visible(self._platform, self.principal)
+        return rows, self._platform.refusals.head() if self._granted() else None
 
     def entries(self, path: str) -> bytes:
         """Return an entry bundle, to an auditor who was granted the whole platform."""

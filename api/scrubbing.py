@@ -1,15 +1,15 @@
 """The scrub as a chore: a whole home in seven days; missing blobs are told every five minutes.
 
-What is found is told on stderr by its codes alone: before the opening a log line names no deposit
+What is found is told in the journal by its codes alone: before the opening no line names a deposit
 (N11). ``pli ledger scrub`` names the places to whoever holds the home.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 
 from api.adapters.scrub import ScrubPlace, is_stored, scrubbed
+from api.journal import say
 from api.platform import Platform
 from ledger.fsck import Finding
 from ledger.scrub import PASS_S, Stored, missing_blobs, scrub_slice, slices
@@ -50,4 +50,4 @@ class ScrubChore:
 
     def _tell(self, found: Iterable[Finding]) -> None:
         for code in sorted({one.code for one in found}):
-            sys.stderr.write(f"pli : scrub [{code}]\n")
+            say("scrub.found", code=code)

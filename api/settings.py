@@ -31,13 +31,19 @@ class Settings(BaseSettings):
     """A transmission without a byte for so long is stalled (``envelope.md`` §8)."""
     expire_s: int = Field(default=86_400, ge=1)
     """A transmission without an end for so long expires (``envelope.md`` §8)."""
-    slow_window_s: int = Field(default=60, ge=1)
+    slow_window_s: int = Field(default=8, ge=1)
     slow_rate: int = Field(default=1024, ge=0)
     """Bytes per second that a body must bring over each window, else it is cut."""
+    rate_scale: int = Field(default=1, ge=1, le=100_000)
+    """By what every row of the table of rates is multiplied, such as for a load test."""
+    proxies: str = ""
+    """Addresses of reverse proxies, separated by commas, that are believed about their callers."""
     max_dossier_bytes: int = Field(default=2 * 1024**3, ge=1)
     """Largest single file of a dossier that a buyer may upload."""
     reserve_bytes: int = Field(default=128 * 1024**2, ge=0)
     """Room on disk which no announced transmission may take (T08)."""
+    metrics: bool = False
+    """Whether ``/metrics`` answers a platform administrator; else it is absent."""
     secure: bool = False
     """Whether the platform is reached over TLS, so that HSTS is announced."""
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#@\s]+$")
@@ -73,3 +79,7 @@ class Settings(BaseSettings):
         if self.public_url is not None:
             return self.public_url
         return f"{'https' if self.secure else 'http'}://localhost:{self.port}"
+
+    def trusted(self) -> frozenset[str]:
+        """Return the addresses of the reverse proxies."""
+        return frozenset(part.strip() for part in self.proxies.split(",") if part.strip())

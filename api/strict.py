@@ -1,13 +1,25 @@
-"""JSON bodies are refused, never repaired: no doubled key, no NaN, one object (N7)."""
+"""JSON bodies are refused, never repaired (N7, T25): no doubled key, no NaN, no fraction.
+
+Two readers must agree: orjson refuses what is no UTF-8 or no JSON, the standard reader shows
+doubled keys and numbers as they were written. No field of this interface is a fraction.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+
+DEEPEST = 32
+"""Levels of a body; the deepest form has four."""
+HALF_SURROGATE = ("no low surrogate", "invalid high surrogate", "unexpected end of hex escape")
+"""What orjson says of half a surrogate: a text, which the field that holds it refuses (422)."""
+LONGEST_NUMBER = 20
+"""Characters of an integer: the largest that an entry holds has 16 digits."""
 
 
 class StrictRequest(Request):
@@ -16,9 +28,7 @@ class StrictRequest(Request):
     async def json(self) -> Any:  # noqa: ANN401 - JSON is any value here
         """Return the body, parsed once."""
         if not hasattr(self, "_json"):
-            self._json = json.loads(
-                await self.body(), object_pairs_hook=_unique, parse_constant=_no_constant
-            )
+            self._json = parse(await self.body())
         return self._json
 
 
@@ -36,6 +46,41 @@ class StrictRoute(APIRoute):
         return handler
 
 
+def parse(body: bytes) -> object:
+    """Return the value of a body that can be read in one way only, else raise JSONDecodeError."""
+    try:
+        found: object = json.loads(
+            body,
+            object_pairs_hook=_unique,
+            parse_constant=_refused,
+            parse_float=_refused,
+            parse_int=_integer,
+        )
+    except RecursionError as error:
+        raise json.JSONDecodeError("nested too deeply", "", 0) from error
+    _check_depth(found)
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if not str(error).startswith(HALF_SURROGATE):
+            raise
+    return found
+
+
+def _check_depth(found: object) -> None:
+    level = [found]
+    for _ in range(DEEPEST):
+        level = [inner for value in level for inner in _inside(value)]
+    if level:
+        raise json.JSONDecodeError("nested too deeply", "", 0)
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -43,5 +88,11 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _no_constant(name: str) -> object:
-    raise json.JSONDecodeError(f"{name} is no JSON", "", 0)
+def _integer(text: str) -> int:
+    if len(text) > LONGEST_NUMBER or text == "-0":
+        raise json.JSONDecodeError("no integer of this interface", "", 0)
+    return int(text)
+
+
+def _refused(text: str) -> object:
+    raise json.JSONDecodeError(f"{text[:40]} is no integer", "", 0)

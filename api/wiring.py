@@ -16,13 +16,21 @@ import domain
 from api.adapters import custodians as custody
 from api.adapters.activity import Activity
 from api.adapters.anchor_book import AnchorBook
+from api.adapters.bodies import Allowance
 from api.adapters.clock import HostClock, boot_us, host_time
 from api.adapters.follower import ViewsFollower
 from api.adapters.heads import LedgerHeads
 from api.adapters.index import LedgerIndex
-from api.adapters.keys import KeyFileAbsent, create_signing_key, signing_key, write_durably
+from api.adapters.keys import (
+    KeyFileAbsent,
+    create_signing_key,
+    read_secret,
+    signing_key,
+    write_durably,
+)
 from api.adapters.local_custodian import LocalCustodian
 from api.adapters.personal_rows import stores_of
+from api.adapters.refusal_book import RefusalBook
 from api.adapters.reserve import Reserve
 from api.adapters.rng import SystemRng
 from api.adapters.signer import FileSigner
@@ -37,6 +45,7 @@ from api.home import DriverAbsent, Home, check_origin
 from api.law import shipped_law
 from api.platform import Platform
 from api.privacy import Privacy
+from api.rates import Rates
 from api.scheduler import Scheduler
 from api.settings import Settings
 from api.uploading import keep_promises
@@ -77,6 +86,7 @@ if TYPE_CHECKING:
 ORGANISATION = "platform"
 SUBJECT_KEY_BYTES = 32
 SUBJECTS_KEY = "subjects.key"
+REFUSALS_KEY = "refusals.key"
 Connect = Callable[[str], Connection]
 
 
@@ -387,6 +397,7 @@ class _Opening:
         views = prepared(ledger, place.views)
         runner = Runner(ledger, views)
         accounts = place.accounts()
+        refusals = RefusalBook(place.refusals, self._refusals_key(), host_time)
         anchoring = Anchoring(
             desk=desk,
             ledger=ledger,
@@ -419,6 +430,9 @@ class _Opening:
             bidder_salt=subjects.bidder_salt,
             beat_s=ledger.genesis.beat_s,
             provider=provider_of(self.settings),
+            refusals=refusals,
+            bodies=Allowance(place.envelopes),
+            rates=Rates(self.settings.rate_scale),
         )
         platform.closers = [
             ledger.close,
@@ -426,6 +440,7 @@ class _Opening:
             subjects.close,
             uploads.close,
             accounts.close,
+            refusals.close,
         ]
         platform.runners = [ViewsFollower(ledger, runner, views), Scheduler(platform), anchoring]
         if self.settings.reserve_bytes:
@@ -435,6 +450,13 @@ class _Opening:
         platform.privacy.resume()
         self.built = platform
         return platform
+
+    def _refusals_key(self) -> bytes:
+        """Return the key under which callers are blinded; a home of an earlier version gets one."""
+        path = self.place.keys / REFUSALS_KEY
+        if not path.exists():
+            write_durably(path, self.rng.bytes(32).hex().encode() + b"\n")
+        return bytes.fromhex(read_secret(path).decode().strip())
 
     def _show(self, streams: Sequence[str], since: int) -> Mapping[str, Json]:
         return self.ledger.view(streams, since)

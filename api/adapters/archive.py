@@ -27,7 +27,7 @@ from ledger.transfer import MANIFEST, FileRow, is_file_name
 
 PART = 1024 * 1024
 MAX_MANIFEST = 256 * 1024 * 1024
-DATABASES = ("ledger.db", "private.db", "uploads.db", "accounts.db")
+DATABASES = ("ledger.db", "private.db", "uploads.db", "accounts.db", "refusals.db")
 SECRET_DATABASES = ("keys/subjects.db",)
 FOLDERS = ("blobs", "envelopes")
 SECRET_FOLDERS = ("keys", "custodians")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from api.journal import say
 from ledger.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ViewsFollower:
             except Exception as error:
                 code = getattr(error, "code", type(error).__name__)
                 if code != said:
-                    sys.stderr.write(f"pli : views [{code}]\n")
+                    say("views.failed", code=code)
                 said = code
                 self._stopping.wait(AGAIN_S)
 

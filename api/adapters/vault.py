@@ -22,9 +22,12 @@ import orjson
 
 from api.adapters.keys import sync_folder, write_durably
 from api.adapters.uploads import Uploads
+from api.adapters.zip_directory import archive_in
 from crypto.errors import CryptoError, PackageRefused
 from crypto.names import shown_name
 from crypto.package import MAGIC, MAX_MANIFEST, Manifest
+from domain.archives import ArchiveContents
+from domain.errors import DomainError
 from ledger.vault import Vault as Blobs
 
 PART = 1024 * 1024
@@ -246,6 +249,13 @@ class EnvelopeVault:
             return _documents(path)
         except CryptoError:
             return [Document("pli-brut.bin", path.stat().st_size, "", 0)]
+
+    def opened_archive(
+        self, deposit: str, document: Document
+    ) -> ArchiveContents | DomainError | None:
+        """Return what a document holds as an archive, or why it is refused; None: it is none."""
+        with (self._folder / "opened" / deposit).open("rb") as file:
+            return archive_in(file, document.offset, document.size)
 
     def opened_parts(self, deposit: str, document: Document) -> Iterator[bytes]:
         """Yield the bytes of one document."""

@@ -1,4 +1,4 @@
-"""``pli ledger init|fsck|scrub|export|checkpoint|anchor|adopt`` (``ledger.md`` §10).
+"""``pli ledger init|fsck|scrub|export|checkpoint|anchor|adopt|refusals`` (``ledger.md`` §10).
 
 ``fsck``, ``scrub``, ``export`` and ``checkpoint`` only read: they need no lock and may run beside
 a server.
@@ -173,6 +173,36 @@ def scrub(home: HomeOption = DEFAULT, as_json: AsJson = False) -> None:
     else:
         print("\n".join([*map(_told, shown), f"verdict: {verdict}"]))
     raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def refusals(
+    home: HomeOption = DEFAULT,
+    pin: Annotated[
+        str | None, typer.Option(help="Tête conservée / head kept before: SIZE:HASH")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List refused accesses, once their chain is proven; exit 1 where it is not."""
+    from api.adapters.refusal_book import Head, checked
+    from api.home import Home
+    from api.refusals import shown
+
+    kept = None
+    if pin is not None:
+        size, _, name = pin.partition(":")
+        if not size.isdecimal():
+            raise typer.BadParameter("SIZE:HASH", param_hint="--pin")
+        kept = Head(int(size), name)
+    place = Home(home).existing()
+    rows, head = checked(place.refusals, kept) if place.holds(place.refusals) else ([], Head(0, ""))
+    found = [shown(row) for row in rows]
+    last: dict[str, object] = {"head": f"{head.size}:{head.hash}"}
+    print(
+        json.dumps({"refusals": found, **last})
+        if as_json
+        else "\n".join(map(_told, [*found, last]))
+    )
 
 
 def _fsck_home(home: Path, pins: list[bytes]) -> dict[str, object]:

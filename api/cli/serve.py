@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
+OPEN = 8192
+"""Requests that may be open at once: slow ones must not take the places of the others (T23)."""
+HEAD_MS = 8_000
+"""How long the head of a request may take."""
+BUFFER = 65_536
+"""Bytes that one line may have waiting; the server's own default is six times as many."""
+
+
 class PortTaken(Exception):
     """Somebody listens there already, or the address is not ours."""
 
@@ -56,10 +64,21 @@ def serve(
 
 async def serve_until_signal(web: FastAPI, host: str, port: int) -> None:
     """Serve an application in this process until SIGINT or SIGTERM, or raise PortTaken."""
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
-    server = Server(web, address=host, port=port, interface=Interfaces.ASGINL, log_enabled=False)
+    server = Server(
+        web,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        log_enabled=False,
+        backlog=OPEN,
+        backpressure=OPEN,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MS, max_buffer_size=BUFFER),
+    )
     loop = asyncio.get_running_loop()
     for wanted in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(wanted, server.stop)
@@ -71,5 +90,7 @@ async def serve_until_signal(web: FastAPI, host: str, port: int) -> None:
 
 def _leave_at_once(platform: Platform) -> None:
     """Fail-stop (N2): no read is served after a failed write; a new process reads the disk."""
-    print("pli : ledger.fail-stop", file=sys.stderr, flush=True)
+    from api.journal import say
+
+    say("fail-stop", code="ledger.halted")
     os._exit(3)

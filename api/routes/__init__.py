@@ -13,8 +13,10 @@ def all_routers() -> list[APIRouter]:
         dossiers,
         ledger,
         members,
+        metrics,
         openings,
         parties,
+        refusals,
         transmissions,
     )
 
@@ -26,5 +28,7 @@ def all_routers() -> list[APIRouter]:
         openings.router,
         parties.router,
         members.router,
+        refusals.router,
         ledger.router,
+        metrics.router,
     ]

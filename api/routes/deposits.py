@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from api.auth import Known
+from api.downloads import disposition
 from api.errors import Absent
 from api.forms import Form, Text
 from api.idempotency import Key
@@ -75,10 +76,7 @@ def read_receipt(
 ) -> PlainTextResponse:
     """Give the receipt as a file: its first form, or under the published checkpoint."""
     proof = scope.receipt_file(deposit, published=form == "published")
-    name = f"{deposit}.tlog-proof"
-    return PlainTextResponse(
-        proof, headers={"Content-Disposition": f'attachment; filename="{name}"'}
-    )
+    return PlainTextResponse(proof, headers=disposition(f"{deposit}.tlog-proof"))
 
 
 @router.post("/{deposit}/withdrawal", status_code=201, responses=writes())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import StreamingResponse
@@ -12,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.auth import Known
 from api.caching import etagged
+from api.downloads import disposition
 from api.forms import Form, Hex64, IdText, LocalHour, LotText, Short, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
@@ -113,8 +113,7 @@ def correct_dossier(
 def download_dossier_file(scope: Bound, consultation: Id, name: FileName) -> StreamingResponse:
     """Download one file as an attachment; nobody has to say who they are."""
     file = scope.dossier_file(consultation, name)
-    headers = {
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.split('/')[-1])}",
+    headers = disposition(name) | {
         "Content-Length": str(file.size),
         "ETag": f'"{file.sha256}"',
     }

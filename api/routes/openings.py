@@ -7,12 +7,12 @@ that forbids it, and the refusal is an event (``envelope.md`` §14).
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 
 from api.auth import Known
+from api.downloads import disposition
 from api.forms import Form, Hex32, IdText, LotText, Short
 from api.idempotency import Key
 from api.openapi import reads, writes
@@ -119,8 +119,5 @@ def read_opened_document(  # noqa: PLR0913, PLR0917 - one document at one place
 ) -> StreamingResponse:
     """Download one document of an opened envelope, as deposited."""
     name, size, parts = scope.opened_document(consultation, lot, deposit, number)
-    headers = {
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
-        "Content-Length": str(size),
-    }
+    headers = disposition(name) | {"Content-Length": str(size)}
     return StreamingResponse(parts, media_type="application/octet-stream", headers=headers)

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from api import uploading
+from api.adapters.bodies import Body
 from api.auth import Known
 from api.errors import Absent, Incomplete
 from api.forms import Count, Form, Hex32, IdText, LotText, Short
@@ -106,8 +107,8 @@ async def announce_envelope(  # noqa: PLR0913, PLR0917 - one call of one protoco
 ) -> Answer:
     """Announce which bytes come: the head, and the commitment to all of them."""
     own = await run_in_threadpool(scope.transmission, transmission)
-    head = await _body(request, own)
-    new = await run_in_threadpool(own.accept_head, head, commitment)
+    with await _body(request, own) as body:
+        new = await run_in_threadpool(lambda: own.accept_head(body.read(), commitment))
     response.status_code = 201 if new else 200
     return await run_in_threadpool(own.state)
 
@@ -124,8 +125,8 @@ async def store_chunk(  # noqa: PLR0913, PLR0917 - one call of one protocol
 ) -> Answer:
     """Store one chunk; the answer to the last missing one carries the receipt."""
     own = await run_in_threadpool(scope.transmission, transmission)
-    chunk = await _body(request, own)
-    new = await run_in_threadpool(own.accept_chunk, index, chunk, leaf)
+    with await _body(request, own) as body:
+        new = await run_in_threadpool(lambda: own.accept_chunk(index, body.read(), leaf))
     response.status_code = 201 if new else 200
     return await run_in_threadpool(own.state)
 
@@ -160,14 +161,20 @@ def end_transmission(who: Known, scope: Bound, transmission: Session) -> Answer:
     return own.state()
 
 
-async def _body(request: Request, own: OwnTransmission) -> bytes:
+async def _body(request: Request, own: OwnTransmission) -> Body:
     """Return the body; one that breaks off is a stall of the network, which is an event."""
+    body = own.body()
     try:
-        return await request.body()
-    except ClientDisconnect:
+        async for part in request.stream():
+            body.write(part)
+    except BaseException as broken:
+        body.close()
+        if not isinstance(broken, ClientDisconnect):
+            raise
         cut = refusal_of(request.scope)
         cause = StallCause.NETWORK if cut is None else StallCause.CLIENT
         await run_in_threadpool(own.stall, cause)
         if cut is not None:
             raise cut from None
         raise
+    return body

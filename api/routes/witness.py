@@ -12,7 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from api import errors
-from api.guards import BodyGuard, ResponseHeaders, refusal_of
+from api.guards import BodyGuard, refusal_of
+from api.headers import ResponseHeaders
 from ledger.witness import TEXT_TYPE, Answer
 
 BODY_LIMIT = 65_536

@@ -87,7 +87,7 @@ def test_a_backup_without_keys_is_read_and_proven_but_does_not_go_on(
     out, new = tmp_path / "b.tar", tmp_path / "new"
     assert run(["backup", str(out), "--home", str(bench.home.folder)]) == 0
     names = {entry.name for entry, _ in inside(out)}
-    databases = {"ledger.db", "private.db", "uploads.db", "accounts.db"}
+    databases = {"ledger.db", "private.db", "uploads.db", "accounts.db", "refusals.db"}
     assert databases | {"policy.txt", "keys/timestamps.pem"} <= names
     secret = {name for name in names if name.startswith(("keys/", "custodians/"))}
     assert secret == {"keys/timestamps.pem"}

@@ -57,7 +57,9 @@ def test_views_go_on_once_there_is_room_again(
     assert runner.followed.wait(30)
     follower.stop()
     assert runner.tries == 3
-    assert capsys.readouterr().err.count("pli : views [OperationalError]") == 1, "said once"
+    assert capsys.readouterr().err.count('"event":"views.failed","code":"OperationalError"') == 1, (
+        "said once"
+    )
 
 
 @pytest.mark.parametrize(("code", "status"), [(sqlite3.SQLITE_FULL, 507), (1, 500)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from api.guards import CSP, BodyGuard, ResponseHeaders, refusal_of
+from api.guards import BodyGuard, refusal_of
 
 
 class Recorder:
@@ -100,18 +100,44 @@ def test_a_silent_client_is_cut_and_told_why() -> None:
     assert sent[0]["status"] == 408
 
 
-def test_every_answer_carries_the_headers_unless_it_sets_its_own() -> None:
-    sent = run(ResponseHeaders(Recorder(), secure=True), "/", [b""])
-    headers = dict(sent[0]["headers"])
-    assert headers[b"content-security-policy"] == CSP.encode()
-    assert headers[b"x-content-type-options"] == b"nosniff"
-    assert b"strict-transport-security" in headers
+def test_a_fast_sender_may_fall_silent_for_a_while() -> None:
+    """Its bytes were worth more than a window; one that brought none is cut after one."""
 
-    async def own(scope, receive, send):
-        start = {"type": "http.response.start", "status": 200}
-        await send({**start, "headers": [(b"Content-Security-Policy", b"own")]})
+    async def play(first: bytes) -> list[str]:
+        seen: list[str] = []
+        parts = [first, b"end"]
 
-    assert run(ResponseHeaders(own), "/", [b""])[0]["headers"][0][1] == b"own"
-    assert b"strict-transport-security" not in dict(
-        run(ResponseHeaders(own), "/", [b""])[0]["headers"]
-    )
+        async def receive():
+            if len(parts) == 1:
+                await asyncio.sleep(0.4)
+            return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+        async def inner(scope, receive, send):
+            seen.extend([(await receive())["type"] for _ in range(2)])
+
+        async def send(message): ...
+
+        scope = {"type": "http", "path": "/", "headers": []}
+        await guarded(inner, window_s=0.2, rate=1_000)(scope, receive, send)
+        return seen
+
+    assert asyncio.run(play(b"x" * 1_000)) == ["http.request"] * 2
+    assert asyncio.run(play(b"x")) == ["http.request", "http.disconnect"]
+
+
+def test_patience_is_lost_only_while_the_client_is_waited_for() -> None:
+    async def slow_to_read(scope, receive, send):
+        await receive()
+        await asyncio.sleep(0.4)
+        scope["last"] = (await receive())["type"]
+
+    parts = [b"a", b"b"]
+
+    async def receive():
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def send(message): ...
+
+    scope = {"type": "http", "path": "/", "headers": []}
+    asyncio.run(guarded(slow_to_read, window_s=0.2)(scope, receive, send))
+    assert scope["last"] == "http.request"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -248,7 +249,10 @@ def test_one_unreadable_envelope_holds_up_no_hour(
     for _ in range(3):
         bench.tick()
     said = capsys.readouterr().err
-    assert said.count(f"pli : alarm {bad} [vault.differs]") == 1, "once, not at every tick"
+    rows = [json.loads(line) for line in said.splitlines()]
+    told = [(row["event"], row["about"], row["code"]) for row in rows]
+    assert told == [("alarm", "upload", "vault.differs")], "once, not at every tick"
+    assert bad not in said, "before the opening no line says which upload it is"
     bench.forward(SOON)
     for name in ("lille-1", "lille-2"):
         assert kinds(bench, f"consultation/{name}")[-1] == "RegisterClosed"

@@ -23,6 +23,8 @@ entries                       - - - - - - - - - g - - - -
 run the platform              - - - - - - - - Y - - - - -
 register companies            - - - - - - - o Y - - - - -
 everybody                     Y Y Y Y Y Y Y Y Y Y Y Y Y Y
+see the figures               - - - - - - - - - - - - - -
+list refused accesses         - Y - - - - - - - Y - - - -
 nobody before the hour        - - - - - - - - - - - - - -
 """
 MARKS: Mapping[str, Mapping[str, str]] = {
@@ -165,6 +167,8 @@ CALLS: Mapping[str, Call] = {
     # the platform
     "publish_checkpoint": Call(RUN, "door", "POST", "/api/v1/ledger/checkpoints"),
     "stamp_checkpoint": Call(RUN, "door", "POST", "/api/v1/ledger/anchors"),
+    "read_metrics": Call("see the figures", "figures", "GET", "/metrics"),
+    "list_refusals": Call("list refused accesses", "door", "GET", "/api/v1/refusals"),
     "register_buyer": Call(
         RUN,
         "door",
@@ -244,6 +248,11 @@ def _attempt(role: str, _seat: str, where: str, _may: bool) -> int | None:
     return 404 if where == "absent" or (role == "BU" and where == "foreign") else 403
 
 
+def _figures(role: str, _seat: str, where: str, _may: bool) -> int | None:
+    """Absent until the operator asks for them, and for administrators only."""
+    return None if where != "own" else 404 if role == "PA" else 403
+
+
 def _hidden(_role: str, _seat: str, _where: str, _may: bool) -> int | None:
     return 404
 
@@ -269,4 +278,5 @@ _CELLS = {
     "hidden": _hidden,
     "granted": _hidden,
     "members": _members,
+    "figures": _figures,
 }

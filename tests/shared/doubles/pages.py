@@ -13,9 +13,9 @@ from typing import Any
 from doubles.entries import HandLedger
 from fastapi import FastAPI
 from sqlalchemy import Engine
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 
-from api.guards import ResponseHeaders
+from api.headers import ResponseHeaders
 from api.problem_texts import TEXTS
 from api.web.assets import PREFIX
 from api.web.pages import site
@@ -90,6 +90,16 @@ class HandFacts:
         """Return the receipt of the first entry of a kind."""
         position = next(row.position for row in self.ledger.rows if row.kind == kind)
         return self.receipt(position, witnesses=witnesses)
+
+
+def page_routes(router: Any) -> Iterator[BaseRoute]:
+    """Yield every page and mount of an application, those of included routers too."""
+    for route in router.routes:
+        inner = getattr(route, "original_router", None)
+        if inner is None:
+            yield route
+        else:
+            yield from page_routes(inner)
 
 
 def views_over(ledger: HandLedger, path: Path) -> tuple[Views, Engine]:

@@ -77,6 +77,7 @@ class World:
         self.bench._keys = itertools.count(100_000 * (1 + len(self.seen)))  # the same in each world
         for who, token in self.observers.watching.items():
             for path in paths(self.bench, guesses):
+                self.bench.platform.refusals.settle()  # its rows are written beside the answers
                 answer = self.bench.http.get(path, headers=bearer(token), follow_redirects=False)
                 self.keep(f"{stage} {who} GET {path}", answer)
             for path, body in attempts(guesses):

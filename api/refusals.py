@@ -1,0 +1,94 @@
+"""Which refused accesses are kept, and who may read which (arrêté of 22 March 2019, art. 2 I).
+
+Kept are 401, 403 and 404 of the interface. Whether an object is absent or foreign is found out
+after the answer. Before the opening nobody may learn who prepares a bid (N11): a company stands
+there blinded, and neither its rows nor those of deposits are shown to a buyer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+
+from fastapi import Request
+
+from api.adapters.refusal_book import Refusal, Row
+from api.metrics import COMPANY, is_silent
+from api.platform import Platform
+from domain.consultation import Consultation
+from domain.ports import Principal
+
+REFUSED = frozenset({401, 403, 404})
+REFERENCE = re.compile(r"[a-z]{2,12}:[0-9a-f-]{8,40}")
+"""A person's reference that is an account's number; any other is blinded."""
+
+
+def note(request: Request, status: int, code: str) -> None:
+    """Keep a refused access; what is no route, or is public and absent, is none."""
+    route = request.scope.get("route")
+    if status not in REFUSED or route is None:
+        return
+    platform: Platform = request.app.state.platform
+    principal: Principal | None = getattr(request.state, "principal", None)
+    address = request.client.host if request.client else ""
+    facts = {
+        "operation": str(route.name),
+        "status": status,
+        "code": code,
+        "silent": is_silent(request.scope, route.name),
+        "target": request.path_params.get("consultation", ""),
+        "siret": request.path_params.get("siret", ""),
+    }
+    platform.refusals.note(partial(_refusal, platform, principal, address, facts))
+
+
+def visible(platform: Platform, principal: Principal) -> list[Row]:
+    """Return the rows that a caller may read."""
+    if platform.may_read_entries(principal):
+        return platform.refusals.rows()
+    own = platform.refusals.rows(principal.org)
+    return [row for row in own if row.refusal.role != COMPANY]
+
+
+def shown(row: Row) -> dict[str, object]:
+    """Return a row as it is listed; its number would count what others may not see."""
+    one = row.refusal
+    told = {"hour": row.hour, "count": row.count, "operation": one.operation, "code": one.code}
+    who = {"caller": one.caller, "role": one.role, "org": one.org, "tenant": one.tenant}
+    return {**told, "status": one.status, **{name: text for name, text in who.items() if text}}
+
+
+def _refusal(
+    platform: Platform, principal: Principal | None, address: str, facts: Mapping[str, object]
+) -> Refusal | None:
+    silent = bool(facts["silent"])
+    tenant = "" if silent else _tenant(platform, str(facts["target"]), str(facts["siret"]))
+    if principal is None and facts["status"] == 404 and not tenant:
+        return None  # anybody may look for what is not there
+    caller, role, org = "", "", ""
+    if principal is None:
+        caller = platform.refusals.blinded("address", address)
+    elif principal.role == COMPANY:
+        caller, role = platform.refusals.blinded("company", principal.org), COMPANY
+    else:
+        person, role, org = principal.person, principal.role, principal.org
+        known = REFERENCE.fullmatch(person)
+        caller = person if known else platform.refusals.blinded("person", person)
+    return Refusal(
+        operation=str(facts["operation"]),
+        status=int(str(facts["status"])),
+        code=str(facts["code"]),
+        caller=caller,
+        role=role,
+        org=org,
+        tenant=tenant,
+    )
+
+
+def _tenant(platform: Platform, consultation: str, siret: str) -> str:
+    """Return whose object was asked for, "" for one that does not exist."""
+    if not consultation:
+        return siret if re.fullmatch(r"\d{14}", siret) else ""
+    found = platform.desk.files.find(Consultation, f"consultation/{consultation}")
+    return found.tenant if found is not None and found.version else ""

