@@ -45,7 +45,8 @@ def play_once(folder: Path, contracts: Sequence[Contract], say: Say) -> dict[str
     for left in folder.glob(f"{SCRATCH}*/"):  # of a performance that was killed: nobody reads it
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
-        platform = open_platform(place, Settings(home=folder))
+        # months of acts are played in seconds: no rate is meant for that
+        platform = open_platform(place, Settings(home=folder, rate_scale=1_000))
         try:
             platform.start()
             play, receipts = asyncio.run(_play(platform, contracts, say, Path(scratch)))
