@@ -1,4 +1,8 @@
-"""The published contract: operation ids are function names, every status is documented."""
+"""The published contract: operation ids are function names, every status is documented.
+
+A schema says all that a form asks, so that whoever follows it is never told `request.form`: what
+no pattern can say has a ``format`` of its own, explained in ``FORMATS``.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+
+from api.permissions import OPERATIONS, PUBLIC
 
 PROBLEM: dict[str, Any] = {
     "title": "Problem",
@@ -35,16 +41,33 @@ MEANINGS = {
     415: "Unsupported content type",
     416: "Outside the announced envelope",
     422: "A form, or a rule, refuses it",
+    429: "Too many requests; come again after Retry-After",
     500: "Error of the platform",
     503: "Come again after Retry-After",
     507: "No room; never a limit of yours",
 }
+FORMATS = {
+    "recordable": "text in Unicode form NFC without U+0000, surrogates and marks of direction",
+    "page-token": "what the Link of an earlier page gave, or nothing",
+    "legal-hour": "YYYY-MM-DDThh:mm, a legal hour that exists once in its zone",
+    "time-zone": "a name of the IANA time zone database",
+}
+DESCRIPTION = "Consultations, sealed deposits, openings and their proofs. Formats of texts: "
+BYTES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+"""Documents a route that reads the body itself, as a stream of bytes."""
+CONDITIONS = {"304": "If-None-Match", "412": "If-Match"}
+"""Which header asks for which answer."""
 Responses = dict[int | str, dict[str, Any]]
 
 
 def refusals(*statuses: int) -> Responses:
     """Return the documentation of these refusals, beside those which any route can give."""
-    wanted = sorted({*statuses, 500, 503})
+    wanted = sorted({*statuses, 429, 500, 503})
     return {status: _answer(status) for status in wanted}
 
 
@@ -64,15 +87,28 @@ def document(app: FastAPI) -> dict[str, Any]:
         made = get_openapi(
             title=app.title,
             version=app.version,
-            description="Consultations, sealed deposits, openings and their proofs.",
+            description=DESCRIPTION + "; ".join(f"{name}: {of}" for name, of in FORMATS.items()),
             routes=app.routes,
         )
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
         schemas["Problem"] = PROBLEM
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        for path in made["paths"].values():
+            for operation in path.values():
+                _complete(operation)
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    """Say where a token is optional, and which condition a request may carry."""
+    if "security" in operation and OPERATIONS.get(operation["operationId"]) == PUBLIC:
+        operation["security"] = [{}, *operation["security"]]
+    for status, header in CONDITIONS.items():
+        if status in operation["responses"]:
+            row = {"name": header, "in": "header", "required": False, "schema": {"type": "string"}}
+            operation.setdefault("parameters", []).append(row)
 
 
 def _answer(status: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from api.ceremonies import equip, open_canary
 from api.forms import Cents, Form, IdText, LocalHour, LotText, Short, Text, instant
 from api.idempotency import Key, object_id
 from api.openapi import reads, writes
-from api.paging import LARGEST, cut, link
+from api.paging import LARGEST, After, cut, link
 from api.platform import C, UseCase
 from api.strict import StrictRoute
 from domain.commands import correct, draft, extend, publish, suspend
@@ -150,7 +150,7 @@ def done(  # noqa: PLR0913, PLR0917 - one call of one command
 def list_consultations(
     here: Here,
     response: Response,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List the published consultations."""
@@ -202,14 +202,14 @@ def draft_consultation(who: Known, key: Key, form: DraftForm) -> Answer:
     return views.consultation(who.platform, name)
 
 
-@router.post("/{consultation}/lots", status_code=201, responses=writes())
+@router.post("/{consultation}/lots", status_code=201, responses=writes(412))
 def define_lot(request: Request, who: Known, key: Key, consultation: Id, form: LotForm) -> Answer:
     """Define one lot; without any, the consultation is the single lot "0"."""
     command = draft.DefineLot(consultation, form.lot, form.title, form.estimated_cents)
     return done(request, who, key, consultation, draft.define_lot, command)
 
 
-@router.post("/{consultation}/criteria", status_code=201, responses=writes())
+@router.post("/{consultation}/criteria", status_code=201, responses=writes(412))
 def set_criteria(
     request: Request, who: Known, key: Key, consultation: Id, form: CriteriaForm
 ) -> Answer:
@@ -219,7 +219,7 @@ def set_criteria(
     return done(request, who, key, consultation, draft.set_criteria, command)
 
 
-@router.post("/{consultation}/calendar", status_code=201, responses=writes())
+@router.post("/{consultation}/calendar", status_code=201, responses=writes(412))
 def set_calendar(
     request: Request, who: Known, key: Key, consultation: Id, form: CalendarForm
 ) -> Answer:
@@ -235,7 +235,7 @@ def set_calendar(
     return done(request, who, key, consultation, draft.set_calendar, command)
 
 
-@router.post("/{consultation}/limits", status_code=201, responses=writes())
+@router.post("/{consultation}/limits", status_code=201, responses=writes(412))
 def set_technical_limits(
     request: Request, who: Known, key: Key, consultation: Id, form: LimitsForm
 ) -> Answer:
@@ -244,7 +244,7 @@ def set_technical_limits(
     return done(request, who, key, consultation, draft.set_technical_limits, command)
 
 
-@router.post("/{consultation}/deposit-policy", status_code=201, responses=writes())
+@router.post("/{consultation}/deposit-policy", status_code=201, responses=writes(412))
 def set_deposit_policy(
     request: Request, who: Known, key: Key, consultation: Id, form: PolicyForm
 ) -> Answer:
@@ -271,7 +271,7 @@ def decrypt_canary(who: Known, key: Key, consultation: Id) -> Answer:
     return open_canary(who, who.act(key, consultation), consultation)
 
 
-@router.post("/{consultation}/publication", status_code=201, responses=writes())
+@router.post("/{consultation}/publication", status_code=201, responses=writes(412))
 def publish_consultation(
     request: Request, who: Known, key: Key, consultation: Id, form: PublishForm
 ) -> Answer:
@@ -280,7 +280,7 @@ def publish_consultation(
     return done(request, who, key, consultation, publish.publish, command)
 
 
-@router.post("/{consultation}/corrections/limits", status_code=201, responses=writes())
+@router.post("/{consultation}/corrections/limits", status_code=201, responses=writes(412))
 def correct_limits(
     request: Request, who: Known, key: Key, consultation: Id, form: CorrectedLimitsForm
 ) -> Answer:
@@ -289,7 +289,7 @@ def correct_limits(
     return done(request, who, key, consultation, correct.correct_limits, command)
 
 
-@router.post("/{consultation}/extensions", status_code=201, responses=writes())
+@router.post("/{consultation}/extensions", status_code=201, responses=writes(412))
 def extend_deadline(
     request: Request, who: Known, key: Key, consultation: Id, form: ExtensionForm
 ) -> Answer:
@@ -300,7 +300,7 @@ def extend_deadline(
     return done(request, who, key, consultation, extend.extend, command)
 
 
-@router.post("/{consultation}/suspensions", status_code=201, responses=writes())
+@router.post("/{consultation}/suspensions", status_code=201, responses=writes(412))
 def suspend_consultation(
     request: Request, who: Known, key: Key, consultation: Id, form: ReasonForm
 ) -> Answer:
@@ -309,7 +309,7 @@ def suspend_consultation(
     return done(request, who, key, consultation, suspend.suspend, command)
 
 
-@router.post("/{consultation}/resumptions", status_code=201, responses=writes())
+@router.post("/{consultation}/resumptions", status_code=201, responses=writes(412))
 def resume_consultation(
     request: Request, who: Known, key: Key, consultation: Id, form: ResumptionForm
 ) -> Answer:

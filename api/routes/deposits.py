@@ -14,7 +14,7 @@ from api.facts import facts
 from api.forms import Form, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
-from api.paging import LARGEST, cut, link
+from api.paging import LARGEST, After, cut, link
 from api.strict import StrictRoute
 from domain.commands import decide_late, withdraw
 from domain.commands import open_envelopes as opening
@@ -50,7 +50,7 @@ class RejectionForm(Form):
 def list_deposits(
     who: Known,
     response: Response,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List the caller's own deposits."""

@@ -13,10 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from api import views
 from api.auth import Anyone, Here, Known
 from api.caching import etagged
-from api.errors import Absent, BadForm
+from api.errors import Absent, NotUploaded
 from api.forms import Form, Hex64, IdText, LocalHour, LotText, Short, Text
 from api.idempotency import Key
-from api.openapi import reads, writes
+from api.openapi import BYTES, reads, writes
 from api.strict import StrictRoute
 from domain.commands import correct, download_dossier, draft
 from domain.dossier import check_file_name
@@ -65,7 +65,7 @@ def read_dossier(request: Request, here: Here, consultation: Id, who: Anyone) ->
     return etagged(request, views.dossier(here, consultation))
 
 
-@router.put("/files/{name:path}", status_code=201, responses=writes())
+@router.put("/files/{name:path}", status_code=201, responses=writes(), openapi_extra=BYTES)
 async def upload_dossier_file(
     request: Request, who: Known, consultation: Id, name: FileName
 ) -> Answer:
@@ -152,7 +152,7 @@ def _rows(who: Known, form: DossierForm) -> tuple[FileRow, ...]:
     for file in form.files:
         stored = who.platform.vault.blob(file.sha256)
         if stored is None:
-            raise BadForm("a file was not uploaded", fields=[{"field": "files", "name": file.name}])
+            raise NotUploaded("a file was not uploaded", name=file.name, sha256=file.sha256)
         rows.append(FileRow(file.name, file.sha256, stored.size))
     return tuple(rows)
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from api import grants, views
 from api.auth import Known
 from api.errors import BadForm
-from api.forms import Form, Short
+from api.forms import Day, Form, Short
 from api.idempotency import Key
 from api.openapi import reads, writes
 from api.strict import StrictRoute
@@ -54,8 +54,8 @@ class RoleForm(Form):
 
     person: Short
     role: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
-    valid_from: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-    valid_to: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    valid_from: Day
+    valid_to: Day | None = None
     scope: Short = "*"
 
 

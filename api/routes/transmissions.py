@@ -19,7 +19,7 @@ from api.errors import Absent, Incomplete
 from api.forms import Count, Form, Hex32, IdText, LotText, Short
 from api.guards import refusal_of
 from api.idempotency import Key, as_uuid, derived_id, object_id
-from api.openapi import reads, writes
+from api.openapi import BYTES, reads, writes
 from api.strict import StrictRoute
 from domain.commands import transmit
 from domain.errors import DomainError
@@ -92,7 +92,7 @@ def start_transmission(request: Request, who: Known, key: Key, form: AnnounceFor
     return attestations.started(who.platform, name)
 
 
-@router.put("/{transmission}/head", status_code=201, responses=writes())
+@router.put("/{transmission}/head", status_code=201, responses=writes(), openapi_extra=BYTES)
 async def announce_envelope(
     request: Request,
     response: Response,
@@ -115,7 +115,12 @@ async def announce_envelope(
     return await run_in_threadpool(_state, who, transmission)
 
 
-@router.put("/{transmission}/chunks/{index}", status_code=201, responses=writes(416))
+@router.put(
+    "/{transmission}/chunks/{index}",
+    status_code=201,
+    responses=writes(416),
+    openapi_extra=BYTES,
+)
 async def store_chunk(  # noqa: PLR0913, PLR0917 - one call of one protocol
     request: Request,
     response: Response,

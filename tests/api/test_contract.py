@@ -125,7 +125,7 @@ def test_a_foreign_buyer_uploads_nothing(bench: Bench) -> None:
     assert answer.status_code == 404
     missing = [{"name": "x.pdf", "sha256": "0" * 64}]
     answer = bench.post(f"{at}/dossier", bench.tokens.buyer, {"files": missing})
-    assert answer.json()["code"] == "request.form"
+    assert answer.json()["code"] == "dossier.not-uploaded"
 
 
 def test_life_of_a_consultation_after_publication(bench: Bench) -> None:
