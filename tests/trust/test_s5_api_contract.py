@@ -24,6 +24,8 @@ from api.permissions import OPERATIONS
 EXAMPLES = sized(push=30, full=300, night=5_000)
 EDGES = sized(push=0, full=1, night=1)
 CONTROL_EXAMPLES = 100
+WALKS = sized(push=2, full=20, night=1_000)
+STEPS = 20
 # nothing but a token differs between two of their calls, so there are no more calls to make
 WITHOUT_PARAMETERS = {"read_checkpoint", "read_ledger", "read_favicon", "read_who_i_am"}
 
@@ -49,6 +51,14 @@ def test_every_operation_answers_as_documented(talk: Conversation, proof: Proof)
     seen = sorted({status for counted in talk.statuses.values() for status in counted})
     assert 500 not in seen
     proof("S5", f"{len(OPERATIONS)} operations, {calls:,} calls, statuses {seen}, 0 failures")
+
+
+@pytest.mark.night
+def test_links_lead_to_documented_answers(talk: Conversation, proof: Proof) -> None:
+    talk.walk(WALKS, STEPS)
+    assert not talk.broken, "\n".join(f"{key}\n    {call}" for key, call in talk.broken.items())
+    calls = sum(seen.total() for seen in talk.statuses.values())
+    proof("S5 stateful", f"{WALKS:,} walks, {calls:,} calls, 0 failures")
 
 
 def even(number: int) -> int:

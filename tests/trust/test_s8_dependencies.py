@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("domain", "crypto", "ledger", "projections", "replay", "api")
 LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-dev.lock")
 PIN = re.compile(r"^([a-z0-9][\w.-]*)(?:\[[\w,]+\])?==(\S+)((?:.*\\\n)*.*)", re.MULTILINE)
+# looked at by a person: the text of these queries is made of constants of the same file
+REVIEWED = Counter({"api/accounts.py B608": 2})
 VULNERABLE = "jinja2==2.4.1 --hash=sha256:" + "0" * 64 + "\n"
 VULNERABLE_PACKAGE = {
     "name": "planted",
@@ -113,20 +116,24 @@ def sbom(lock: Path) -> str:
     return made.stdout
 
 
-def high(folders: Iterable[Path]) -> list[str]:
-    """Return what bandit finds of high severity, and what it could not read."""
+def dangerous(folders: Iterable[Path]) -> dict[str, list[str]]:
+    """Return what bandit finds of high and of medium severity; unread files count as high."""
     asked = subprocess.run(
         [
             *(sys.executable, "-m", "bandit", "--quiet", "--format", "json"),
-            *("--severity-level", "high", "--recursive", *map(str, folders)),
+            *("--severity-level", "medium", "--recursive", *map(str, folders)),
         ],
         capture_output=True,
         text=True,
         check=False,
     )
     told: dict[str, Any] = json.loads(asked.stdout)
-    found = [f"{row['filename']}:{row['line_number']} {row['test_id']}" for row in told["results"]]
-    return found + [str(error) for error in told["errors"]]
+    found: dict[str, list[str]] = {"HIGH": [str(error) for error in told["errors"]], "MEDIUM": []}
+    for row in told["results"]:
+        file = Path(row["filename"])
+        place = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file.name
+        found[row["issue_severity"]].append(f"{place} {row['test_id']}")
+    return found
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
@@ -190,7 +197,13 @@ def test_the_list_of_components_is_whole_and_valid(proof: Proof) -> None:
 def test_no_dangerous_call_stands_in_the_code(tmp_path: Path, proof: Proof) -> None:
     planted = tmp_path / "planted.py"
     planted.write_text("import subprocess\nsubprocess.call('ls ' + name, shell=True)\n")
-    control = high([tmp_path])
-    assert [row.rpartition(" ")[2] for row in control] == ["B602"]
-    assert not high(ROOT / package for package in PACKAGES)
-    proof("S8 bandit", f"{len(PACKAGES)} packages, 0 high; control: {control[0][-4:]}")
+    query = tmp_path / "planted_query.py"
+    query.write_text(
+        'def rows(db, name):\n    return db.execute(f"SELECT 1 FROM t WHERE n={name}")\n'
+    )
+    control = dangerous([tmp_path])
+    assert control == {"HIGH": ["planted.py B602"], "MEDIUM": ["planted_query.py B608"]}
+    found = dangerous(ROOT / package for package in PACKAGES)
+    assert not found["HIGH"]
+    assert not Counter(found["MEDIUM"]) - REVIEWED
+    proof("S8 bandit", f"{len(PACKAGES)} packages, 0 high, {found['MEDIUM']} reviewed")

@@ -35,8 +35,18 @@ REFUSALS = ["2xx", "3xx", "401", "403", "404", "409", "412", "413", "416", "422"
 SOUND = ["2xx", "3xx", "4xx", "503", "507"]
 # what says nothing of the act that was asked for
 AT_THE_DOOR = ("request.", "login.", "role.not-allowed", "object.not-found")
+FORMS = {"request.form", "request.json", "request.key-required", "request.page"}
 FREE_SIRET = "73282932000074"
 CPVS = ("45261910", "72000000")
+
+
+def whole(value: Any) -> Any:
+    """Return 1.0 as 1, inside too: an integer to JSON Schema, never to the platform (N7)."""
+    if isinstance(value, dict):
+        return {name: whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def recordable(text: str) -> bool:
@@ -110,15 +120,19 @@ class World:
     def tokens(self, path: str) -> st.SearchStrategy[str | None]:
         """Return whose token comes with a call: half the time of the role it is made for."""
         own = self.bench.tokens
-        usual = own.admin
-        if path.endswith(("/admission", "/rejection")):
-            usual = own.buyer
-        elif path.startswith(("/api/v1/transmissions", "/api/v1/deposits")):
-            usual = own.company
-        elif path.startswith(("/api/v1/consultations", "/api/v1/openings", "/api/v1/buyers/")):
-            usual = own.buyer
         everybody = [own.buyer, own.company, own.rival, own.admin, own.other, own.custodian, None]
-        return st.sampled_from([*everybody, *([usual] * len(everybody))])
+        return st.sampled_from([*everybody, *([self.usual(path)] * len(everybody))])
+
+    def usual(self, path: str) -> str:
+        """Return the token of whom an operation is made for."""
+        own = self.bench.tokens
+        if path.endswith(("/admission", "/rejection")):
+            return own.buyer
+        if path.startswith(("/api/v1/transmissions", "/api/v1/deposits")):
+            return own.company
+        if path.startswith(("/api/v1/consultations", "/api/v1/openings", "/api/v1/buyers/")):
+            return own.buyer
+        return own.admin
 
     def named(self, draw: Callable[[Any], Any], fields: dict[str, Any]) -> dict[str, Any]:
         """Return fields in which most names are names of something that exists."""
@@ -131,8 +145,7 @@ class World:
             return self.named(draw, value)
         if isinstance(value, list):
             return [self._named(draw, "", item) for item in value]
-        # 1.0 is an integer to JSON Schema, never to the platform (N7)
-        return int(value) if isinstance(value, float) and value.is_integer() else value
+        return whole(value)
 
 
 @dataclass
@@ -179,6 +192,29 @@ class Conversation:
 
         send()
 
+    def walk(self, walks: int, steps: int) -> None:
+        """Go from answer to answer, as the links of the document lead."""
+        talk = self
+
+        class Walk(self.schema.as_state_machine()):  # type: ignore[misc]
+            def before_call(self, case: Any) -> None:
+                case.body = whole(case.body)
+
+            def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+                return {"headers": talk.headers(talk.world.usual(case.operation.path))}
+
+            def validate_response(self, response: Any, case: Any, *_: Any, **__: Any) -> None:
+                name = case.operation.definition.raw["operationId"]
+                talk.judge(name, case, response, talk.world.usual(case.operation.path))
+
+        Walk.run(
+            settings=settings(
+                max_examples=walks,
+                stateful_step_count=steps,
+                suppress_health_check=list(HealthCheck),
+            )
+        )
+
     def cover(self, name: str, operation: Any) -> None:
         """Send the edge of every schema, each wrong type, and the methods that are not there."""
         edges = CoverageGenerator(
@@ -199,28 +235,36 @@ class Conversation:
 
     def send(self, name: str, call: Any, token: str | None) -> None:
         """Send one call; keep what any check has against its answer."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            answer = call.call(headers=headers)
+            answer = call.call(headers=self.headers(token))
         except Exception as error:
             self._break(name, f"Server error: {type(error).__name__}", call)
             return
+        self.judge(name, call, answer, token)
+
+    def judge(self, name: str, call: Any, answer: Any, token: str | None) -> None:
+        """Keep what any check has against an answer."""
         self.statuses.setdefault(name, Counter())[answer.status_code] += 1
         code = self._code(answer)
         if answer.status_code in {429, 503} and "retry-after" not in answer.headers:
             self._break(name, "come again, and no Retry-After", call)
         if not code.startswith(AT_THE_DOOR):
             self.reached.add(name)
-        if not self._wrong(call) and code.startswith("request.") and answer.status_code != 412:
+        if not self._wrong(call) and code in FORMS:
             self._break(name, f"a form that the document admits: {code}", call)
         try:
-            call.validate_response(answer, headers=headers)
+            call.validate_response(answer, headers=self.headers(token))
         except FailureGroup as found:
             for one in found.exceptions:
                 self._break(name, _said(one), call)
 
     def _break(self, name: str, what: str, call: Any) -> None:
         self.broken.setdefault((name, what), call.as_curl_command()[:500])
+
+    @staticmethod
+    def headers(token: str | None) -> dict[str, str]:
+        """Return the headers of a caller."""
+        return {"Authorization": f"Bearer {token}"} if token else {}
 
     @staticmethod
     def _wrong(call: Any) -> set[ParameterLocation]:
