@@ -144,7 +144,7 @@ def _methods(scope: Scope) -> list[str]:
         for router in all_routers()
         for route in router.routes
         if isinstance(route, APIRoute) and route.matches(scope)[0] is not Match.NONE
-        for method in route.methods
+        for method in route.methods or ()
     )
 
 

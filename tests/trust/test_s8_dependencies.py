@@ -46,6 +46,7 @@ VULNERABLE_PACKAGE = {
 class Audit:
     """What an advisory service said: how many were asked for, known faults, and who was skipped."""
 
+    service: str
     asked: int
     known: list[str]
     skipped: list[str]
@@ -54,7 +55,7 @@ class Audit:
         """Skip the test as not met where the service answered for nobody, or not for all."""
         if self.skipped:
             count = f"{len(self.skipped)} of {self.asked} without an answer"
-            pytest.skip(f"not met: advisory service (not audited: {count})")
+            pytest.skip(f"not met: advisory service of {self.service} (not audited: {count})")
 
 
 def audited(lock: Path) -> Audit:
@@ -72,10 +73,10 @@ def audited(lock: Path) -> Audit:
     try:
         rows = json.loads(asked.stdout)["dependencies"]
     except ValueError:
-        return Audit(len(pins), [], pins)
+        return Audit("PyPI", len(pins), [], pins)
     known = [f"{row['name']}: {one['id']}" for row in rows for one in row.get("vulns", ())]
     answered = {row["name"] for row in rows if "skip_reason" not in row}
-    return Audit(len(pins), known, sorted(set(pins) - answered))
+    return Audit("PyPI", len(pins), known, sorted(set(pins) - answered))
 
 
 def audited_npm(folder: Path) -> Audit:
@@ -92,8 +93,8 @@ def audited_npm(folder: Path) -> Audit:
     except ValueError:
         found = {}
     if "vulnerabilities" not in found:
-        return Audit(len(names), [], names)
-    return Audit(len(names), sorted(found["vulnerabilities"]), [])
+        return Audit("npm", len(names), [], names)
+    return Audit("npm", len(names), sorted(found["vulnerabilities"]), [])
 
 
 def pinned(lock: str) -> Iterator[tuple[str, int]]:
@@ -177,9 +178,9 @@ def test_no_bundled_package_has_a_known_vulnerability(tmp_path: Path, proof: Pro
 
 
 def test_an_audit_without_answers_is_never_green() -> None:
-    assert Audit(3, [], []).require_answers() is None
+    assert Audit("npm", 3, [], []).require_answers() is None
     with pytest.raises(pytest.skip.Exception, match="2 of 3 without an answer"):
-        Audit(3, [], ["a", "b"]).require_answers()
+        Audit("npm", 3, [], ["a", "b"]).require_answers()
 
 
 def test_the_list_of_components_is_whole_and_valid(proof: Proof) -> None:
