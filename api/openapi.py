@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
-
-from api.permissions import OPERATIONS, PUBLIC
+from fastapi.routing import APIRoute
 
 PROBLEM: dict[str, Any] = {
     "title": "Problem",
@@ -94,16 +94,29 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas["Problem"] = PROBLEM
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        demanding = _demanding()
         for path in made["paths"].values():
             for operation in path.values():
-                _complete(operation)
+                _complete(operation, demanding)
         app.openapi_schema = made
     return app.openapi_schema
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _demanding() -> set[str]:
+    """Return the operations that nobody reaches without a token."""
+    from api.auth import caller
+    from api.routes import all_routers
+
+    def asks(found: Dependant) -> bool:
+        return found.call is caller or any(map(asks, found.dependencies))
+
+    routes = (route for router in all_routers() for route in router.routes)
+    return {one.name for one in routes if isinstance(one, APIRoute) and asks(one.dependant)}
+
+
+def _complete(operation: dict[str, Any], demanding: set[str]) -> None:
     """Say where a token is optional, and which condition a request may carry."""
-    if "security" in operation and OPERATIONS.get(operation["operationId"]) == PUBLIC:
+    if "security" in operation and operation["operationId"] not in demanding:
         operation["security"] = [{}, *operation["security"]]
     for status, header in CONDITIONS.items():
         if status in operation["responses"]:
