@@ -1,4 +1,4 @@
-# For people: make run, make test. For maintainers: prove, night, bench, lock, clean.
+# For people: make run, make test. For maintainers: prove, night, bench, lock, sbom, clean.
 PYTHON ?= python3
 UV     := 0.13.9
 VENV   := .venv
@@ -9,7 +9,7 @@ FRONT  := $(shell find frontend -type f -not -path '*/node_modules/*')
 PYTEST := $(BIN)/python -m pytest
 TOGETHER := -n auto --dist loadgroup
 
-.PHONY: install run test check prove night bench lock clean
+.PHONY: install run test check prove night bench lock sbom clean
 install: $(VENV)/.self
 run: install
 	$(BIN)/pli story
@@ -50,6 +50,9 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.self
 lock: | $(BIN)/uv
 	$(LOCK) -o requirements.lock
 	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+sbom: $(VENV)/.dev
+	mkdir -p dist
+	$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/pli.cdx.json
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bench
 clean:

@@ -10,9 +10,11 @@ import sqlite3
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from api import errors, refusals
 from api.admission import Admission
@@ -146,7 +148,20 @@ def _http_error(request: Request, error: Exception) -> Response:
     response = refusal(request, found)
     allow = error.headers if isinstance(error, HTTPException) and error.headers else {}
     response.headers.update(allow)
+    if status == 405 and (methods := _methods(request.scope)):
+        response.headers["Allow"] = ", ".join(methods)
     return response
+
+
+def _methods(scope: Scope) -> list[str]:
+    """Return every method of a path: one route alone knows only its own."""
+    return sorted(
+        method
+        for router in all_routers()
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.matches(scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    )
 
 
 def _beside_the_ledger(request: Request, error: Exception) -> Response:

@@ -246,6 +246,12 @@ class HeadMissing(ApiError):
     code = "transmission.head-missing"
 
 
+class NotUploaded(ApiError):
+    """A dossier names a file whose bytes were not uploaded before."""
+
+    code = "dossier.not-uploaded"
+
+
 class Incomplete(ApiError):
     """Finish was asked while chunks are missing."""
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from domain.clock import LegalHour
 from domain.errors import BadForm
@@ -24,8 +25,19 @@ IdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 LotText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$")]
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Text = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(written)]
-Short = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(written)]
+RECORDABLE: JsonDict = {"format": "recordable"}
+"""What ``written`` asks, as the published schema says it."""
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=4000, json_schema_extra=RECORDABLE),
+    AfterValidator(written),
+]
+Short = Annotated[
+    str,
+    Field(min_length=1, max_length=300, json_schema_extra=RECORDABLE),
+    AfterValidator(written),
+]
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", json_schema_extra={"format": "date"})]
 Cents = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
@@ -39,8 +51,17 @@ class Form(BaseModel):
 class LocalHour(Form):
     """A legal hour as a person writes it: whole minutes and a zone (T4)."""
 
-    local: Annotated[str, Field(max_length=40, examples=["2026-03-31T12:00"])]
-    zone: Annotated[str, Field(max_length=60)] = "Europe/Paris"
+    local: Annotated[
+        str,
+        Field(
+            max_length=40,
+            examples=["2026-03-31T12:00"],
+            json_schema_extra={"format": "legal-hour"},
+        ),
+    ]
+    zone: Annotated[str, Field(max_length=60, json_schema_extra={"format": "time-zone"})] = (
+        "Europe/Paris"
+    )
 
     def legal(self) -> LegalHour:
         """Return the hour that this text means; raise ``calendar.form`` or no-such-hour."""

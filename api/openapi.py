@@ -1,11 +1,17 @@
-"""The published contract: operation ids are function names, every status is documented."""
+"""The published contract: operation ids are function names, every status is documented.
+
+A schema says all that a form asks, so that whoever follows it is never told `request.form`: what
+no pattern can say has a ``format`` of its own, explained in ``FORMATS``.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 PROBLEM: dict[str, Any] = {
     "title": "Problem",
@@ -40,6 +46,22 @@ MEANINGS = {
     503: "Come again after Retry-After",
     507: "No room; never a limit of yours",
 }
+FORMATS = {
+    "recordable": "text in Unicode form NFC without U+0000, surrogates and marks of direction",
+    "page-token": "what the Link of an earlier page gave, or nothing",
+    "legal-hour": "YYYY-MM-DDThh:mm, a legal hour that exists once in its zone",
+    "time-zone": "a name of the IANA time zone database",
+}
+DESCRIPTION = "Consultations, sealed deposits, openings and their proofs. Formats of texts: "
+BYTES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+"""Documents a route that reads the body itself, as a stream of bytes."""
+CONDITIONS = {"304": "If-None-Match", "412": "If-Match"}
+"""Which header asks for which answer."""
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -65,15 +87,41 @@ def document(app: FastAPI) -> dict[str, Any]:
         made = get_openapi(
             title=app.title,
             version=app.version,
-            description="Consultations, sealed deposits, openings and their proofs.",
+            description=DESCRIPTION + "; ".join(f"{name}: {of}" for name, of in FORMATS.items()),
             routes=app.routes,
         )
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
         schemas["Problem"] = PROBLEM
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        demanding = _demanding()
+        for path in made["paths"].values():
+            for operation in path.values():
+                _complete(operation, demanding)
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _demanding() -> set[str]:
+    """Return the operations that nobody reaches without a token."""
+    from api.auth import caller
+    from api.routes import all_routers
+
+    def asks(found: Dependant) -> bool:
+        return found.call is caller or any(map(asks, found.dependencies))
+
+    routes = (route for router in all_routers() for route in router.routes)
+    return {one.name for one in routes if isinstance(one, APIRoute) and asks(one.dependant)}
+
+
+def _complete(operation: dict[str, Any], demanding: set[str]) -> None:
+    """Say where a token is optional, and which condition a request may carry."""
+    if "security" in operation and operation["operationId"] not in demanding:
+        operation["security"] = [{}, *operation["security"]]
+    for status, header in CONDITIONS.items():
+        if status in operation["responses"]:
+            row = {"name": header, "in": "header", "required": False, "schema": {"type": "string"}}
+            operation.setdefault("parameters", []).append(row)
 
 
 def _answer(status: int) -> dict[str, Any]:

@@ -6,13 +6,16 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 from urllib.parse import urlencode
+
+from fastapi import Query
 
 from api.errors import BadPageToken
 
 T = TypeVar("T")
 LARGEST = 100
+After = Annotated[str | None, Query(max_length=200, json_schema_extra={"format": "page-token"})]
 
 
 @dataclass(frozen=True)

@@ -228,8 +228,15 @@ def write_base64(data: bytes) -> str:
 
 
 def is_key_name(name: str) -> bool:
-    """Tell whether C2SP allows this key name: not empty, no Unicode space, no plus."""
-    return bool(name) and "+" not in name and not any(sign.isspace() for sign in name)
+    """Tell whether C2SP allows this key name: not empty, no Unicode space, no plus.
+
+    JSON can bring half of a surrogate pair into a text; no such text has bytes to be signed.
+    """
+    return bool(name) and "+" not in name and not any(map(_is_no_name, name))
+
+
+def _is_no_name(sign: str) -> bool:
+    return sign.isspace() or "\ud800" <= sign <= "\udfff"
 
 
 def _parse_line(line: str) -> SignatureLine:

@@ -23,6 +23,7 @@ from rfc3161_client import (
 
 from crypto.stamp_errors import (
     StampDeclined,
+    StampError,
     StampExpired,
     StampForm,
     StampImprint,
@@ -81,7 +82,11 @@ def verify(answer: bytes, data: bytes, trusted: Certificates, nonce: bytes | Non
         raise StampForm(f"an answer of {len(answer)} bytes")
     try:
         return _judged(decode_timestamp_response(answer), data, trusted, nonce)
-    except ValueError as error:  # parts of an answer are parsed only when they are looked at
+    except StampError:
+        raise
+    # Parts of an answer are parsed only when they are looked at, and what the libraries raise of
+    # them has no common class: ValueError, TypeError, InvalidVersion, DuplicateExtension.
+    except Exception as error:
         raise StampForm(f"no answer of an authority: {error}") from error
 
 

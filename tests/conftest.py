@@ -57,6 +57,7 @@ def proof(record_property: Callable[[str, object], None]) -> Callable[[str, str]
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what was proven, and keep it where the run was large enough to be quoted."""
+    keep_unmet(terminalreporter)
     rows = [
         json.loads(value)
         for report in terminalreporter.stats.get("passed", [])
@@ -70,6 +71,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.line(f"{row['goal']}: {row['counted']} ({row['seconds']} s)")
     if SIZE != "push":
         KEPT.write_text(HEAD + "".join(kept(rows)), "utf-8")
+
+
+def keep_unmet(terminalreporter: Any) -> None:
+    """Remember what this run could not prove, for the last line of ``make test``."""
+    said = (str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []))
+    unmet = {reason.partition("not met: ")[2] for reason in said if "not met: " in reason}
+    config = terminalreporter.config
+    which = "together" if "not alone" in config.option.markexpr else "alone"
+    config.cache.set(f"pli/unmet-{which}", sorted(unmet))
 
 
 def kept(rows: Iterable[dict[str, Any]]) -> list[str]:

@@ -57,7 +57,7 @@ class Record:
             )
         except OSError as error:
             raise DocumentUnreadable(path.name, error.strerror or str(error)) from error
-        except (CryptoError, ValueError, KeyError, TypeError) as error:
+        except (CryptoError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise KitRefused(f"{path.name}: {error}") from error
 
     def note(self, transmission: str | None, attempt: int) -> None:

@@ -78,7 +78,9 @@ class Kit:
         """Return the kit of these bytes, or raise KitRefused."""
         try:
             raw = json.loads(data)
-        except ValueError as error:
+            # half of a surrogate pair is a text to JSON, and has no bytes that could be checked
+            json.dumps(raw, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
             raise KitRefused(f"no JSON: {error}") from error
         if not isinstance(raw, dict):
             raise KitRefused("no JSON object")

@@ -13,7 +13,7 @@ from api.caching import etagged, unchanged
 from api.forms import Cents, Form, IdText, LocalHour, LotText, Short, Text, instant
 from api.idempotency import Key, object_id
 from api.openapi import reads, writes
-from api.paging import LARGEST, cut, link
+from api.paging import LARGEST, After, cut, link
 from api.platform import C, UseCase
 from api.scope import Bound
 from api.strict import StrictRoute
@@ -164,7 +164,7 @@ On = Annotated[Acting, Depends()]
 def list_consultations(
     here: Here,
     response: Response,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List the published consultations."""
@@ -216,14 +216,14 @@ def draft_consultation(who: Known, scope: Bound, key: Key, form: DraftForm) -> A
     return scope.consultation(name)
 
 
-@router.post("/{consultation}/lots", status_code=201, responses=writes())
+@router.post("/{consultation}/lots", status_code=201, responses=writes(412))
 def define_lot(on: On, form: LotForm) -> Answer:
     """Define one lot; without any, the consultation is the single lot "0"."""
     command = draft.DefineLot(on.name, form.lot, form.title, form.estimated_cents)
     return on.done(draft.define_lot, command)
 
 
-@router.post("/{consultation}/criteria", status_code=201, responses=writes())
+@router.post("/{consultation}/criteria", status_code=201, responses=writes(412))
 def set_criteria(on: On, form: CriteriaForm) -> Answer:
     """Say how offers will be judged."""
     rows = tuple(Criterion(row.name, row.weight_bp) for row in form.criteria)
@@ -231,7 +231,7 @@ def set_criteria(on: On, form: CriteriaForm) -> Answer:
     return on.done(draft.set_criteria, command)
 
 
-@router.post("/{consultation}/calendar", status_code=201, responses=writes())
+@router.post("/{consultation}/calendar", status_code=201, responses=writes(412))
 def set_calendar(on: On, form: CalendarForm) -> Answer:
     """Set the hours."""
     command = draft.SetCalendar(
@@ -245,14 +245,14 @@ def set_calendar(on: On, form: CalendarForm) -> Answer:
     return on.done(draft.set_calendar, command)
 
 
-@router.post("/{consultation}/limits", status_code=201, responses=writes())
+@router.post("/{consultation}/limits", status_code=201, responses=writes(412))
 def set_technical_limits(on: On, form: LimitsForm) -> Answer:
     """Set the limits that publication will make enforceable."""
     command = draft.SetTechnicalLimits(on.name, form.limits())
     return on.done(draft.set_technical_limits, command)
 
 
-@router.post("/{consultation}/deposit-policy", status_code=201, responses=writes())
+@router.post("/{consultation}/deposit-policy", status_code=201, responses=writes(412))
 def set_deposit_policy(on: On, form: PolicyForm) -> Answer:
     """Say what depositors may do."""
     command = draft.SetDepositPolicy(
@@ -279,35 +279,35 @@ def decrypt_canary(who: Known, scope: Bound, key: Key, consultation: Id) -> Answ
     return scope.consultation(consultation)
 
 
-@router.post("/{consultation}/publication", status_code=201, responses=writes())
+@router.post("/{consultation}/publication", status_code=201, responses=writes(412))
 def publish_consultation(on: On, form: PublishForm) -> Answer:
     """Make the consultation public, once nothing is missing."""
     command = publish.PublishConsultation(on.name, tuple(form.notice_ids))
     return on.done(publish.publish, command)
 
 
-@router.post("/{consultation}/corrections/limits", status_code=201, responses=writes())
+@router.post("/{consultation}/corrections/limits", status_code=201, responses=writes(412))
 def correct_limits(on: On, form: CorrectedLimitsForm) -> Answer:
     """Relax limits after publication."""
     command = correct.CorrectLimits(on.name, form.limits(), form.reason)
     return on.done(correct.correct_limits, command)
 
 
-@router.post("/{consultation}/extensions", status_code=201, responses=writes())
+@router.post("/{consultation}/extensions", status_code=201, responses=writes(412))
 def extend_deadline(on: On, form: ExtensionForm) -> Answer:
     """Move the deadline later."""
     command = extend.ExtendDeadline(on.name, form.deadline.legal(), form.reason, form.triggered_by)
     return on.done(extend.extend, command)
 
 
-@router.post("/{consultation}/suspensions", status_code=201, responses=writes())
+@router.post("/{consultation}/suspensions", status_code=201, responses=writes(412))
 def suspend_consultation(on: On, form: ReasonForm) -> Answer:
     """Stop the clock of a consultation."""
     command = suspend.SuspendConsultation(on.name, form.reason)
     return on.done(suspend.suspend, command)
 
 
-@router.post("/{consultation}/resumptions", status_code=201, responses=writes())
+@router.post("/{consultation}/resumptions", status_code=201, responses=writes(412))
 def resume_consultation(on: On, form: ResumptionForm) -> Answer:
     """Go on with a later deadline."""
     command = suspend.ResumeConsultation(on.name, form.deadline.legal())

@@ -13,7 +13,7 @@ from api.errors import Absent
 from api.forms import Form, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
-from api.paging import LARGEST, cut, link
+from api.paging import LARGEST, After, cut, link
 from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import decide_late, withdraw
@@ -52,7 +52,7 @@ def list_deposits(
     who: Known,
     scope: Bound,
     response: Response,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List the caller's own deposits."""

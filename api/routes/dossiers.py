@@ -14,7 +14,7 @@ from api.caching import etagged
 from api.downloads import disposition
 from api.forms import Form, Hex64, IdText, LocalHour, LotText, Short, Text
 from api.idempotency import Key
-from api.openapi import reads, writes
+from api.openapi import BYTES, reads, writes
 from api.permissions import BUYING
 from api.scope import Bound
 from api.strict import StrictRoute
@@ -66,7 +66,7 @@ def read_dossier(request: Request, scope: Bound, consultation: Id) -> Response:
     return etagged(request, scope.dossier(consultation))
 
 
-@router.put("/files/{name:path}", status_code=201, responses=writes())
+@router.put("/files/{name:path}", status_code=201, responses=writes(), openapi_extra=BYTES)
 async def upload_dossier_file(
     request: Request, who: Known, scope: Bound, consultation: Id, name: FileName
 ) -> Answer:

@@ -15,7 +15,7 @@ from pydantic import Field
 from api import members
 from api.auth import Known
 from api.errors import BadForm
-from api.forms import Form, Hex64, IdText, Short, Text
+from api.forms import Day, Form, Hex64, IdText, Short, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
 from api.paging import LARGEST, cut, link
@@ -40,7 +40,6 @@ router = APIRouter(prefix="/api/v1/buyers/{siret}", tags=["members"], route_clas
 
 Answer = dict[str, object]
 Organisation = Annotated[str, Path(max_length=64)]
-Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 At = Annotated[str | None, Query(max_length=40, description="Instant, RFC 3339; absent: now")]
 
 

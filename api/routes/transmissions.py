@@ -19,7 +19,7 @@ from api.errors import Absent, Incomplete
 from api.forms import Count, Form, Hex32, IdText, LotText, Short
 from api.guards import refusal_of
 from api.idempotency import Key, as_uuid, object_id
-from api.openapi import reads, writes
+from api.openapi import BYTES, reads, writes
 from api.own_transmissions import OwnTransmission
 from api.scope import Bound
 from api.strict import StrictRoute
@@ -96,7 +96,7 @@ def start_transmission(
     return own.started()
 
 
-@router.put("/{transmission}/head", status_code=201, responses=writes())
+@router.put("/{transmission}/head", status_code=201, responses=writes(), openapi_extra=BYTES)
 async def announce_envelope(  # noqa: PLR0913, PLR0917 - one call of one protocol
     request: Request,
     response: Response,
@@ -113,7 +113,12 @@ async def announce_envelope(  # noqa: PLR0913, PLR0917 - one call of one protoco
     return await run_in_threadpool(own.state)
 
 
-@router.put("/{transmission}/chunks/{index}", status_code=201, responses=writes(416))
+@router.put(
+    "/{transmission}/chunks/{index}",
+    status_code=201,
+    responses=writes(416),
+    openapi_extra=BYTES,
+)
 async def store_chunk(  # noqa: PLR0913, PLR0917 - one call of one protocol
     request: Request,
     response: Response,

@@ -121,7 +121,7 @@ def records(data: bytes) -> Iterator[Value]:
     text = data.decode("utf-8-sig", errors="replace")
     try:
         whole: Value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         yield from lines(text)
         return
     if isinstance(whole, dict) and "marches" not in whole and text.lstrip().startswith("{"):
@@ -142,7 +142,7 @@ def lines(text: str) -> Iterator[Value]:
             continue
         try:
             record: Value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = "not_json"
         found = found or isinstance(record, dict)
         yield record

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from doubles.bench import Bench
 
+from api.openapi import FORMATS
 from api.permissions import OPERATIONS
 from api.routes import all_routers
 
@@ -122,7 +124,7 @@ def test_a_foreign_buyer_uploads_nothing(bench: Bench) -> None:
     assert answer.status_code == 404
     missing = [{"name": "x.pdf", "sha256": "0" * 64}]
     answer = bench.post(f"{at}/dossier", bench.tokens.buyer, {"files": missing})
-    assert answer.json()["code"] == "request.form"
+    assert answer.json()["code"] == "dossier.not-uploaded"
 
 
 def test_life_of_a_consultation_after_publication(bench: Bench) -> None:
@@ -157,3 +159,41 @@ def test_roles_are_granted_by_events(bench: Bench) -> None:
     wrong = form | {"valid_from": "2026-02-31"}
     answer = bench.post("/api/v1/buyers/20009320100016/roles", bench.tokens.buyer, wrong)
     assert answer.status_code == 422
+
+
+def test_a_method_that_is_not_there_is_told_those_that_are(bench: Bench) -> None:
+    at = bench.publish()
+    for method in ("TRACE", "PATCH", "DELETE", "OPTIONS"):
+        answer = bench.http.request(method, f"{at}/dossier")
+        assert answer.status_code == 405, method
+        assert answer.headers["allow"] == "GET, POST"
+    assert bench.http.request("TRACE", "/checkpoint").headers["allow"] == "GET"
+
+
+def test_no_other_origin_may_read_an_answer(bench: Bench) -> None:
+    at = bench.publish()
+    foreign = {"Origin": "https://elsewhere.example"}
+    for answer in (bench.get(at, **foreign), bench.get("/checkpoint", **foreign)):
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_a_body_that_nests_without_end_is_no_json(bench: Bench) -> None:
+    at = bench.draft()
+    named = {"Authorization": f"Bearer {bench.tokens.buyer}", "Idempotency-Key": "nested-key"}
+    named |= {"Content-Type": "application/json"}
+    answer = bench.http.post(f"{at}/lots", content=b'{"a":' * 100_000, headers=named)
+    assert (answer.status_code, answer.json()["code"]) == (400, "request.json")
+
+
+def test_whoever_follows_the_document_is_never_told_of_a_form(document: dict[str, Any]) -> None:
+    """What no pattern can say is a format, and each format is explained."""
+    used = set(re.findall(r"'format': '([a-z-]+)'", str(document)))
+    assert set(FORMATS) <= used <= set(FORMATS) | {"binary", "date"}
+    assert all(name in document["info"]["description"] for name in FORMATS)
+    conditional = [row for row in operations(document).values() if "412" in row["responses"]]
+    assert len(conditional) > 5
+    for row in conditional:
+        assert "If-Match" in {parameter["name"] for parameter in row["parameters"]}
+    assert operations(document)["read_kit"]["security"][0] == {}
+    assert {} not in operations(document)["read_who_i_am"]["security"]

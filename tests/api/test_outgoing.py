@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from api.adapters.http import AddressRefused, NoAnswer, Outgoing, check_address
 
@@ -143,3 +150,56 @@ def test_time_and_size_are_bounded(site: Callable[..., Site]) -> None:
     nobody.close()
     with pytest.raises(NoAnswer, match="ConnectError"):
         Outgoing([url]).exchange("GET", url)
+
+
+def of_its_own_authority(folder: Path) -> ssl.SSLContext:
+    """Return the side of a server whose certificate nobody but itself has signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    named = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    signed = made.add_extension(named, critical=False).sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(plain)
+    (folder / "certificate.pem").write_bytes(signed.public_bytes(pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return context
+
+
+def test_a_certificate_that_nobody_trusts_ends_the_call(tmp_path: Path) -> None:
+    context = of_its_own_authority(tmp_path)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = int(listener.getsockname()[1])
+    heads: list[bytes] = []
+
+    def serve() -> None:
+        for _ in range(2):
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                with context.wrap_socket(connection, server_side=True) as line:
+                    heads.append(line.recv(65_536))
+                    line.sendall(OK)
+
+    serving = threading.Thread(target=serve)
+    serving.start()
+    try:
+        url = f"https://localhost:{port}"
+        with pytest.raises(NoAnswer) as refused:
+            Outgoing([url], resolve=leads_to("127.0.0.1")).exchange("GET", f"{url}/checkpoint")
+        assert "CERTIFICATE_VERIFY_FAILED" in str(refused.value.__cause__)
+        # the control: a client that knows this authority is answered by the same server
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "certificate.pem"))
+        with (
+            socket.create_connection(("127.0.0.1", port)) as line,
+            trusting.wrap_socket(line, server_hostname="localhost") as secure,
+        ):
+            secure.sendall(b"GET /control HTTP/1.1\r\n\r\n")
+            assert secure.recv(65_536).startswith(b"HTTP/1.1 200")
+    finally:
+        serving.join(10)
+        listener.close()
+    assert [head.split()[1] for head in heads] == [b"/control"]
