@@ -62,6 +62,14 @@ class Command:
     count: int
 
 
+class Begun(NamedTuple):
+    """What a transaction that alone may write finds: the head, and what was asked for."""
+
+    head: Head
+    known: dict[str, Command]
+    tips: dict[str, Tip]
+
+
 class Reads:
     """The reads of a store over one connection; several of them see one state in a snapshot."""
 
@@ -167,8 +175,8 @@ class Writer(Protocol):
     def leaves(self, start: int, end: int) -> list[bytes]:
         """Return the stored leaves of positions [start, end)."""
 
-    def begin(self) -> Head:
-        """Begin a transaction that alone may write, and return the head."""
+    def begin(self, keys: Sequence[str] = (), streams: Sequence[str] = ()) -> Begun:
+        """Begin a transaction that alone may write; return the head, then `known` and `tips`."""
 
     def known(self, keys: Sequence[str]) -> dict[str, Command]:
         """Return the commands among these that were recorded."""
