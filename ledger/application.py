@@ -12,20 +12,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.domain import DomainEventProtocol
-from eventsourcing.persistence import InfrastructureFactory
-from eventsourcing.utils import Environment
 
 from crypto.canonical import Json
 from crypto.log_errors import QuorumNotMet
 from crypto.policies import Policy, log_policy
 from ledger.checkpointer import PAUSE_SECONDS, Checkpointer
 from ledger.entry import Row
-from ledger.errors import CommandReused, FeatureRefused, LedgerHalted, NoSuchEntry, NotPublished
-from ledger.factory import LedgerFactory
+from ledger.errors import CommandReused, LedgerHalted, NoSuchEntry, NotPublished
 from ledger.files import SYSTEM, Files
 from ledger.inbox import InboxSequencer
+from ledger.library import LedgerApplication
 from ledger.opened_store import OpenedStore
 from ledger.other_writers import OtherWriters
 from ledger.ports import Clock, Database, Halt, HighWater, Ports, Rng, Signer, Witness, never_halt
@@ -49,22 +47,6 @@ class Aggregate(Protocol):
 
 
 A = TypeVar("A")
-
-
-class LedgerApplication(Application[str]):
-    """The library's application over this ledger: its mapper, its recorder, its repository."""
-
-    def __init__(self, recorder: LedgerRecorder) -> None:
-        self._given = recorder
-        super().__init__({"PERSISTENCE_MODULE": "ledger.factory"})
-
-    def construct_factory(self, env: Environment) -> InfrastructureFactory:
-        """Let the library choose the factory by its environment, then attach the recorder."""
-        factory = super().construct_factory(env)
-        if not isinstance(factory, LedgerFactory):
-            raise FeatureRefused(f"the factory {type(factory).__name__} is chosen")
-        factory.recorder = self._given
-        return factory
 
 
 class Ledger:

@@ -18,6 +18,8 @@ from ledger.errors import BatchGivenUp, StorageFull, StoreUnreachable
 from ledger.fail_stop import FailStop
 from ledger.store import Cursor, Params
 
+INTERRUPTED_SECONDS: Final = 0.1
+"""How soon a wait for the server gives way to Ctrl-C; 0 would never sleep."""
 BYTES: Final = 17
 INT4: Final = 23
 INT8: Final = 20
@@ -129,9 +131,9 @@ def _answers(line: pq.abc.PGconn, count: int) -> list[pq.abc.PGresult]:
     """Return an answer for each statement sent, and read the line to the end of the trip."""
     answers: list[pq.abc.PGresult] = []
     try:
-        waiting.wait(generators.send(line), line.socket)
+        waiting.wait(generators.send(line), line.socket, INTERRUPTED_SECONDS)
         for _ in range(count + 1):  # one more: the end of the trip
-            answers += waiting.wait(generators.fetch_many(line), line.socket)
+            answers += waiting.wait(generators.fetch_many(line), line.socket, INTERRUPTED_SECONDS)
     except psycopg.Error:
         for answer in answers:  # the server's last word says more than the end of the line
             _check(answer)
