@@ -25,8 +25,6 @@ from ledger.fail_stop import FailStop
 from ledger.inbox_tables import Inbox
 from ledger.postgres_session import (
     BYTES,
-    INT4,
-    INT8,
     PostgresJudge,
     Session,
     Statement,
@@ -34,6 +32,7 @@ from ledger.postgres_session import (
     array,
     int4,
     int8,
+    int8s,
     number,
     rows_of,
     texts,
@@ -61,12 +60,14 @@ APPEND: Final = Statement(
     "WITH appended AS (INSERT INTO events SELECT * FROM unnest($1::int8[], $2::text[], $3::int8[],"
     " $4::text[], $5::bytea[], $6::bytea[])),"
     " keyed AS (INSERT INTO commands SELECT * FROM unnest($7::text[], $8::bytea[], $9::int8[],"
-    " $10::int4[]))"
+    " $10::int8[]))"
     " UPDATE head SET size = $11, edge = $12, max_at = $13 WHERE id = 1 AND size = $14"
     " RETURNING size, pg_notify($15, '')",
 )
 COMMIT: Final = Statement(b"commit", "COMMIT")
 ROLLBACK: Final = Statement(b"rollback", "ROLLBACK")
+LOCK: Final = Statement(b"lock", "SELECT pg_advisory_lock($1)")
+UNLOCK: Final = Statement(b"unlock", "SELECT pg_advisory_unlock($1)")
 
 
 class PostgresReads(Reads):
@@ -125,6 +126,7 @@ class PostgresDatabase:
         self.elected = elected
         self.schema = schema
         self.channel = f"pli_{schema}"
+        self._kept: list[Session] = []  # by `turn`, for the next one
 
     @property
     def name(self) -> str:
@@ -161,19 +163,45 @@ class PostgresDatabase:
 
         The lock belongs to its connection: a process that dies gives it back.
         """
-        key = zlib.crc32(f"{self.schema}/{what}".encode())
-        with ExitStack() as held:
+        key = int8(zlib.crc32(f"{self.schema}/{what}".encode()))
+        session = self._locked(key)
+        try:
+            yield
+        finally:
             try:
-                session = self.connect()
-                held.callback(session.close)
-                session.execute(f"SELECT pg_advisory_lock({key})")
+                session.together((UNLOCK, (key,)))
+                self._kept.append(session)
+            except psycopg.Error:  # the lock falls with its line
+                session.close()
+
+    def _locked(self, key: bytes) -> Session:
+        """Return a session that holds a lock: a kept one, unless it was lost meanwhile."""
+        while self._kept:
+            session = self._kept.pop()
+            try:
+                session.together((LOCK, (key,)))
+            except psycopg.Error:
+                session.close()
+            else:
+                return session
+        with ExitStack() as opened:
+            try:
+                session = self.connect(None)
+                opened.callback(session.close)
+                session.together((LOCK, (key,)))
             except psycopg.Error as error:
                 raise StoreUnreachable(str(error).strip()) from error
-            yield
+            opened.pop_all()
+            return session
 
-    def waiting(self) -> Waiting:
+    def close(self) -> None:
+        """Give back the connections that were kept."""
+        while self._kept:
+            self._kept.pop().close()
+
+    def waiting(self, writer: Writer) -> Waiting:
         """Return something that tells when another process has written."""
-        return Waiting(self)
+        return Waiting(self, cast("PostgresWriter", writer))
 
     def inbox(self, writer: Writer, fail_stop: FailStop) -> Inbox | None:
         """Return the inbox of the elected sequencer, None where each process records itself."""
@@ -196,6 +224,11 @@ class PostgresWriter(PostgresReads):
                 self._session.close()
                 raise
         super().__init__(cast("Connection", self._session))
+
+    @property
+    def process(self) -> int:
+        """The number of the server's process that carries out what this one writes."""
+        return self._session.process
 
     def exists(self) -> bool:
         """Tell whether the schema is there."""
@@ -264,16 +297,16 @@ class PostgresWriter(PostgresReads):
         positions, streams, versions, kinds, leaves, entries = zip(*rows, strict=True)
         keys, digests, firsts, counts = zip(*commands, strict=True)
         values = (
-            array(INT8, list(map(int8, positions))),
+            int8s(positions),
             texts(streams),
-            array(INT8, list(map(int8, versions))),
+            int8s(versions),
             texts(kinds),
             array(BYTES, leaves),
             array(BYTES, entries),
             texts(keys),
             array(BYTES, digests),
-            array(INT8, list(map(int8, firsts))),
-            array(INT4, list(map(int4, counts))),
+            int8s(firsts),
+            int8s(counts),
             int8(new.size),
             new.edge,
             new.max_at.encode(),
@@ -353,8 +386,9 @@ def _tips(found: PGresult) -> dict[str, Tip]:
 class Waiting:
     """Listens for other processes' batches; where the line is lost, the caller polls."""
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, writer: PostgresWriter) -> None:
         self._database = database
+        self._writer = writer
         self._session: Session | None = None
 
     def wait(self, seconds: float) -> None:
@@ -364,8 +398,9 @@ class Waiting:
                 self._session = self._database.connect()
                 self._session.execute(f'LISTEN "{self._database.channel}"')
                 return  # what came before is not announced: look at once
-            for _ in self._session.inner.notifies(timeout=seconds, stop_after=1):
-                return
+            for heard in self._session.inner.notifies(timeout=seconds):
+                if heard.pid != self._writer.process:
+                    return
         except psycopg.Error:
             self.close()
             raise StoreUnreachable("while listening") from None

@@ -21,11 +21,11 @@ from ledger.store import Cursor, Params
 INTERRUPTED_SECONDS: Final = 0.1
 """How soon a wait for the server gives way to Ctrl-C; 0 would never sleep."""
 BYTES: Final = 17
-INT4: Final = 23
 INT8: Final = 20
 TEXT: Final = 25
 _ONE_DIMENSION: Final = bytes([0, 0, 0, 1, 0, 0, 0, 0])  # and no null in it
 _FROM_ONE: Final = bytes([0, 0, 0, 1])
+_EIGHT: Final = bytes([0, 0, 0, 8])
 _DONE: Final = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})
 
 
@@ -57,10 +57,20 @@ def number(value: bytes) -> int:
 
 def array(kind: int, values: Sequence[bytes]) -> bytes:
     """Return an array of values that are in binary form already."""
-    parts = [_ONE_DIMENSION, int4(kind), int4(len(values)), _FROM_ONE]
+    parts = [_start(kind, len(values))]
     for value in values:
-        parts += (int4(len(value)), value)
+        parts += (len(value).to_bytes(4, "big"), value)
     return b"".join(parts)
+
+
+def int8s(values: Sequence[int]) -> bytes:
+    """Return an array of bigints: their one length stands before each."""
+    start = _start(INT8, len(values))
+    return _EIGHT.join([start, *[value.to_bytes(8, "big") for value in values]])
+
+
+def _start(kind: int, length: int) -> bytes:
+    return _ONE_DIMENSION + int4(kind) + int4(length) + _FROM_ONE
 
 
 def texts(values: Sequence[str]) -> bytes:
@@ -80,6 +90,8 @@ class Session:
 
     def __init__(self, inner: psycopg.Connection[Any]) -> None:
         self.inner = inner
+        self.process = inner.info.backend_pid
+        """The number of the server's process at the other end."""
         self._prepared: set[bytes] = set()
 
     @property

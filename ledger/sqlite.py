@@ -319,7 +319,10 @@ class SqliteDatabase:
         """Return at once: one process writes here."""
         return nullcontext()
 
-    def waiting(self) -> None:
+    def close(self) -> None:
+        """Do nothing: every connection has an owner who closes it."""
+
+    def waiting(self, writer: Writer) -> None:
         """Return nothing: nobody else writes."""
 
     def inbox(self, writer: Writer, fail_stop: FailStop) -> None:
