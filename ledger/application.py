@@ -19,7 +19,7 @@ from crypto.canonical import Json
 from crypto.log_errors import QuorumNotMet
 from crypto.policies import Policy, log_policy
 from ledger.checkpointer import PAUSE_SECONDS, Checkpointer
-from ledger.entry import Row
+from ledger.entry import Draft, Row
 from ledger.errors import CommandReused, LedgerHalted, NoSuchEntry, NotPublished
 from ledger.files import SYSTEM, Files
 from ledger.inbox import InboxSequencer
@@ -166,11 +166,8 @@ class Ledger:
         Raises StreamMoved (load and decide again), CommandReused, EntryRefused, TimeRefused for
         this save alone; StorageFull, OutcomeUnknown (repeat it), LedgerHalted with its batch.
         """
-        to_stored = self.application.mapper.to_stored_event
-        events = [event for each in changed for event in each.collect_events()]
-        return self._recorder.record(
-            list(map(to_stored, events)), command=command, digest=digest, expect=expect
-        )
+        drafts = self._drafts(changed)
+        return self._recorder.record(drafts, command=command, digest=digest, expect=expect)
 
     async def save_async(
         self,
@@ -180,11 +177,14 @@ class Ledger:
         expect: Mapping[str, int] | None = None,
     ) -> Recorded:
         """Write as `save` does, for a task: its loop is never blocked."""
-        to_stored = self.application.mapper.to_stored_event
-        events = [event for each in changed for event in each.collect_events()]
+        drafts = self._drafts(changed)
         return await self._recorder.record_async(
-            list(map(to_stored, events)), command=command, digest=digest, expect=expect
+            drafts, command=command, digest=digest, expect=expect
         )
+
+    def _drafts(self, changed: Sequence[Aggregate]) -> list[Draft]:
+        to_draft = self.application.mapper.to_draft
+        return [to_draft(event) for each in changed for event in each.collect_events()]
 
     # -- reading -----------------------------------------------------------------------------
 

@@ -15,11 +15,14 @@ from eventsourcing.utils import Environment
 
 from ledger.errors import FeatureRefused
 from ledger.factory import LedgerFactory
+from ledger.mapper import LedgerMapper
 from ledger.recorder import LedgerRecorder
 
 
 class LedgerApplication(Application[str]):
     """The library's application over this ledger: its mapper, its recorder, its repository."""
+
+    mapper: LedgerMapper
 
     def __init__(self, recorder: LedgerRecorder) -> None:
         self._given = recorder

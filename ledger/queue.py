@@ -13,8 +13,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Final, Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from ledger.entry import Draft
 from ledger.errors import OutcomeUnknown
@@ -23,6 +24,8 @@ MOST_ENTRIES: Final = 2_000
 MOST_BYTES: Final = 4 * 1024 * 1024
 AWAKE: Final = 2
 """So many callers of a batch are awake at once: more would only wait for the interpreter's lock."""
+
+NOTHING_EXPECTED: Final[Mapping[str, int]] = MappingProxyType({})
 
 R = TypeVar("R")
 
@@ -36,14 +39,13 @@ class Recorded:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(NamedTuple):
     """The entries of one command: all or none of them are recorded."""
 
     command: str
     digest: bytes
     drafts: Sequence[Draft]
-    expect: Mapping[str, int] = field(default_factory=dict)
+    expect: Mapping[str, int] = NOTHING_EXPECTED
 
     def weight(self) -> int:
         """Return its size in bytes, nearly."""

@@ -238,10 +238,11 @@ class Sequencer:
         tips: dict[str, Tip] = {}
         rows: list[Row] = []
         for number, draft in enumerate(save.drafts):
-            tip = tips.get(draft.stream) or batch.tips[draft.stream]
-            if draft.version != tip.version + 1:
-                raise StreamMoved(draft.stream, draft.version - 1, tip.version)
-            state, at = draft.state, draft.at
+            stream, version, kind, state = draft
+            tip = tips.get(stream) or batch.tips[stream]
+            if version != tip.version + 1:
+                raise StreamMoved(stream, version - 1, tip.version)
+            at = draft.at
             if at < tip.at:
                 at = tip.at
                 state = dated(state, at)
@@ -249,10 +250,10 @@ class Sequencer:
             max_at = max(max_at, at)
             salt = salts[2 * SALT_BYTES * number : 2 * SALT_BYTES * (number + 1)]
             prev = tip.leaf or self._genesis(batch, rows)
-            entry = splice(state, draft.kind, prev, salt, draft.stream, draft.version)
+            entry = splice(state, kind, prev, salt, stream, version)
             hashed = leaf(entry)
-            rows.append(Row(first + number, draft.stream, draft.version, draft.kind, hashed, entry))
-            tips[draft.stream] = Tip(draft.version, hashed.hex(), at)
+            rows.append(Row(first + number, stream, version, kind, hashed, entry))
+            tips[stream] = Tip(version, hashed.hex(), at)
         # From here on the save has its place.
         batch.rows += rows
         batch.tips.update(tips)
