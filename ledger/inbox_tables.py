@@ -29,6 +29,7 @@ TABLES: Final = (
 MADE: Final = (
     "SELECT to_regclass('inbox') IS NOT NULL AND to_regclass('results_source') IS NOT NULL"
 )
+MAKE_ALONE: Final = "SELECT pg_advisory_lock({})"  # until the line is closed
 LAZY: Final = "SET synchronous_commit = off"
 PUT: Final = (
     "INSERT INTO inbox (source, key, body)"
@@ -134,8 +135,8 @@ class Inbox:
             self._putting.run("name a process", "SELECT gen_random_uuid()::text")[0][0]
         )
         if not self._putting.run("look for the inbox", MADE)[0][0]:
-            making = Line(database, judge, *TABLES)
-            with database.turn("inbox"), closing(making):
+            alone = zlib.crc32(f"{database.schema}/inbox".encode())
+            with closing(Line(database, judge, MAKE_ALONE.format(alone), *TABLES)) as making:
                 making.wait(0)
         name = f"SET application_name = '{self.source}'"
         self._hearing = Line(database, judge, LAZY, name, f'LISTEN "{self._answers}"')
