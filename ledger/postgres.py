@@ -126,6 +126,7 @@ class PostgresDatabase:
         self.elected = elected
         self.schema = schema
         self.channel = f"pli_{schema}"
+        self._keeps = False  # while a store is open
         self._kept: list[Session] = []  # by `turn`, for the next one
 
     @property
@@ -149,7 +150,9 @@ class PostgresDatabase:
 
     def writer(self, fail_stop: FailStop) -> PostgresWriter:
         """Open the writing connection, or refuse a server that may lose a commit."""
-        return PostgresWriter(self, PostgresJudge(fail_stop))
+        opened = PostgresWriter(self, PostgresJudge(fail_stop))
+        self._keeps = True
+        return opened
 
     def reader(self, fail_stop: FailStop) -> PostgresReader:
         """Open a connection that only reads."""
@@ -168,11 +171,16 @@ class PostgresDatabase:
         try:
             yield
         finally:
-            try:
+            self._give_back(session, key)
+
+    def _give_back(self, session: Session, key: bytes) -> None:
+        """Keep a session for the next turn, without its lock; a lock falls with its line."""
+        if self._keeps:
+            with suppress(psycopg.Error):
                 session.together((UNLOCK, (key,)))
                 self._kept.append(session)
-            except psycopg.Error:  # the lock falls with its line
-                session.close()
+                return
+        session.close()
 
     def _locked(self, key: bytes) -> Session:
         """Return a session that holds a lock: a kept one, unless it was lost meanwhile."""
@@ -195,7 +203,8 @@ class PostgresDatabase:
             return session
 
     def close(self) -> None:
-        """Give back the connections that were kept."""
+        """Give back the connections that were kept, and keep none until a store is open again."""
+        self._keeps = False
         while self._kept:
             self._kept.pop().close()
 

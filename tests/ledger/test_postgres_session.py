@@ -119,6 +119,7 @@ def test_each_failure_has_its_meaning(
 
 def test_a_turn_whose_line_was_lost_is_taken_on_another_one() -> None:
     database = server().database()
+    writer = database.writer(FailStop(never_halt))
     raw = server().connect()
 
     def end_kept() -> None:
@@ -146,4 +147,8 @@ def test_a_turn_whose_line_was_lost_is_taken_on_another_one() -> None:
         pass
     database.close()
     assert not database._kept
+    with database.turn("sign"):
+        pass
+    assert not database._kept, "nobody would give it back"
+    writer.close()
     raw.close()
