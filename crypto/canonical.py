@@ -40,11 +40,17 @@ def encode(value: Mapping[str, Json], *, nfc: bool = False, limit: int | None = 
 
 def encode_value(value: Json, *, nfc: bool = False, limit: int | None = None) -> bytes:
     """Return the canonical bytes of any value of the profile, or raise NotCanonical."""
-    _check(value, 1, _check_nfc if nfc else _check_scalar)
+    scalar = _check_nfc if nfc else _check_scalar
     try:
         data = orjson.dumps(value, option=_OPTIONS)
-    except orjson.JSONEncodeError as error:  # only a lone surrogate is left
-        raise NotCanonical("utf8", str(error)) from error
+    except orjson.JSONEncodeError as error:
+        _check(value, 1, scalar)
+        raise NotCanonical("utf8", str(error)) from error  # only a lone surrogate is left
+    if b"\\u0000" in data or (nfc and not data.isascii()):
+        _check(value, 1, scalar)
+    elif type(value) not in _SCALARS:
+        # What was written shows that no scalar breaks a rule, ASCII is in NFC; types it hides.
+        _check_containers(value, 1)
     if limit is not None and len(data) > limit:
         raise NotCanonical("size", f"{len(data)} bytes, {limit} allowed")
     return data
@@ -81,7 +87,7 @@ def _is_nfc(data: bytes) -> bool:
 
 
 def _check_containers(value: object, level: int) -> None:
-    """Walk a value that was read: the way back shows every other fault of its scalars."""
+    """Walk a value whose bytes show every other fault of its scalars."""
     for item in _members(value):
         if type(item) not in _SCALARS:
             if level == MAX_DEPTH:

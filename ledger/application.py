@@ -12,21 +12,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.domain import DomainEventProtocol
-from eventsourcing.persistence import InfrastructureFactory
-from eventsourcing.utils import Environment
 
 from crypto.canonical import Json
 from crypto.log_errors import QuorumNotMet
 from crypto.policies import Policy
 from ledger.checkpointer import PAUSE_SECONDS, Checkpointer
 from ledger.creation import log_signers
-from ledger.entry import Row
-from ledger.errors import CommandReused, FeatureRefused, LedgerHalted, NoSuchEntry, NotPublished
-from ledger.factory import LedgerFactory
+from ledger.entry import Draft, Row
+from ledger.errors import CommandReused, LedgerHalted, NoSuchEntry, NotPublished
 from ledger.files import SYSTEM, Files
 from ledger.inbox import InboxSequencer
+from ledger.library import LedgerApplication
 from ledger.opened_store import OpenedStore
 from ledger.other_writers import OtherWriters
 from ledger.ports import Clock, Database, Halt, HighWater, Ports, Rng, Signer, Witness, never_halt
@@ -50,22 +48,6 @@ class Aggregate(Protocol):
 
 
 A = TypeVar("A")
-
-
-class LedgerApplication(Application[str]):
-    """The library's application over this ledger: its mapper, its recorder, its repository."""
-
-    def __init__(self, recorder: LedgerRecorder) -> None:
-        self._given = recorder
-        super().__init__({"PERSISTENCE_MODULE": "ledger.factory"})
-
-    def construct_factory(self, env: Environment) -> InfrastructureFactory:
-        """Let the library choose the factory by its environment, then attach the recorder."""
-        factory = super().construct_factory(env)
-        if not isinstance(factory, LedgerFactory):
-            raise FeatureRefused(f"the factory {type(factory).__name__} is chosen")
-        factory.recorder = self._given
-        return factory
 
 
 class Ledger:
@@ -192,11 +174,8 @@ class Ledger:
         Raises StreamMoved (load and decide again), CommandReused, EntryRefused, TimeRefused for
         this save alone; StorageFull, OutcomeUnknown (repeat it), LedgerHalted with its batch.
         """
-        to_stored = self.application.mapper.to_stored_event
-        events = [event for each in changed for event in each.collect_events()]
-        return self._recorder.record(
-            list(map(to_stored, events)), command=command, digest=digest, expect=expect
-        )
+        drafts = self._drafts(changed)
+        return self._recorder.record(drafts, command=command, digest=digest, expect=expect)
 
     async def save_async(
         self,
@@ -206,11 +185,14 @@ class Ledger:
         expect: Mapping[str, int] | None = None,
     ) -> Recorded:
         """Write as `save` does, for a task: its loop is never blocked."""
-        to_stored = self.application.mapper.to_stored_event
-        events = [event for each in changed for event in each.collect_events()]
+        drafts = self._drafts(changed)
         return await self._recorder.record_async(
-            list(map(to_stored, events)), command=command, digest=digest, expect=expect
+            drafts, command=command, digest=digest, expect=expect
         )
+
+    def _drafts(self, changed: Sequence[Aggregate]) -> list[Draft]:
+        to_draft = self.application.mapper.to_draft
+        return [to_draft(event) for each in changed for event in each.collect_events()]
 
     # -- reading -----------------------------------------------------------------------------
 

@@ -131,8 +131,7 @@ class CheckedState(bytes):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """What a writer decides of an entry; the sequencer adds prev and salt."""
 
     stream: str
@@ -183,8 +182,8 @@ def dated(state_bytes: bytes, at: str) -> bytes:
 
 def instant_text(at: datetime) -> str:
     """Return an aware instant in the form of ``at``."""
-    text = at.astimezone(UTC).isoformat(timespec="microseconds")
-    return f"{text.removesuffix('+00:00')}Z"
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
 def _check_state(given: bytes) -> None:

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ledger.postgres_session import BYTES, Statement, array, int8, number, texts
 from ledger.queue import MOST_BYTES, MOST_ENTRIES
 
 if TYPE_CHECKING:
-    from ledger.postgres import PostgresDatabase, PostgresJudge, PostgresWriter, Session
+    from ledger.postgres import PostgresDatabase, PostgresWriter
+    from ledger.postgres_session import PostgresJudge, Session
 
 TABLES: Final = (
     "CREATE UNLOGGED TABLE IF NOT EXISTS inbox (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
@@ -27,6 +29,7 @@ TABLES: Final = (
 MADE: Final = (
     "SELECT to_regclass('inbox') IS NOT NULL AND to_regclass('results_source') IS NOT NULL"
 )
+MAKE_ALONE: Final = "SELECT pg_advisory_lock({})"  # until the line is closed
 LAZY: Final = "SET synchronous_commit = off"
 PUT: Final = (
     "INSERT INTO inbox (source, key, body)"
@@ -40,16 +43,18 @@ FORGET: Final = (
     " WHERE application_name IS NOT NULL) RETURNING key"
 )
 ANY: Final = "SELECT EXISTS (SELECT 1 FROM inbox)"
-TAKE: Final = (
+TAKE: Final = Statement(
+    b"take",
     "DELETE FROM inbox WHERE id IN (SELECT id FROM (SELECT id,"
     " sum(octet_length(body)) OVER (ORDER BY id) - octet_length(body) AS before"
-    " FROM (SELECT id, body FROM inbox ORDER BY id LIMIT %s) AS oldest) AS weighed"
-    " WHERE before < %s) RETURNING id, source, key, body"
+    " FROM (SELECT id, body FROM inbox ORDER BY id LIMIT $1) AS oldest) AS weighed"
+    " WHERE before < $2::int8) RETURNING id, source, key, body",
 )
-ANSWER: Final = (
+ANSWER: Final = Statement(
+    b"answer",
     "WITH answered AS (INSERT INTO results SELECT * FROM"
-    " unnest(%s::text[], %s::text[], %s::bytea[]) ON CONFLICT DO NOTHING)"
-    " SELECT pg_notify(%s, '')"
+    " unnest($1::text[], $2::text[], $3::bytea[]) ON CONFLICT DO NOTHING)"
+    " SELECT pg_notify($4, '')",
 )
 
 
@@ -130,8 +135,8 @@ class Inbox:
             self._putting.run("name a process", "SELECT gen_random_uuid()::text")[0][0]
         )
         if not self._putting.run("look for the inbox", MADE)[0][0]:
-            making = Line(database, judge, *TABLES)
-            with database.turn("inbox"), closing(making):
+            alone = zlib.crc32(f"{database.schema}/inbox".encode())
+            with closing(Line(database, judge, MAKE_ALONE.format(alone), *TABLES)) as making:
                 making.wait(0)
         name = f"SET application_name = '{self.source}'"
         self._hearing = Line(database, judge, LAZY, name, f'LISTEN "{self._answers}"')
@@ -173,13 +178,17 @@ class Inbox:
 
     def take(self) -> list[Waiting]:
         """Take what waits longest, within the batch, under the lock of the head."""
-        rows = self._writer.run("take saves", TAKE, (MOST_ENTRIES, MOST_BYTES))
-        return sorted(Waiting(*row) for row in rows)
+        rows = self._writer.run("take saves", TAKE, int8(MOST_ENTRIES), int8(MOST_BYTES))
+        return sorted(
+            Waiting(number(place), source.decode(), key.decode(), body)
+            for place, source, key, body in rows
+        )
 
     def answer(self, answers: Sequence[Answer]) -> None:
         """Write the answers within the batch: they are there if, and only if, its entries are."""
-        columns = map(list, zip(*answers, strict=True))
-        self._writer.run("answer", ANSWER, (*columns, self._answers))
+        keys, sources, bodies = zip(*answers, strict=True)
+        columns = texts(keys), texts(sources), array(BYTES, bodies)
+        self._writer.run("answer", ANSWER, *columns, self._answers.encode())
 
     def resign(self) -> None:
         """Let another process lead."""

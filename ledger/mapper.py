@@ -26,7 +26,7 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Cipher, Compressor, Mapper, StoredEvent, Transcoder
 from eventsourcing.utils import get_topic, resolve_topic
 
-from ledger.entry import checked_state, instant_text
+from ledger.entry import Draft, checked_state, instant_text
 from ledger.errors import EventTypeRefused, FeatureRefused
 
 Convert = Callable[[Any], Any]
@@ -235,8 +235,8 @@ class LedgerMapper(Mapper[str]):
             raise FeatureRefused("a cipher or a compressor is set")
         super().__init__(transcoder)
 
-    def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
-        """Return the state of an event, canonical and checked."""
+    def to_draft(self, domain_event: DomainEventProtocol[str]) -> Draft:
+        """Return what the ledger appends of an event, its state canonical and checked."""
         plan = plan_of(type(domain_event))
         values = vars(domain_event)
         state = self.transcoder.encode(
@@ -246,12 +246,11 @@ class LedgerMapper(Mapper[str]):
                 "v": plan.version,
             }
         )
-        return StoredEvent(
-            originator_id=values["originator_id"],
-            originator_version=values["originator_version"],
-            topic=plan.kind,
-            state=state,
-        )
+        return Draft(values["originator_id"], values["originator_version"], plan.kind, state)
+
+    def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
+        """Return the same as the library stores it."""
+        return StoredEvent(*self.to_draft(domain_event))
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[str]:
         """Return the event of an entry, brought up to the version of its class."""

@@ -36,6 +36,7 @@ class OpenedStore:
         self._held = ExitStack()  # closed in the order readers, writer, lock
         try:
             self._take_lock(folder)
+            self._held.callback(self.database.close)
             self.writer = self.database.writer(self.fail_stop)
             self._held.callback(self.writer.close)
             self.readers = Readers(self.database, self.fail_stop)

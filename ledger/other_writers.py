@@ -31,7 +31,7 @@ class OtherWriters:
     @classmethod
     def of(cls, store: OpenedStore) -> OtherWriters | None:
         """Return who follows this store, None where nobody else can write."""
-        waiting = store.database.waiting()
+        waiting = store.database.waiting(store.writer)
         return None if waiting is None else cls(waiting, store.sequencer)
 
     def close(self) -> None:

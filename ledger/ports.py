@@ -109,8 +109,11 @@ class Database(Protocol):
     def turn(self, what: str) -> AbstractContextManager[None]:
         """Hold, alone among all processes, the right to sign or to publish this log."""
 
-    def waiting(self) -> Waiting | None:
-        """Return what tells of other processes' batches, None where there can be none."""
+    def waiting(self, writer: Writer) -> Waiting | None:
+        """Return what tells of batches not of this writer, None where there can be none."""
+
+    def close(self) -> None:
+        """Give back what it keeps open between two uses."""
 
     def inbox(self, writer: Writer, fail_stop: FailStop) -> Inbox | None:
         """Return the inbox of an elected sequencer, None where each process records itself."""

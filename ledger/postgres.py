@@ -11,107 +11,63 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import sql
+from psycopg.pq.abc import PGresult
 
 from ledger import tables
 from ledger.chains import Tip
 from ledger.entry import Row
-from ledger.errors import (
-    BatchGivenUp,
-    EngineUnsafe,
-    LedgerAbsent,
-    LedgerError,
-    StorageFull,
-    StoreUnreachable,
-)
+from ledger.errors import EngineUnsafe, LedgerAbsent, StoreUnreachable
 from ledger.fail_stop import FailStop
 from ledger.inbox_tables import Inbox
-from ledger.store import Command, Connection, Cursor, Head, Params, Reads, Writer
+from ledger.postgres_session import (
+    BYTES,
+    PostgresJudge,
+    Session,
+    Statement,
+    Step,
+    array,
+    int4,
+    int8,
+    int8s,
+    number,
+    rows_of,
+    texts,
+)
+from ledger.store import Begun, Command, Connection, Cursor, Head, Params, Reads, Writer
 
-COPY_FROM: Final = 8
 CONNECT_SECONDS: Final = 5
 SAFE: Final = {"fsync": "on", "full_page_writes": "on", "data_sync_retry": "off"}
-BEGIN_HEAD: Final = (
-    "BEGIN ISOLATION LEVEL READ COMMITTED;"
-    " SELECT size, edge, max_at FROM head WHERE id = 1 FOR UPDATE"
+BEGIN: Final = Statement(b"begin", "BEGIN ISOLATION LEVEL READ COMMITTED")
+HEAD: Final = Statement(b"head", "SELECT size, edge, max_at FROM head WHERE id = 1 FOR UPDATE")
+KNOWN: Final = Statement(
+    b"known", "SELECT key, digest, first, count FROM commands WHERE key = ANY($1::text[])"
 )
-KNOWN: Final = "SELECT key, digest, first, count FROM commands WHERE key = ANY(%s)"
-TIPS: Final = (
+TIPS: Final = Statement(
+    b"tips",
     "SELECT e.stream, e.version, e.leaf, substr(e.entry, 8, 27)"
-    " FROM unnest(%s::text[]) AS w(stream)"
+    " FROM unnest($1::text[]) AS w(stream)"
     ' JOIN LATERAL (SELECT * FROM events WHERE events.stream = w.stream COLLATE "C"'
-    " ORDER BY version DESC LIMIT 1) AS e ON true"
+    " ORDER BY version DESC LIMIT 1) AS e ON true",
 )
-ROWS_BY_COPY: Final = (
-    "COPY events (position, stream, version, kind, leaf, entry) FROM STDIN (FORMAT BINARY)"
+TILE: Final = Statement(b"tile", "INSERT INTO tiles VALUES ($1, $2, $3)")
+# One statement for a batch of any size: its rows, its commands, the head, one announcement.
+APPEND: Final = Statement(
+    b"append",
+    "WITH appended AS (INSERT INTO events SELECT * FROM unnest($1::int8[], $2::text[], $3::int8[],"
+    " $4::text[], $5::bytea[], $6::bytea[])),"
+    " keyed AS (INSERT INTO commands SELECT * FROM unnest($7::text[], $8::bytea[], $9::int8[],"
+    " $10::int8[]))"
+    " UPDATE head SET size = $11, edge = $12, max_at = $13 WHERE id = 1 AND size = $14"
+    " RETURNING size, pg_notify($15, '')",
 )
-TYPES: Final = ("int8", "text", "int8", "text", "bytea", "bytea")
-ROWS: Final = (
-    "WITH appended AS (INSERT INTO events SELECT * FROM unnest(%s::int8[], %s::text[], %s::int8[],"
-    " %s::text[], %s::bytea[], %s::bytea[])), "
-)
-NO_ROWS: Final = "WITH "
-MOVE: Final = (
-    "keyed AS (INSERT INTO commands SELECT * FROM unnest(%s::text[], %s::bytea[], %s::int8[],"
-    " %s::int4[]))"
-    " UPDATE head SET size = %s, edge = %s, max_at = %s WHERE id = 1 AND size = %s"
-    " RETURNING size, pg_notify(%s, '')"
-)
-
-
-class Session:
-    """A psycopg connection in the shape that reads and writes of the store use."""
-
-    def __init__(self, inner: psycopg.Connection[Any]) -> None:
-        self.inner = inner
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction is open."""
-        return self.inner.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
-
-    @property
-    def usable(self) -> bool:
-        """Whether the server is still at the other end."""
-        return not (self.inner.closed or self.inner.broken)
-
-    def execute(self, text: str, parameters: Params = (), /) -> Cursor:
-        """Run one statement; without parameters several may stand in one text."""
-        if not parameters:
-            return cast("Cursor", self.inner.execute(text))
-        return cast("Cursor", self.inner.execute(text, parameters, binary=True))
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self.inner.close()
-
-
-class PostgresJudge:
-    """Turns what the server or the line reports into the ledger's errors (ledger.md §4)."""
-
-    def __init__(self, fail_stop: FailStop) -> None:
-        self.fail_stop = fail_stop
-
-    @contextmanager
-    def __call__(self, doing: str, session: Session | None = None) -> Iterator[None]:
-        """Run a block of statements."""
-        self.fail_stop.check()
-        try:
-            yield
-        except LedgerError:
-            raise
-        except errors.DiskFull as error:
-            raise StorageFull from error
-        except (errors.SerializationFailure, errors.DeadlockDetected) as error:
-            raise BatchGivenUp(str(error).strip()) from error
-        except psycopg.Error as error:
-            lost = session is None or not session.usable
-            if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and lost:
-                raise StoreUnreachable(str(error).strip()) from error
-            raise self.fail_stop.trip(f"{doing}: {error}") from error
+COMMIT: Final = Statement(b"commit", "COMMIT")
+ROLLBACK: Final = Statement(b"rollback", "ROLLBACK")
+LOCK: Final = Statement(b"lock", "SELECT pg_advisory_lock($1)")
+UNLOCK: Final = Statement(b"unlock", "SELECT pg_advisory_unlock($1)")
 
 
 class PostgresReads(Reads):
@@ -170,23 +126,33 @@ class PostgresDatabase:
         self.elected = elected
         self.schema = schema
         self.channel = f"pli_{schema}"
+        self._keeps = False  # while a store is open
+        self._kept: list[Session] = []  # by `turn`, for the next one
 
     @property
     def name(self) -> str:
         """What messages call it: no address, which may hold a password."""
         return f"PostgreSQL schema {self.schema}"
 
-    def connect(self) -> Session:
-        """Open a connection whose statements mean this schema."""
+    def connect(self, prepare_after: int | None = 2) -> Session:
+        """Open a connection whose statements mean this schema.
+
+        Where a session prepares its own, psycopg shall not (None): its clearing would take both.
+        """
         inner = psycopg.connect(
-            self._url, autocommit=True, connect_timeout=CONNECT_SECONDS, prepare_threshold=2
+            self._url,
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+            prepare_threshold=prepare_after,
         )
         inner.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(self.schema)))
         return Session(inner)
 
     def writer(self, fail_stop: FailStop) -> PostgresWriter:
         """Open the writing connection, or refuse a server that may lose a commit."""
-        return PostgresWriter(self, PostgresJudge(fail_stop))
+        opened = PostgresWriter(self, PostgresJudge(fail_stop))
+        self._keeps = True
+        return opened
 
     def reader(self, fail_stop: FailStop) -> PostgresReader:
         """Open a connection that only reads."""
@@ -200,19 +166,51 @@ class PostgresDatabase:
 
         The lock belongs to its connection: a process that dies gives it back.
         """
-        key = zlib.crc32(f"{self.schema}/{what}".encode())
-        with ExitStack() as held:
+        key = int8(zlib.crc32(f"{self.schema}/{what}".encode()))
+        session = self._locked(key)
+        try:
+            yield
+        finally:
+            self._give_back(session, key)
+
+    def _give_back(self, session: Session, key: bytes) -> None:
+        """Keep a session for the next turn, without its lock; a lock falls with its line."""
+        if self._keeps:
+            with suppress(psycopg.Error):
+                session.together((UNLOCK, (key,)))
+                self._kept.append(session)
+                return
+        session.close()
+
+    def _locked(self, key: bytes) -> Session:
+        """Return a session that holds a lock: a kept one, unless it was lost meanwhile."""
+        while self._kept:
+            session = self._kept.pop()
             try:
-                session = self.connect()
-                held.callback(session.close)
-                session.execute(f"SELECT pg_advisory_lock({key})")
+                session.together((LOCK, (key,)))
+            except psycopg.Error:
+                session.close()
+            else:
+                return session
+        with ExitStack() as opened:
+            try:
+                session = self.connect(None)
+                opened.callback(session.close)
+                session.together((LOCK, (key,)))
             except psycopg.Error as error:
                 raise StoreUnreachable(str(error).strip()) from error
-            yield
+            opened.pop_all()
+            return session
 
-    def waiting(self) -> Waiting:
+    def close(self) -> None:
+        """Give back the connections that were kept, and keep none until a store is open again."""
+        self._keeps = False
+        while self._kept:
+            self._kept.pop().close()
+
+    def waiting(self, writer: Writer) -> Waiting:
         """Return something that tells when another process has written."""
-        return Waiting(self)
+        return Waiting(self, cast("PostgresWriter", writer))
 
     def inbox(self, writer: Writer, fail_stop: FailStop) -> Inbox | None:
         """Return the inbox of the elected sequencer, None where each process records itself."""
@@ -228,13 +226,18 @@ class PostgresWriter(PostgresReads):
         self._database = database
         self._judge = judge
         with judge("open the store"):
-            self._session = database.connect()
+            self._session = database.connect(None)
             try:
                 check_engine(self._session)
             except BaseException:
                 self._session.close()
                 raise
         super().__init__(cast("Connection", self._session))
+
+    @property
+    def process(self) -> int:
+        """The number of the server's process that carries out what this one writes."""
+        return self._session.process
 
     def exists(self) -> bool:
         """Tell whether the schema is there."""
@@ -267,26 +270,29 @@ class PostgresWriter(PostgresReads):
         with self._judge("read the checkpoint", self._session):
             return super().last_checkpoint()
 
-    def begin(self) -> Head:
-        """Begin and lock the head row: one trip."""
+    def begin(self, keys: Sequence[str] = (), streams: Sequence[str] = ()) -> Begun:
+        """Begin, lock the head row, then look: one trip, because each looks after the lock."""
+        steps: list[Step] = [(BEGIN, ()), (HEAD, ())]
+        steps += [(KNOWN, (texts(keys),))] if keys else []
+        steps += [(TIPS, (texts(streams),))] if streams else []
         with self._judge("begin", self._session):
-            cursor = self._session.execute(BEGIN_HEAD)
-            cast("psycopg.Cursor[Any]", cursor).nextset()
-            return Head(*cursor.fetchall()[0])
+            _, head, *looked = self._session.together(*steps)
+        size, edge, max_at = next(rows_of(head))
+        return Begun(
+            Head(number(size), edge, max_at.decode()),
+            _commands(looked.pop(0)) if keys else {},
+            _tips(looked.pop(0)) if streams else {},
+        )
 
     def known(self, keys: Sequence[str]) -> dict[str, Command]:
         """Return the commands among these that were recorded."""
         with self._judge("look for commands", self._session):
-            found = self._session.execute(KNOWN, (list(keys),)).fetchall()  # type: ignore[arg-type]
-        return {key: Command(*rest) for key, *rest in found}
+            return _commands(*self._session.together((KNOWN, (texts(keys),))))
 
     def tips(self, streams: Sequence[str]) -> dict[str, Tip]:
         """Return the last entry of each of these streams that exists."""
         with self._judge("look for streams", self._session):
-            found = self._session.execute(TIPS, (list(streams),)).fetchall()  # type: ignore[arg-type]
-        return {
-            stream: Tip(version, leaf.hex(), at.decode()) for stream, version, leaf, at in found
-        }
+            return _tips(*self._session.together((TIPS, (texts(streams),))))
 
     def write(
         self,
@@ -296,43 +302,47 @@ class PostgresWriter(PostgresReads):
         old: Head,
         new: Head,
     ) -> None:
-        """Write one batch inside the open transaction: one trip for a small one."""
+        """Write one batch inside the open transaction: one trip."""
+        positions, streams, versions, kinds, leaves, entries = zip(*rows, strict=True)
+        keys, digests, firsts, counts = zip(*commands, strict=True)
+        values = (
+            int8s(positions),
+            texts(streams),
+            int8s(versions),
+            texts(kinds),
+            array(BYTES, leaves),
+            array(BYTES, entries),
+            texts(keys),
+            array(BYTES, digests),
+            int8s(firsts),
+            int8s(counts),
+            int8(new.size),
+            new.edge,
+            new.max_at.encode(),
+            int8(old.size),
+            self._database.channel.encode(),
+        )
+        full = [(TILE, (int4(level), int8(n), hashes)) for level, n, hashes in tiles]
         with self._judge("append", self._session):
-            values: list[object] = []
-            if len(rows) >= COPY_FROM:
-                self._copy(rows)
-            else:
-                values += map(list, zip(*rows, strict=True))
-            for tile in tiles:
-                self._session.execute("INSERT INTO tiles VALUES (%s, %s, %s)", tile)
-            values += map(list, zip(*commands, strict=True))
-            values += [*new, old.size, self._database.channel]
-            start = NO_ROWS if len(rows) >= COPY_FROM else ROWS
-            moved = self._session.execute(start + MOVE, tuple(values)).fetchall()  # type: ignore[arg-type]
-            if [row[0] for row in moved] != [new.size]:
+            *_, moved = self._session.together(*full, (APPEND, values))
+            if [number(size) for size, _ in rows_of(moved)] != [new.size]:
                 raise self._judge.fail_stop.trip(f"the head left size {old.size} during a batch")
 
-    def _copy(self, rows: Sequence[Row]) -> None:
-        with self._session.inner.cursor() as cursor, cursor.copy(ROWS_BY_COPY) as copy:
-            copy.set_types(TYPES)
-            for row in rows:
-                copy.write_row(row)
-
-    def run(self, doing: str, text: str, parameters: Sequence[object] = ()) -> list[Any]:
+    def run(self, doing: str, statement: Statement, *values: bytes) -> list[list[bytes]]:
         """Run one more statement that answers rows inside the open transaction."""
         with self._judge(doing, self._session):
-            return self._session.execute(text, tuple(parameters)).fetchall()  # type: ignore[arg-type]
+            return list(rows_of(*self._session.together((statement, values))))
 
     def commit(self) -> None:
         """Make the transaction durable; when this returns, it is."""
         with self._judge("commit", self._session):
-            self._session.execute("COMMIT")
+            self._session.together((COMMIT, ()))
 
     def rollback(self) -> None:
         """Give up the open transaction; a lost connection has given it up already."""
         with suppress(StoreUnreachable), self._judge("roll back", self._session):
             if self._session.usable and self._session.in_transaction:
-                self._session.execute("ROLLBACK")
+                self._session.together((ROLLBACK, ()))
 
     def recover(self) -> None:
         """Stand on a working connection again, or raise StoreUnreachable."""
@@ -340,7 +350,7 @@ class PostgresWriter(PostgresReads):
             return
         self._session.close()
         with self._judge("connect again"):
-            self._session = self._database.connect()
+            self._session = self._database.connect(None)
         self.connection = cast("Connection", self._session)
 
     def publish(self, size: int, note: bytes, cosignatures: Mapping[str, str]) -> None:
@@ -368,11 +378,26 @@ class PostgresWriter(PostgresReads):
         self._session.close()
 
 
+def _commands(found: PGresult) -> dict[str, Command]:
+    return {
+        key.decode(): Command(digest, number(first), number(count))
+        for key, digest, first, count in rows_of(found)
+    }
+
+
+def _tips(found: PGresult) -> dict[str, Tip]:
+    return {
+        stream.decode(): Tip(number(version), leaf.hex(), at.decode())
+        for stream, version, leaf, at in rows_of(found)
+    }
+
+
 class Waiting:
     """Listens for other processes' batches; where the line is lost, the caller polls."""
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, writer: PostgresWriter) -> None:
         self._database = database
+        self._writer = writer
         self._session: Session | None = None
 
     def wait(self, seconds: float) -> None:
@@ -382,8 +407,9 @@ class Waiting:
                 self._session = self._database.connect()
                 self._session.execute(f'LISTEN "{self._database.channel}"')
                 return  # what came before is not announced: look at once
-            for _ in self._session.inner.notifies(timeout=seconds, stop_after=1):
-                return
+            for heard in self._session.inner.notifies(timeout=seconds):
+                if heard.pid != self._writer.process:
+                    return
         except psycopg.Error:
             self.close()
             raise StoreUnreachable("while listening") from None

@@ -13,14 +13,19 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Final, Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from ledger.entry import Draft
 from ledger.errors import OutcomeUnknown
 
 MOST_ENTRIES: Final = 2_000
 MOST_BYTES: Final = 4 * 1024 * 1024
+AWAKE: Final = 2
+"""So many callers of a batch are awake at once: more would only wait for the interpreter's lock."""
+
+NOTHING_EXPECTED: Final[Mapping[str, int]] = MappingProxyType({})
 
 R = TypeVar("R")
 
@@ -34,14 +39,13 @@ class Recorded:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(NamedTuple):
     """The entries of one command: all or none of them are recorded."""
 
     command: str
     digest: bytes
     drafts: Sequence[Draft]
-    expect: Mapping[str, int] = field(default_factory=dict)
+    expect: Mapping[str, int] = NOTHING_EXPECTED
 
     def weight(self) -> int:
         """Return its size in bytes, nearly."""
@@ -70,6 +74,10 @@ class Slot(Generic[R]):
         self._failure: Exception | None = None
         self._result: R | None = None
 
+    def wait(self) -> None:
+        """Wait to be woken."""
+        self.woken.acquire()
+
     def settle(self, result: R) -> None:
         """Note what came of it."""
         self._result, self.settled = result, True
@@ -88,13 +96,20 @@ class Slot(Generic[R]):
 
 
 class SaveSlot(Slot[Recorded]):
-    """A save whose thread waits."""
+    """A save whose thread waits; woken, it wakes the one that follows it in its batch."""
 
-    __slots__ = ("save",)
+    __slots__ = ("following", "save")
 
     def __init__(self, save: Save) -> None:
         super().__init__()
         self.save = save
+        self.following: SaveSlot | None = None
+
+    def wait(self) -> None:
+        """Wait to be woken, and let the next one go on."""
+        self.woken.acquire()
+        if self.following is not None:
+            self.following.woken.release()
 
 
 class TaskSlot(SaveSlot):
@@ -150,7 +165,7 @@ class Queue:
             self._waiting.append(slot)
             leads, self._led = not self._led, True
         if not leads:
-            slot.woken.acquire()
+            slot.wait()
             if slot.settled:
                 return
         self._lead()
@@ -194,7 +209,7 @@ class Queue:
                 self._turns.release()
             elif heir is not None:
                 heir.woken.release()
-            wake(batch)
+            _wake_in_turn(batch)
 
     def _take(self) -> list[AnySlot]:
         """1: all that waits, at most so many entries or bytes; other work goes alone."""
@@ -222,8 +237,28 @@ class Queue:
                     slot.fail(error)
 
 
-def wake(batch: Sequence[AnySlot]) -> None:
-    """Tell every caller of a batch; a loop is told once for all of its tasks."""
+def _wake_in_turn(batch: Sequence[AnySlot]) -> None:
+    """Tell every caller of a batch; its first slot is the leader's own, if no task's.
+
+    Threads are woken in a few chains: all at once they would only crowd before the interpreter's
+    lock, each woken twice.
+    """
+    tasks: list[SaveSlot] = []
+    threads: list[SaveSlot] = []
+    for slot in batch:
+        if isinstance(slot, TaskSlot):
+            tasks.append(slot)
+        elif isinstance(slot, SaveSlot):
+            threads.append(slot)
+    if threads and threads[0] is batch[0]:
+        del threads[0]
+    for slot, following in zip(threads, threads[AWAKE:], strict=False):
+        slot.following = following
+    wake([*threads[:AWAKE], *tasks])
+
+
+def wake(batch: Sequence[SaveSlot]) -> None:
+    """Tell every one of these callers; a loop is told once for all of its tasks."""
     tasks: dict[asyncio.AbstractEventLoop, list[TaskSlot]] = {}
     for slot in batch:
         if isinstance(slot, TaskSlot):

@@ -21,7 +21,7 @@ from eventsourcing.persistence import (
 
 from ledger.entry import LOG_STREAM, Draft, Row, check_draft
 from ledger.errors import CommandMissing, EntryRefused, FeatureRefused, NothingToSave
-from ledger.queue import Recorded, Save, Saves
+from ledger.queue import NOTHING_EXPECTED, Recorded, Save, Saves
 from ledger.store import FOREVER, Reads
 
 LONGEST_COMMAND: Final = 200
@@ -29,7 +29,7 @@ _AT_ONCE: Final = 1_000
 
 
 def checked_save(
-    command: str, digest: bytes, drafts: Sequence[Draft], expect: Mapping[str, int]
+    command: str, digest: bytes, drafts: Sequence[Draft], expect: Mapping[str, int] | None
 ) -> Save:
     """Return a save that may queue: in the caller's thread, so that a bad one never does."""
     if not 0 < len(command) <= LONGEST_COMMAND:
@@ -40,7 +40,7 @@ def checked_save(
         if draft.stream == LOG_STREAM:
             raise EntryRefused("stream", f"{LOG_STREAM} is the ledger's own")
         check_draft(draft)
-    return Save(command, digest, drafts, expect)
+    return Save(command, digest, drafts, expect or NOTHING_EXPECTED)
 
 
 class LedgerRecorder(ApplicationRecorder):
@@ -63,14 +63,18 @@ class LedgerRecorder(ApplicationRecorder):
 
         None where the command came before with another number of events: the first answer stands.
         """
-        recorded = self.record(stored_events, **kwargs)
+        drafts = [
+            Draft(str(each.originator_id), each.originator_version, each.topic, each.state)
+            for each in stored_events
+        ]
+        recorded = self.record(drafts, **kwargs)
         if recorded.count != len(stored_events):
             return None
         return range(recorded.first, recorded.first + recorded.count)
 
     def record(
         self,
-        stored_events: Sequence[StoredEvent],
+        drafts: Sequence[Draft],
         *,
         command: str = "",
         digest: bytes = b"",
@@ -80,18 +84,18 @@ class LedgerRecorder(ApplicationRecorder):
         """Record the events of one command and say where they stand."""
         if tracking is not None:
             raise FeatureRefused("a tracking record is given")
-        return self._sequencer.submit(_save(stored_events, command, digest, expect))
+        return self._sequencer.submit(checked_save(command, digest, drafts, expect))
 
     async def record_async(
         self,
-        stored_events: Sequence[StoredEvent],
+        drafts: Sequence[Draft],
         *,
         command: str,
         digest: bytes,
         expect: Mapping[str, int] | None = None,
     ) -> Recorded:
         """Record as `record` does, for a task: its loop is never blocked."""
-        return await self._sequencer.submit_async(_save(stored_events, command, digest, expect))
+        return await self._sequencer.submit_async(checked_save(command, digest, drafts, expect))
 
     def select_events(
         self,
@@ -172,19 +176,6 @@ class _Following(ListenNotifySubscription[LedgerRecorder]):
     def stop(self) -> None:
         self._recorder.forget(self)
         super().stop()
-
-
-def _save(
-    stored_events: Sequence[StoredEvent],
-    command: str,
-    digest: bytes,
-    expect: Mapping[str, int] | None,
-) -> Save:
-    drafts = [
-        Draft(str(each.originator_id), each.originator_version, each.topic, each.state)
-        for each in stored_events
-    ]
-    return checked_save(command, digest, drafts, expect or {})
 
 
 def _wanted(row: Row, topics: Sequence[str]) -> bool:

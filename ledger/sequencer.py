@@ -40,7 +40,7 @@ from ledger.errors import (
 from ledger.fail_stop import FailStop
 from ledger.ports import Clock, Rng
 from ledger.queue import Queue, Recorded, Save, SaveSlot, TaskSlot, WorkSlot
-from ledger.store import Command, Head, Writer
+from ledger.store import Begun, Command, Head, Writer
 from ledger.tree import Growth, Levels
 
 MOST_TIPS: Final = 200_000
@@ -152,12 +152,13 @@ class Sequencer:
 
     def _attempt(self, slots: Sequence[SaveSlot]) -> None:
         ceiling = instant_text(self._clock.now().latest + GUARD)
-        head = self._begin()
-        self._write(head, [slot for slot in slots if not slot.settled], ceiling)
+        unsettled = [slot for slot in slots if not slot.settled]
+        self._write(self._begin(unsettled), unsettled, ceiling)
 
-    def _write(self, head: Head, slots: Sequence[SaveSlot], ceiling: str) -> None:
+    def _write(self, begun: Begun, slots: Sequence[SaveSlot], ceiling: str) -> None:
+        head = begun.head
         try:
-            batch = self._prepare(head, slots)
+            batch = self._prepare(begun, slots)
             for slot in slots:
                 self._place(batch, slot, ceiling)
         except Exception:
@@ -168,17 +169,21 @@ class Sequencer:
         else:
             self._store.rollback()
 
-    def _begin(self) -> Head:
-        """2, 3: begin; a head that differs from memory means that another writer was here."""
+    def _begin(self, slots: Sequence[SaveSlot] = ()) -> Begun:
+        """2 to 4: begin; a head that differs from memory means that another writer was here."""
+        if len(self._tips) > MOST_TIPS:
+            self._tips.clear()
+        unknown = self._unknown(slots)
         try:
             self._store.recover()
-            head = self._store.begin()
-        except StorageFull:
+            begun = self._store.begin([slot.save.command for slot in slots], unknown)
+        except (BatchGivenUp, StorageFull):
             self._store.rollback()
             raise
-        if head.size != self.levels.size:
-            self._catch_up(head)
-        return head
+        if begun.head.size != self.levels.size:
+            self._catch_up(begun.head)
+        self._tips.update(dict.fromkeys(unknown, NO_TIP) | begun.tips)
+        return begun
 
     def _refresh(self) -> None:
         """Take what others wrote, without locking the head: what is committed never changes."""
@@ -196,17 +201,16 @@ class Sequencer:
         self.levels.adopt(self.levels.grow(self._store.leaves(size, head.size)))
         self.moved(head.size)
 
-    def _prepare(self, head: Head, slots: Sequence[SaveSlot]) -> _Batch:
-        """4: one query for the command keys, one for the tips that are not in memory."""
-        known = self._store.known([slot.save.command for slot in slots])
-        if len(self._tips) > MOST_TIPS:
-            self._tips.clear()
-        streams = {draft.stream for slot in slots for draft in slot.save.drafts}
-        streams.update(stream for slot in slots for stream in slot.save.expect)
-        unknown = sorted(streams - self._tips.keys())
+    def _prepare(self, begun: Begun, slots: Sequence[SaveSlot]) -> _Batch:
+        """4: the tips that are not in memory, where they were not asked for at the beginning."""
+        unknown = self._unknown(slots)
         if unknown:
             self._tips.update(dict.fromkeys(unknown, NO_TIP) | self._store.tips(unknown))
-        return _Batch(head, known, {stream: self._tips[stream] for stream in streams})
+        tips = {stream: self._tips[stream] for stream in _streams(slots)}
+        return _Batch(begun.head, begun.known, tips)
+
+    def _unknown(self, slots: Sequence[SaveSlot]) -> list[str]:
+        return sorted(_streams(slots) - self._tips.keys())
 
     def _place(self, batch: _Batch, slot: SaveSlot, ceiling: str) -> None:
         """5: settle a save that came before or may not be; place the others behind the last."""
@@ -239,10 +243,11 @@ class Sequencer:
         tips: dict[str, Tip] = {}
         rows: list[Row] = []
         for number, draft in enumerate(save.drafts):
-            tip = tips.get(draft.stream) or batch.tips[draft.stream]
-            if draft.version != tip.version + 1:
-                raise StreamMoved(draft.stream, draft.version - 1, tip.version)
-            state, at = draft.state, draft.at
+            stream, version, kind, state = draft
+            tip = tips.get(stream) or batch.tips[stream]
+            if version != tip.version + 1:
+                raise StreamMoved(stream, version - 1, tip.version)
+            at = draft.at
             if at < tip.at:
                 at = tip.at
                 state = dated(state, at)
@@ -250,10 +255,10 @@ class Sequencer:
             max_at = max(max_at, at)
             salt = salts[2 * SALT_BYTES * number : 2 * SALT_BYTES * (number + 1)]
             prev = tip.leaf or self._genesis(batch, rows)
-            entry = splice(state, draft.kind, prev, salt, draft.stream, draft.version)
+            entry = splice(state, kind, prev, salt, stream, version)
             hashed = leaf(entry)
-            rows.append(Row(first + number, draft.stream, draft.version, draft.kind, hashed, entry))
-            tips[draft.stream] = Tip(draft.version, hashed.hex(), at)
+            rows.append(Row(first + number, stream, version, kind, hashed, entry))
+            tips[stream] = Tip(version, hashed.hex(), at)
         # From here on the save has its place.
         batch.rows += rows
         batch.tips.update(tips)
@@ -319,13 +324,15 @@ class Sequencer:
     ) -> None:
         """2 to 8 for slots that nobody here waits for: what fails is taken again, as a whole."""
         ceiling = instant_text(self._clock.now().latest + GUARD)
-        head = self._begin()
+        begun = self._begin()
+        head = begun.head
         try:
             slots = take()
-            batch = self._prepare(head, [slot for slot in slots if not slot.settled])
-            for slot in slots:
-                if not slot.settled:
-                    self._place(batch, slot, ceiling)
+            unsettled = [slot for slot in slots if not slot.settled]
+            known = self._store.known([slot.save.command for slot in unsettled])
+            batch = self._prepare(begun._replace(known=known), unsettled)
+            for slot in unsettled:
+                self._place(batch, slot, ceiling)
             for slot in batch.slots:  # said in the same transaction, so true once it is read
                 slot.settled = True
             growth = self.levels.grow([row.leaf for row in batch.rows])
@@ -346,12 +353,12 @@ class Sequencer:
     # -- padding -----------------------------------------------------------------------------
 
     def _fill(self, multiple: int, beyond: int) -> Filled:
-        head = self._begin()
-        size = head.size
+        begun = self._begin()
+        size = begun.head.size
         count = -(-max(size, beyond + 1) // multiple) * multiple - size
         if not count:
             self._store.rollback()
-            return Filled(size, head.edge)
+            return Filled(size, begun.head.edge)
         ceiling = self._clock.now().latest
         tip = self._store.tips([LOG_STREAM])[LOG_STREAM]
         state = checked_state(instant_text(ceiling), {}, 1)
@@ -361,19 +368,27 @@ class Sequencer:
         ]
         command = f"{LOG_STREAM}/pad/{size}"
         slot = SaveSlot(Save(command, hashlib.sha256(command.encode()).digest(), drafts))
-        self._write(head, [slot], instant_text(ceiling + GUARD))
+        known = self._store.known([command])
+        self._write(begun._replace(known=known), [slot], instant_text(ceiling + GUARD))
         slot.outcome()
         return Filled(size + count, self.levels.grow(()).edge)
 
     def _note(self, kind: str, command: str, digest: bytes, data_at: Callable[[int], Data]) -> int:
-        head = self._begin()
+        begun = self._begin()
         now = self._clock.now().latest
         tip = self._store.tips([LOG_STREAM])[LOG_STREAM]
-        state = checked_state(instant_text(now), data_at(head.size), 1)
+        state = checked_state(instant_text(now), data_at(begun.head.size), 1)
         draft = Draft(LOG_STREAM, tip.version + 1, kind, state)
         slot = SaveSlot(Save(command, digest, [draft]))
-        self._write(head, [slot], instant_text(now + GUARD))
+        known = self._store.known([command])
+        self._write(begun._replace(known=known), [slot], instant_text(now + GUARD))
         return slot.outcome().first
+
+
+def _streams(slots: Sequence[SaveSlot]) -> set[str]:
+    streams = {draft.stream for slot in slots for draft in slot.save.drafts}
+    streams.update(stream for slot in slots for stream in slot.save.expect)
+    return streams
 
 
 def _check_time(at: str, max_at: str, ceiling: str) -> None:

@@ -23,7 +23,7 @@ from ledger.chains import Tip
 from ledger.entry import Row
 from ledger.errors import LedgerError, StorageFull
 from ledger.fail_stop import FailStop
-from ledger.store import Command, Connection, Head, Params, Reads, Writer
+from ledger.store import Begun, Command, Connection, Head, Params, Reads, Writer
 
 SQLITE_FULL: Final = 13
 WAL_LIMIT: Final = 64 * 1024 * 1024
@@ -159,11 +159,15 @@ class SqliteWriter(Reads):
         with self._judge("read leaves"):
             return super().leaves(start, end)
 
-    def begin(self) -> Head:
-        """Begin a transaction that may write, and return the head."""
+    def begin(self, keys: Sequence[str] = (), streams: Sequence[str] = ()) -> Begun:
+        """Begin a transaction that may write; return the head, then `known` and `tips`."""
         with self._judge("begin"):
             self.connection.execute("BEGIN IMMEDIATE")
-        return self.head()
+        return Begun(
+            self.head(),
+            self.known(keys) if keys else {},
+            self.tips(streams) if streams else {},
+        )
 
     def known(self, keys: Sequence[str]) -> dict[str, Command]:
         """Return the commands among these that were recorded."""
@@ -315,7 +319,10 @@ class SqliteDatabase:
         """Return at once: one process writes here."""
         return nullcontext()
 
-    def waiting(self) -> None:
+    def close(self) -> None:
+        """Do nothing: every connection has an owner who closes it."""
+
+    def waiting(self, writer: Writer) -> None:
         """Return nothing: nobody else writes."""
 
     def inbox(self, writer: Writer, fail_stop: FailStop) -> None:

@@ -63,6 +63,14 @@ class Command:
     count: int
 
 
+class Begun(NamedTuple):
+    """What a transaction that alone may write finds: the head, and what was asked for."""
+
+    head: Head
+    known: dict[str, Command]
+    tips: dict[str, Tip]
+
+
 # Row(*row) for each would be a third of the time of reading a whole log
 _made: Final = cast("Callable[[tuple[Any, ...]], Row]", partial(tuple.__new__, Row))
 
@@ -176,8 +184,8 @@ class Writer(Protocol):
     def leaves(self, start: int, end: int) -> list[bytes]:
         """Return the stored leaves of positions [start, end)."""
 
-    def begin(self) -> Head:
-        """Begin a transaction that alone may write, and return the head."""
+    def begin(self, keys: Sequence[str] = (), streams: Sequence[str] = ()) -> Begun:
+        """Begin a transaction that alone may write; return the head, then `known` and `tips`."""
 
     def known(self, keys: Sequence[str]) -> dict[str, Command]:
         """Return the commands among these that were recorded."""

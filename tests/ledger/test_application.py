@@ -321,6 +321,13 @@ def test_the_librarys_own_save_takes_our_keywords(ledger: Ledger) -> None:
     assert [each.topic for each in section] == ["CounterOpened"]
 
 
+def test_the_librarys_save_takes_what_it_always_took(ledger: Ledger) -> None:
+    counter = opened_counter()
+    (event,) = counter.collect_events()
+    recordings = ledger.application.save(None, event, command="c1", digest=DIGEST)
+    assert [each.domain_event for each in recordings] == [event]
+
+
 def test_followers_are_woken_by_each_save_and_never_see_the_ledgers_own(ledger: Ledger) -> None:
     recorder = ledger.application.recorder
     ledger.save("c1", DIGEST, [opened_counter("a")])

@@ -155,7 +155,7 @@ class Seat:
 
 
 def database_judge() -> Any:
-    from ledger.postgres import PostgresJudge
+    from ledger.postgres_session import PostgresJudge
 
     return PostgresJudge(FailStop(never_halt))
 

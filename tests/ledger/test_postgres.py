@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from ledger.fail_stop import FailStop
 from ledger.opened_store import OpenedStore
 from ledger.other_writers import OtherWriters
 from ledger.postgres import PostgresDatabase, check_engine
+from ledger.postgres_session import Statement
 from ledger.queue import Recorded, Save
 from ledger.readers import reader_of
 
@@ -273,6 +275,7 @@ def test_a_checkpoint_waits_until_the_server_is_back(bench: Bench, database: Cut
     ledger = bench.open(pause=0.01)
     ledger.covering(0)
     database.away = True
+    database.cut_after.append("SELECT pg_advisory_lock")
     ledger._store.sequencer.submit(save("a"))
     with pytest.raises(StoreUnreachable):
         ledger._checkpointer.sign_head()
@@ -297,9 +300,15 @@ def test_a_line_lost_while_it_is_signed_stops_nothing(bench: Bench, database: Cu
 
 
 def test_who_listens_hears_a_batch_polls_and_connects_again(database: CutDatabase) -> None:
-    waiting = database.waiting()
+    writer = database.writer(FailStop(lambda _: None))
+    waiting = database.waiting(writer)
     waiting.wait(30)  # connects, and lets its caller look at once
-    waiting.wait(0.01)  # nothing was announced
+    begun = time.monotonic()
+    tell = Statement(b"tell", "SELECT pg_notify($1, '')")
+    writer.run("tell", tell, database.channel.encode())
+    waiting.wait(0.2)
+    assert time.monotonic() - begun >= 0.2, "what its own writer announces it knows already"
+    writer.close()
     raw = server().connect()
     raw.execute("SELECT pg_notify(%s, '')", (database.channel,))
     waiting.wait(30)

@@ -19,8 +19,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.pq.abc import PGresult
 
-from ledger.postgres import PostgresDatabase, Session
+from ledger.postgres import PostgresDatabase
+from ledger.postgres_session import Session, Step
 from ledger.store import Cursor, Params
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -186,6 +188,12 @@ class CutSession(Session):
         self.database.cut(self, text)
         return found
 
+    def together(self, *steps: Step) -> list[PGresult]:
+        found = super().together(*steps)
+        for statement, _ in steps:
+            self.database.cut(self, statement.text)
+        return found
+
 
 class CutDatabase(PostgresDatabase):
     """A real schema; the line is lost after the statements planned in ``cut_after``."""
@@ -195,10 +203,10 @@ class CutDatabase(PostgresDatabase):
         self.cut_after: list[str] = []
         self.away = False
 
-    def connect(self) -> Session:
+    def connect(self, prepare_after: int | None = 2) -> Session:
         if self.away:
             raise psycopg.OperationalError("planted: nobody answers")
-        return CutSession(super().connect().inner, self)
+        return CutSession(super().connect(prepare_after).inner, self)
 
     def cut(self, session: Session, text: str) -> None:
         if self.cut_after and text.startswith(self.cut_after[0]):
