@@ -43,6 +43,7 @@ KNOWN = (
     "frontend/package-lock.json",
     "tests/vectors/",
     "tests/golden/",
+    "tests/fuzz/seeds/",
     "tests/crypto/",
 )
 TEXT = frozenset(

@@ -28,7 +28,12 @@ PACKAGES = ("domain", "crypto", "ledger", "projections", "replay", "api")
 LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-dev.lock")
 PIN = re.compile(r"^([a-z0-9][\w.-]*)(?:\[[\w,]+\])?==(\S+)((?:.*\\\n)*.*)", re.MULTILINE)
 # looked at by a person: the text of these queries is made of constants of the same file
-REVIEWED = {"api/accounts.py B608"}
+REVIEWED = {
+    "api/accounts.py B608",
+    "api/adapters/personal_rows.py B608",
+    "api/invitations.py B608",
+    "api/sessions.py B608",
+}
 VULNERABLE = "jinja2==2.4.1 --hash=sha256:" + "0" * 64 + "\n"
 VULNERABLE_PACKAGE = {
     "name": "planted",

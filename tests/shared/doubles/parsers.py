@@ -89,7 +89,7 @@ def envelope() -> Run:
     from crypto.pli1 import commitment, open_envelope
     from crypto.pli1_header import Header
 
-    key = bytes.fromhex((SEEDS / "envelope.key").read_text().strip())
+    key = bytes.fromhex((SEEDS / "envelope.hex").read_text().strip())
 
     def opened(data: bytes) -> None:
         found = commitment(io.BytesIO(data))
@@ -502,7 +502,7 @@ TARGETS: Mapping[str, Target] = {
     ),
     "kit": Target(kit, ("api.depositor.kit:Kit.parse", "api.depositor.envelope_file:Record.read")),
     "contracts": Target(contracts, ("api.story.records:read",)),
-    "request": Target(request, ()),
+    "request": Target(request, ("api.strict:parse",)),
 }
 PLANTED = Target(planted, ())
 OWN = "a file of the home itself, secret or written beside its database: nobody sends one"
@@ -516,6 +516,7 @@ ELSEWHERE: Mapping[str, str] = {
     "domain.law:Law.parse": SHIPPED,
     "api.adapters.custodian_identity:read_identity": OWN,
     "api.adapters.keys:read_secret": OWN,
+    "api.adapters.refusal_book:Row.parse": OWN,
     "crypto.streams:read_exactly": STREAM,
     "crypto.streams:read_into": STREAM,
     "ledger.mapper:CanonicalTranscoder.decode": "entries that were checked when they were written",
