@@ -214,6 +214,11 @@ class Scope:
         rows = refusals.visible(self._platform, self.principal)
         return rows, self._platform.refusals.head() if self._granted() else None
 
+    def refusal(self, row: Row) -> Answer:
+        """Return a refused access as the caller reads it: with names to the organisation itself."""
+        subjects = self._platform.desk.subjects
+        return refusals.shown(row, None if self._granted() else subjects.reveal)
+
     def entries(self, path: str) -> bytes:
         """Return an entry bundle, to an auditor who was granted the whole platform."""
         data = self._platform.served(path) if self._granted() else None

@@ -1,8 +1,9 @@
 """What the small databases of a home hold of a person: told as it stands, erased and overwritten.
 
 Every table that names its person in a column ``person``, or its company in ``org`` or ``owner``, is
-searched, whatever its other columns are, so that a table added later is not forgotten. Of a
-company, ``siret:…``, the rows of its organisation are its own.
+searched, whatever its other columns are, so that a table added later is not forgotten; ``host_``
+before it says that the row is somebody's act. Of a company, ``siret:…``, the rows of its
+organisation are its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from pathlib import Path
 from ledger.errors import WipeBlocked
 
 COMPANY = "siret:"
+HOST = "host_"
 SECRET = ("hash", "public_key")
+OF_OTHERS = ("person", "email", "name")
+"""What a row that somebody made says of whom it was made for."""
 
 
 class PersonalRows:
@@ -34,7 +38,8 @@ class PersonalRows:
             for table, column, value in _places(database, subject):
                 rows = database.execute(f"SELECT * FROM {table} WHERE {column} = ?", (value,))  # noqa: S608
                 names = [one[0] for one in rows.description]
-                found += [{"table": table, **_shown(names, row)} for row in rows]
+                hidden = SECRET + (OF_OTHERS if column.startswith(HOST) else ())
+                found += [{"table": table, **_shown(names, row, hidden)} for row in rows]
         return found
 
     def erase(self, subject: str) -> None:
@@ -64,15 +69,16 @@ def _places(database: sqlite3.Connection, subject: str) -> Iterator[tuple[str, s
     names = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
     for (table,) in names:
         for row in database.execute(f"PRAGMA table_info({table})").fetchall():
-            if row[1] in wanted:
-                yield table, row[1], wanted[row[1]]
+            value = wanted.get(row[1].removeprefix(HOST))
+            if value is not None:
+                yield table, row[1], value
 
 
-def _shown(names: list[str], row: tuple[object, ...]) -> dict[str, object]:
+def _shown(names: list[str], row: tuple[object, ...], hidden: tuple[str, ...]) -> dict[str, object]:
     return {
         name: value.hex() if isinstance(value, bytes) else value
         for name, value in zip(names, row, strict=True)
-        if name not in SECRET
+        if name not in hidden
     }
 
 
