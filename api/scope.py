@@ -48,7 +48,12 @@ class Scope:
 
     @property
     def _org(self) -> str:
-        return self.principal.org if self.principal else NOBODY
+        """Return the buyer whose procedures are the caller's own: a company's are none (N14).
+
+        A town that bids itself has one SIRET and two accounts; its bidder is no officer of it.
+        """
+        who = self.principal
+        return who.org if who is not None and who.role != COMPANY else NOBODY
 
     @property
     def _company(self) -> str:

@@ -107,7 +107,7 @@ def test_a_company_without_a_bid_leaves(bench: Bench) -> None:
 
 
 def test_a_depositor_is_told_and_erased_under_every_name(bench: Bench) -> None:
-    """In each need a company's person acts under a name of its own, which is theirs all the same."""
+    """In each need a company's person acts under one name more, which is theirs all the same."""
     at = bench.publish()
     bench.deposit(bench.seal(at))
     depositor = person_of(bench, "CY")

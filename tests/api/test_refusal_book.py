@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from doubles.bench import BUYER, COMPANY, OTHER_BUYER, RIVAL, Bench
 
+from api.adapters.personal_rows import stores_of
 from api.adapters.refusal_book import (
     CALLERS,
     KEYS_OF_CALLER,
@@ -22,7 +23,6 @@ from api.adapters.refusal_book import (
     RefusalsDamaged,
     checked,
 )
-from api.adapters.personal_rows import stores_of
 from api.cli import run
 from domain.ports import Principal
 
