@@ -320,9 +320,40 @@ def test_the_operator_makes_the_first_invitation_by_command(bench: Bench, capsys
     bench.clock.at = host_time()
     ada = Reader(bench)
     assert ada.send(at, at, password=PASSWORD).status_code == 303
-    assert ada.get("/api/v1/me").json() == {**ada.get("/api/v1/me").json(), "role": "PA"}
+    weak = ada.get("/api/v1/me")
+    assert (weak.status_code, weak.json()["code"]) == (401, "login.too-weak")
     assert run([*words, "--role", "BU", "--org", "12345678901234"]) == 1
     assert run([*words, "--role", "XX", "--org", "platform"]) == 2
+
+
+def test_who_administers_proves_more_than_a_password(bench: Bench) -> None:
+    home = bench.platform.desk.platform
+    root = joined(bench, home, "PA", ADA)
+    entrance = bench.app.state.entrance
+    account = root.get("/account")
+    assert "un mot de passe seul ne suffit pas" in account.text
+    fields = {"csrf": forgery_token(root.cookie), "role": "PA", "email": "x@y.example", "name": "X"}
+    for path in ("/account/invitations", "/account/invitations/withdraw", "/account/tokens"):
+        answer = root.post(path, fields)
+        assert answer.status_code == 303, path
+        assert answer.headers["location"] == "/login/again?next=/account", path
+    assert root.get("/api/v1/me").json()["code"] == "login.too-weak"
+    assert root.get("/api/v1/consultations").status_code == 200, "what everybody reads"
+    person = entrance.visitor(root.cookie)
+    for method, status in (("passkey", 200), ("oidc", 200), ("password", 401)):
+        strong = Reader(bench)
+        strong.http.cookies.set("pli", entrance.enter(person.person.person, method))
+        assert strong.get("/api/v1/me").status_code == status, method
+    assert joined(bench, COMPANY, "CY", "cy@nord.example").get("/api/v1/me").status_code == 200
+
+
+@pytest.mark.parametrize(("roles", "status"), [("BU,CU,CO,SI,PA", 401), ("PA", 200), ("", 200)])
+def test_the_operator_names_the_roles_that_prove_more(tmp_path, roles: str, status: int) -> None:
+    bench = Bench(tmp_path, strong_login=roles)
+    bench.register()
+    bob = joined(bench, BUYER, "BU", "bob@lille.example", host=officer(bench))
+    assert bob.get("/api/v1/me").status_code == status
+    bench.close()
 
 
 @pytest.mark.parametrize(
