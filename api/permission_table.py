@@ -47,7 +47,7 @@ def _table(rows: Mapping[str, Row], acts: Mapping[str, Mapping[str, str]]) -> st
 def _line(name: str, row: Row, acts: Mapping[str, Mapping[str, str]]) -> str:
     may = acts.get(row.act, {})
     marks = ", ".join(role if mark == "Y" else f"{role} {mark}" for role, mark in may.items())
-    everybody = row.whose in {Whose.PUBLIC, Whose.CALLER}
+    everybody = row.whose in {Whose.PUBLIC, Whose.CALLER} and not row.act
     cells = (
         f"`{name}`",
         row.whose.value,
