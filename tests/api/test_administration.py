@@ -21,6 +21,7 @@ from domain.buyer import Buyer
 from domain.operator import EconomicOperator
 
 HOME = "/administration"
+JOINING = "21590512000162"
 ADA = "ada.martin@lille.example"
 MINUTE = timedelta(minutes=1)
 DAY = "2026-11-02"
@@ -44,9 +45,9 @@ def ada(bench: Bench) -> Reader:
 ONCE = re.compile(r'name="once" value="([0-9a-f]{32})"')
 
 
-def fill(reader: Reader, name: str, **fields: str):
+def fill(reader: Reader, form: str, /, **fields: str):
     """Fill in a form of administration and send it with all that the page hid in it."""
-    at = f"{HOME}/{name}"
+    at = f"{HOME}/{form}"
     page = reader.get(at)
     assert page.status_code == 200, page.text
     once = ONCE.search(page.text)
@@ -267,7 +268,7 @@ def test_no_position_of_the_log_is_told(bench: Bench, ada: Reader) -> None:
 
 def test_refused_accesses_are_listed_and_exported(bench: Bench, ada: Reader) -> None:
     bob = invited_by(ada, "Bob Durand", "bob@lille.example", "DR")
-    token = {"idempotency-key": "refused-1"}
+    token = {"idempotency-key": "refused-one"}
     assert ada.get(f"/api/v1/buyers/{OTHER_BUYER}/roles", **token).status_code == 404
     other = Reader(bench)
     headers = {"authorization": f"Bearer {bench.tokens.other}"}
@@ -320,9 +321,9 @@ def test_the_interface_asks_a_session_for_the_same_proof(bench: Bench, ada: Read
         form = {"person": "bob", "role": "DR", "valid_from": DAY}
         return ada.http.post(f"/api/v1/buyers/{BUYER}/roles", json=form, headers=headers)
 
-    assert grant("fresh-1").status_code == 201
+    assert grant("fresh-one").status_code == 201
     bench.clock.forward(11 * MINUTE)
-    assert (grant("fresh-2").status_code, grant("fresh-2").json()["code"]) == (
+    assert (grant("fresh-two").status_code, grant("fresh-two").json()["code"]) == (
         401,
         "login.too-old",
     )
@@ -361,23 +362,23 @@ def test_a_departure_is_confirmed_before_it_is_recorded(bench: Bench, ada: Reade
 def test_the_platform_registers_and_invites_the_first_officer(bench: Bench) -> None:
     platform = bench.platform.desk.platform
     root = joined(bench, platform, "PA", "root@pli.example", "Rose Petit")
-    given = {"siret": "215 903 501 00017", "name": "Ville de Roubaix", "buyer_kind": "COMMUNE"}
+    given = {"siret": "215 905 120 00162", "name": "Ville de Roubaix", "buyer_kind": "COMMUNE"}
     early = fill(
-        root, "invitations", name="Éric Roy", email="e@r.example", role="BU", org=OTHER_BUYER
+        root, "invitations", name="Éric Roy", email="e@r.example", role="BU", org=JOINING
     )
     assert list(faults(early.text)) == ["org"]
     done(fill(root, "buyers", **given, population="98 000"), "buyers")
     assert "premier responsable" in root.get(f"{HOME}/invitations?done=buyers").text
     assert list(faults(fill(root, "buyers", **given).text)) == ["siret"]
-    eric = invited_by(root, "Éric Roy", "e@r.example", "BU", org=OTHER_BUYER)
+    eric = invited_by(root, "Éric Roy", "e@r.example", "BU", org=JOINING)
     assert "Ville de Roubaix" in eric.get(HOME).text
     second = fill(
-        root, "invitations", name="Luc Roy", email="l@r.example", role="BU", org=OTHER_BUYER
+        root, "invitations", name="Luc Roy", email="l@r.example", role="BU", org=JOINING
     )
     assert list(faults(second.text)) == ["org"]
-    wide = {"to": OTHER_BUYER, "until_on": "2026-12-31", "ground": "Juridiction financière"}
+    wide = {"to": JOINING, "until_on": "2026-12-31", "ground": "Juridiction financière"}
     done(fill(root, "accesses", **wide), "accesses")
-    assert bench.platform.index.access_granted(OTHER_BUYER, now(bench).date())
+    assert bench.platform.index.access_granted(JOINING, now(bench).date())
     assert "toute la plateforme" in root.get(HOME).text
     company = {"siret": RIVAL, "name": "Bâtisseurs du Nord", "size_class": "PME"}
     done(fill(root, "companies", **company), "companies")
