@@ -363,18 +363,14 @@ def test_the_platform_registers_and_invites_the_first_officer(bench: Bench) -> N
     platform = bench.platform.desk.platform
     root = joined(bench, platform, "PA", "root@pli.example", "Rose Petit")
     given = {"siret": "215 905 120 00162", "name": "Ville de Roubaix", "buyer_kind": "COMMUNE"}
-    early = fill(
-        root, "invitations", name="Éric Roy", email="e@r.example", role="BU", org=JOINING
-    )
+    early = fill(root, "invitations", name="Éric Roy", email="e@r.example", role="BU", org=JOINING)
     assert list(faults(early.text)) == ["org"]
     done(fill(root, "buyers", **given, population="98 000"), "buyers")
     assert "premier responsable" in root.get(f"{HOME}/invitations?done=buyers").text
     assert list(faults(fill(root, "buyers", **given).text)) == ["siret"]
     eric = invited_by(root, "Éric Roy", "e@r.example", "BU", org=JOINING)
     assert "Ville de Roubaix" in eric.get(HOME).text
-    second = fill(
-        root, "invitations", name="Luc Roy", email="l@r.example", role="BU", org=JOINING
-    )
+    second = fill(root, "invitations", name="Luc Roy", email="l@r.example", role="BU", org=JOINING)
     assert list(faults(second.text)) == ["org"]
     wide = {"to": JOINING, "until_on": "2026-12-31", "ground": "Juridiction financière"}
     done(fill(root, "accesses", **wide), "accesses")

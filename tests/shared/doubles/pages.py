@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from doubles.entries import HandLedger
 from fastapi import FastAPI
@@ -18,7 +19,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from api.headers import ResponseHeaders
 from api.problem_texts import TEXTS
 from api.web.assets import PREFIX
-from api.web.pages import site
+from api.web.pages import administration, site
+from api.web.pages.forms import Door
 from api.web.ports import Addresses
 from api.web.receipt_report import receipt_checker
 from api.web.rendering import Renderer
@@ -123,8 +125,12 @@ def pages_over(views: Views, facts: HandFacts) -> FastAPI:
 def addresses() -> set[str]:
     """Return the path of every page, of the built files, and of the interface's description."""
     nothing: Any = None
-    web = site(nothing, Renderer(nothing), check_receipt=nothing, problem_texts={})
-    return {*_paths(web.routes), PREFIX, "/openapi.json"}
+    render = Renderer(nothing)
+    web = site(nothing, render, check_receipt=nothing, problem_texts={})
+    settings = SimpleNamespace(secure=True)
+    door = Door(cast("Any", SimpleNamespace(platform=SimpleNamespace(settings=settings))))
+    acts = administration.pages(door, render).routes
+    return {*_paths(web.routes), *_paths(acts), PREFIX, "/openapi.json"}
 
 
 def _paths(found: Iterable[Any]) -> Iterator[str]:
