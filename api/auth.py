@@ -16,7 +16,7 @@ from api.entrance import Entrance
 from api.errors import LoginRequired, LoginTooOld, OutOfScope, SessionEnded
 from api.forgery import SAFE, cookie, session_cookie
 from api.idempotency import command_id
-from api.permissions import check
+from api.permissions import OPERATIONS, check
 from api.platform import Platform
 from domain.ports import Act, Principal
 
@@ -118,6 +118,9 @@ def _by_session(request: Request, platform: Platform, operation: str) -> Princip
         return None
     if principal is None:
         return None
+    if OPERATIONS[operation].public and not entrance.strong(session):
+        return None  # what everybody reads asks for no proof
+    entrance.check_strong(session)
     request.state.principal = principal
     platform.rates.account(request.scope, principal.person)
     if operation in FRESH and not entrance.fresh(session):

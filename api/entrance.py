@@ -11,7 +11,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from api import grants, passwords
-from api.errors import Absent, EmailRefused, LastProof, LoginRefused, PasskeyRefused, SeatNotInForce
+from api.errors import (
+    Absent,
+    EmailRefused,
+    LastProof,
+    LoginRefused,
+    LoginTooWeak,
+    PasskeyRefused,
+    SeatNotInForce,
+)
 from api.login_limits import LoginLimits
 from api.passkeys import RelyingParty, written
 from api.people import Passkey, Person, Seat, plain_email
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
     from api.invitations import Invitation
     from api.platform import Platform
 
-PASSKEY, OIDC = "passkey", "oidc"
+PASSKEY, OIDC, PASSWORD = "passkey", "oidc", "password"
 CHALLENGE_BYTES = 32
 
 
@@ -84,6 +92,16 @@ class Entrance:
         """Say whether this session may open and sign without a new proof."""
         return session.fresh(self._now(), self.bounds)
 
+    def strong(self, session: Session) -> bool:
+        """Say whether the session's proof is enough for the role in which it acts."""
+        asked = session.role and self.platform.settings.asks_strong_login(session.role)
+        return not asked or session.method != PASSWORD
+
+    def check_strong(self, session: Session) -> None:
+        """Return quietly if the session's proof is enough for its role; raise LoginTooWeak."""
+        if not self.strong(session):
+            raise LoginTooWeak("prove by more who you are", role=session.role)
+
     def seats(self, person: str) -> tuple[Seat, ...]:
         """Return the seats that a person may take now, the first one first."""
         known = self._people.seats(person)
@@ -101,7 +119,7 @@ class Entrance:
     def by_password(self, email: str, password: str, address: str) -> str:
         """Return the secret of a new session, or raise LoginRefused, the same for any reason."""
         person = self.checked_password(email, password, address)
-        return self._begin(person, "password")
+        return self._begin(person, PASSWORD)
 
     def checked_password(self, email: str, password: str, address: str) -> str:
         """Return whose address and password these are; count the attempt before any work."""

@@ -20,7 +20,7 @@ from api.people import Person
 SHORTEST, LONGEST = 15, 256
 FEWEST_SIGNS = 6
 FEWEST_OWN = 8
-SHORTEST_WORD = 4
+SHORTEST_WORD = 3
 AT_ONCE = 2
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 # the hash of no password: an unknown person costs as much as a wrong password

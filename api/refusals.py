@@ -1,8 +1,9 @@
 """Which refused accesses are kept, and who may read which (arrêté of 22 March 2019, art. 2 I).
 
-Kept are 401, 403 and 404 of the interface. Whether an object is absent or foreign is found out
-after the answer. Before the opening nobody may learn who prepares a bid (N11): a company stands
-there blinded, and neither its rows nor those of deposits are shown to a buyer.
+Kept are 401, 403 and 404 of the interface, refused logins and forged requests. Whether an object
+is absent or foreign is found out after the answer. Before the opening nobody may learn who prepares
+a bid (N11): a company stands there blinded, and neither its rows nor those of deposits are shown to
+a buyer.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from api.metrics import COMPANY, is_silent
 from api.platform import Platform
 from domain.consultation import Consultation
 from domain.ports import Principal
+from domain.tenure import EVERYTHING
 
 REFUSED = frozenset({401, 403, 404})
 REFERENCE = re.compile(r"[a-z]{2,12}:[0-9a-f-]{8,40}")
@@ -31,7 +33,7 @@ def note(request: Request, status: int, code: str) -> None:
         return
     platform: Platform = request.app.state.platform
     principal: Principal | None = getattr(request.state, "principal", None)
-    address = request.client.host if request.client else ""
+    address = str(request.scope.get("pli.address", ""))
     facts = {
         "operation": str(route.name),
         "status": status,
@@ -43,12 +45,26 @@ def note(request: Request, status: int, code: str) -> None:
     platform.refusals.note(partial(_refusal, platform, principal, address, facts))
 
 
+def note_stranger(platform: Platform, operation: str, status: int, code: str, address: str) -> None:
+    """Keep a login or a forged request that was refused: what it asked, and blinded, whence.
+
+    Neither the account that was tried nor the path is kept, so one address is a few keys an hour,
+    whatever it tries; what the limits of logins refuse (429) is none.
+    """
+    if status not in REFUSED:
+        return
+    book = platform.refusals
+    caller = partial(book.blinded, "address", address)
+    book.note(lambda: Refusal(operation, status, code, caller(), role="", org="", tenant=""))
+
+
 def visible(platform: Platform, principal: Principal) -> list[Row]:
     """Return the rows that a caller may read."""
     if platform.may_read_entries(principal):
         return platform.refusals.rows()
-    own = platform.refusals.rows(principal.org)
-    return [row for row in own if row.refusal.role != COMPANY]
+    opened = {org for org, scope in platform.accesses(principal) if scope == EVERYTHING}
+    found = [row for org in {principal.org, *opened} for row in platform.refusals.rows(org)]
+    return sorted((row for row in found if row.refusal.role != COMPANY), key=lambda row: row.number)
 
 
 def shown(row: Row) -> dict[str, object]:

@@ -212,9 +212,13 @@ class Seated:
 
 
 def seated(entrance: Entrance, reader: Visitor) -> Seated | None:
-    """Return the reader in their seat, None while the ledger gives them none."""
+    """Return the reader in their seat, None while the ledger gives them none.
+
+    A role that asks for a strong login is administered by nobody with less.
+    """
     seat = reader.seat
     if seat is None:
         return None
+    entrance.check_strong(reader.session)
     person, method = reader.person.person, reader.session.method
     return Seated(reader, entrance, Principal(seat.org, seat.role, person, method))

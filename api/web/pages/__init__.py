@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from api.entrance import Entrance
-from api.errors import ApiError, LoginRequired, LoginTooOld, code_of, headers_of
+from api.errors import ApiError, LoginRequired, LoginTooOld, LoginTooWeak, code_of, headers_of
 from api.web.assets import FOLDER, PREFIX, built_assets
 from api.web.pages import (
     accessibility,
@@ -128,11 +128,13 @@ def _entrance(
     async def refused(request: Request, error: Exception) -> Response:
         code = code_of(error)
         text = texts[code]
+        door.note(request, error)
         answer = render.page(request, "problem.html", text.status, code=code, text=text)
         answer.headers.update(headers_of(text.status, error))
         return answer
 
     made.add_exception_handler(LoginRequired, sign_in)
     made.add_exception_handler(LoginTooOld, prove_again)
+    made.add_exception_handler(LoginTooWeak, prove_again)
     made.add_exception_handler(ApiError, refused)
     made.add_exception_handler(DomainError, refused)

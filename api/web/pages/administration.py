@@ -14,7 +14,8 @@ from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from api.entrance import Visitor
-from api.errors import ApiError, BadForm
+from api.errors import Absent, ApiError, BadForm
+from api.permissions import PAGES
 from api.web.administration import overview
 from api.web.administration.acts import Form, faults_of
 from api.web.administration.buyers import BUYER_FORMS
@@ -26,7 +27,7 @@ from api.web.pages import powers, refused
 from api.web.pages.forms import Door, Sent, go, token
 from api.web.rendering import Renderer
 from api.web.words import N_
-from domain.errors import DomainError, NotFound
+from domain.errors import DomainError, NotAllowed
 from domain.identifiers import HEX32
 
 FORMS = (INVITATION, *BUYER_FORMS, *COMMITTEE_FORMS, *REGISTRATIONS)
@@ -95,10 +96,10 @@ def _form(made: APIRouter, door: Door, render: Renderer, form: Form) -> None:
     def admitted(reader: Visitor) -> Seated:
         who = seated(door.entrance, reader)
         if who is None:
-            raise BadForm("no seat")
+            raise Absent
         who.require(form.path, form.marks)
         if not form.allows(who):
-            raise NotFound("page", form.path)
+            raise NotAllowed(who.role, PAGES[form.path].act)
         return who
 
     def ask(

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from doubles.entries import HandLedger
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from starlette.routing import BaseRoute, Mount, Route
 
+from api.entrance import Entrance
 from api.headers import ResponseHeaders
+from api.pages import build
+from api.platform import Platform
 from api.problem_texts import TEXTS
 from api.web.assets import PREFIX
-from api.web.pages import administration, site
-from api.web.pages.forms import Door
+from api.web.pages import site
 from api.web.ports import Addresses
 from api.web.receipt_report import receipt_checker
 from api.web.rendering import Renderer
@@ -122,23 +123,11 @@ def pages_over(views: Views, facts: HandFacts) -> FastAPI:
     return web
 
 
-def addresses() -> set[str]:
+def addresses(platform: Platform, entrance: Entrance) -> set[str]:
     """Return the path of every page, of the built files, and of the interface's description."""
-    nothing: Any = None
-    render = Renderer(nothing)
-    web = site(nothing, render, check_receipt=nothing, problem_texts={})
-    settings = SimpleNamespace(secure=True)
-    door = Door(cast("Any", SimpleNamespace(platform=SimpleNamespace(settings=settings))))
-    acts = administration.pages(door, render).routes
-    return {*_paths(web.routes), *_paths(acts), PREFIX, "/openapi.json"}
-
-
-def _paths(found: Iterable[Any]) -> Iterator[str]:
-    for route in found:
-        if isinstance(route, Route | Mount):
-            yield route.path
-        else:
-            yield from _paths(route.original_router.routes)
+    found = page_routes(build(platform, entrance))
+    paths = {route.path for route in found if isinstance(route, Route | Mount)}
+    return {*paths, PREFIX, "/openapi.json"}
 
 
 @dataclass(frozen=True)
