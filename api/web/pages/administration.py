@@ -82,7 +82,7 @@ def _overview(made: APIRouter, door: Door, render: Renderer) -> None:
             200,
             me=who,
             done=told(done),
-            forms=[form for form in FORMS if form.offered(who)],
+            forms=sorted(filter(lambda form: form.offered(who), FORMS), key=lambda form: form.sure),
             pages=[
                 (path, title)
                 for path, title in ((powers.PATH, powers.TITLE), (refused.PATH, refused.TITLE))
