@@ -1,7 +1,7 @@
 """Who calls: a bearer token, or the session of a browser; both stand for a role in an organisation.
 
-The role counts while the ledger gives it (``api/seats.py``). Acts that open or sign ask a session
-for a fresh proof of identity (T19), and a token for the scope ``open``.
+The role counts while the ledger gives it (``api/seats.py``). Acts that open, sign or give a
+right ask a session for a fresh proof of identity (T19), and a token for the scope ``open``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,20 @@ from api.permissions import OPERATIONS, check
 from api.platform import Platform
 from domain.ports import Act, Principal
 
-FRESH = frozenset({"fix_opening_plan", "open_envelopes"})
-"""Operations that open or sign: a session must have been proven lately, a token made for it."""
+FRESH = frozenset(
+    {
+        "fix_opening_plan",
+        "open_envelopes",
+        "grant_role",
+        "delegate_signature",
+        "elect_committee",
+        "grant_access",
+        "add_representative",
+        "leave_platform",
+    }
+)
+"""Operations that open, sign or give a right: a session must have been proven lately, a token made
+for it."""
 bearer = HTTPBearer(auto_error=False, description="API token: pli_…")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
