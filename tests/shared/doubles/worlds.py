@@ -76,11 +76,13 @@ class World:
         """Seal one offer of this size."""
         return self.bench.seal(f"/api/v1/consultations/{NAME}", size=size, token=token)
 
-    def watch(self, stage: str, guesses: Mapping[str, str]) -> None:
-        """Let every observer read everything and try what it may not, and keep every byte."""
+    def watch(self, stage: str, guesses: Mapping[str, str], watching: Iterable[str] = ()) -> None:
+        """Let observers, or all, read everything and try what they may not; keep every byte."""
         self.bench.platform.views.catch_up()
         self.bench._keys = itertools.count(100_000 * (1 + len(self.seen)))  # the same in each world
         for who, token in self.observers.watching.items():
+            if watching and who not in watching:
+                continue
             self.ask(f"{stage} {who}", paths(self.bench, guesses), bearer(token))
             for path, body in attempts(guesses):
                 answer = self.bench.post(path, token, body)
