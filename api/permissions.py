@@ -92,6 +92,11 @@ def at_the_door(whose: Whose, act: str, judge: str = "") -> Row:
     return Row(whose, act, judge, door=True)
 
 
+def own_seat(act: str, judge: str = "") -> Row:
+    """Return the row of a page which works on the organisation of its reader's seat alone."""
+    return Row(Whose.CALLER, act, judge, door=True)
+
+
 PUBLIC = Row(Whose.PUBLIC)
 PUBLISHED = Row(Whose.PUBLISHED, DRAFTING)
 ACCOUNT = Row(Whose.CALLER)
@@ -192,6 +197,22 @@ PAGES: Mapping[str, Row] = MappingProxyType(
         "/account/sessions/end": ACCOUNT,
         "/account/tokens": ACCOUNT,
         "/account/tokens/revoke": ACCOUNT,
+        "/administration": Row(Whose.CALLER),
+        "/administration/accesses": own_seat(OPENING_ACCESS, "grant_access.grant_access"),
+        "/administration/buyers": own_seat(RUNNING, "manage_members.register_buyer"),
+        "/administration/committee": own_seat(ELECTING, "elect_committee.elect_committee"),
+        "/administration/companies": own_seat(REGISTERING, "register_operator.register_operator"),
+        "/administration/consortia": own_seat(DEPOSITING, "declare_consortium.declare_consortium"),
+        "/administration/delegations": own_seat(
+            DELEGATING, "delegate_signature.delegate_signature"
+        ),
+        "/administration/departure": own_seat(LEAVING, "leave_platform.leave_platform"),
+        "/administration/invitations": own_seat(GRANTING),
+        "/administration/powers": own_seat(SEEING_MEMBERS),
+        "/administration/refusals": own_seat(LISTING),
+        "/administration/refusals.csv": own_seat(LISTING),
+        "/administration/revocations": own_seat(GRANTING, "manage_members.revoke_role"),
+        "/administration/roles": own_seat(GRANTING, "manage_members.grant_role"),
         "/consultations": PUBLIC,
         "/consultations/{name}": PUBLIC,
         "/consultations/{name}/history": PUBLIC,

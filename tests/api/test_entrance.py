@@ -11,7 +11,7 @@ from doubles.reader import HERE, PASSWORD, Reader, invited, joined, officer
 
 from api.adapters.clock import host_time
 from api.cli import run
-from api.errors import LoginRefused, PasswordRefused
+from api.errors import LoginLimited, LoginRefused, PasswordRefused
 from api.passwords import check_new, check_password, hash_password
 from api.people import Person
 from api.sessions import forgery_token
@@ -77,8 +77,29 @@ def test_too_many_attempts_wait_known_or_not_and_a_good_one_forgives(bench: Benc
         assert 0 < int(refused.headers["retry-after"]) <= 900
     fields["password"] = PASSWORD
     assert Reader(bench).sign_in(ADA).status_code == 429, "the right one waits as well"
-    bench.app.state.entrance.limits.forgive("password of an account", ADA)
+    limits = bench.app.state.entrance.limits
+    limits.forgive("password of an account from an address", f"{ADA} testclient")
     assert Reader(bench).sign_in(ADA).status_code == 303
+
+
+def test_a_stranger_who_tries_an_account_shuts_out_their_own_place_alone(bench: Bench) -> None:
+    """Who knows a depositor's address must not keep them out when the deadline comes."""
+    ada = joined(bench, COMPANY, "CY", ADA)
+    entrance = bench.app.state.entrance
+    for _ in range(10):
+        with pytest.raises(LoginRefused):
+            entrance.checked_password(ADA, "une autre phrase entière", "192.0.2.66")
+    with pytest.raises(LoginLimited):
+        entrance.checked_password(ADA, PASSWORD, "192.0.2.66")
+    assert entrance.checked_password(ADA, PASSWORD, "192.0.2.7")
+    for _ in range(100):  # from ten places and more
+        entrance.limits.count("password of an account", ADA)
+    with pytest.raises(LoginLimited):
+        entrance.checked_password(ADA, PASSWORD, "192.0.2.99")
+    wrong = {"password": "une autre phrase entière"}
+    assert ada.send("/login/again", "/login/again", password=PASSWORD).status_code == 303
+    codes = [ada.send("/login/again", "/login/again", **wrong).status_code for _ in range(10)]
+    assert codes == [403] * 9 + [429]
 
 
 def test_a_planted_session_is_worth_nothing_after_the_login(bench: Bench) -> None:

@@ -29,6 +29,7 @@ from api.privacy import Privacy
 from api.standing import find
 from api.wiring import subjects_of
 from domain.erasure import Involvement
+from domain.errors import ErasureRetained
 from domain.ports import Principal
 from ledger.errors import SubjectKeysLocked
 from ledger.sqlite import connect
@@ -106,6 +107,27 @@ def test_a_company_without_a_bid_leaves(bench: Bench) -> None:
     assert done.commitments == 1
     assert subjects(bench).held(f"siret:{COMPANY}") == []
     assert stores_of(bench.home.folder)[0].held(f"siret:{COMPANY}") == []
+
+
+def test_a_depositor_is_told_and_erased_under_every_name(bench: Bench) -> None:
+    """In each need a company's person acts under one name more, which is theirs all the same."""
+    at = bench.publish()
+    bench.deposit(bench.seal(at))
+    depositor = person_of(bench, "CY")
+    subjects(bench).remember("person", f"{depositor}0 lille-1", f"{depositor}0 lille-1")
+    rows = subjects(bench).held(depositor, f"{depositor} ")
+    names = {str(row.value) for row in rows}
+    assert f"{depositor} lille-1" in names
+    privacy = bench.platform.privacy
+    with pytest.raises(ErasureRetained):
+        privacy.erase(depositor, "asked for")
+    done = privacy.erase(depositor, "asked for", "order of the court")
+    assert done.commitments == len(rows) >= 1
+    assert all(subjects(bench).reveal(row.commitment) is None for row in rows)
+    assert [row.value for row in subjects(bench).held(f"{depositor}0 lille-1")], "somebody else's"
+    for file in (path for path in bench.home.folder.rglob("*") if path.is_file()):
+        told = file.read_bytes().replace(f"{depositor}0".encode(), b"")
+        assert depositor.encode() not in told, file.name
 
 
 def test_a_person_who_signs_in_is_told_without_secrets_and_ends_with_the_erasure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles.bench import BUYER, COMPANY, RIVAL, Bench
+from doubles.bench import BUYER, COMPANY, OTHER_BUYER, RIVAL, Bench
 from doubles.reader import Reader, joined, officer
 
+from api.adapters.personal_rows import stores_of
 from api.adapters.refusal_book import (
     CALLERS,
     KEYS_OF_CALLER,
@@ -23,6 +25,7 @@ from api.adapters.refusal_book import (
     checked,
 )
 from api.cli import run
+from domain.ports import Principal
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 ONE = Refusal("read_x", 403, "role.not-allowed", "token:0123456789abcdef", "BU", BUYER, BUYER)
@@ -244,6 +247,43 @@ def test_who_lists_what(
     assert run(["ledger", "refusals", *home, "--pin", f"{head['size']}:{'0' * 64}"]) == 1
     assert "[refusals.damaged]" in capsys.readouterr().err
     assert run(["ledger", "refusals", *home, "--pin", "x"]) == 2
+
+
+def test_a_token_that_ended_at_what_is_public_is_told_to_no_buyer(bench: Bench) -> None:
+    """It may be a bidder's: a buyer would count who comes to its consultation."""
+    at = bench.publish()
+    draft = bench.draft("lille-2")
+    for path in (at, "/api/v1/openings/lille-1/0", f"{at}/dossier"):
+        bench.get(path, "pli_wrong")
+    assert listed(bench, bench.tokens.buyer) == []
+    bench.post(f"{draft}/publication", "pli_wrong", {})
+    assert [row["operation"] for row in listed(bench, bench.tokens.buyer)] == [
+        "publish_consultation"
+    ]
+
+
+def test_an_erasure_reaches_the_book(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    draft = bench.draft("lille-2")
+    accounts = bench.platform.accounts
+    person = accounts.authenticate(bench.tokens.other, bench.clock.at).person
+    bench.get(draft, bench.tokens.other)
+    assert [row["caller"] for row in listed(bench, bench.tokens.buyer)] == [person]
+    accounts.invitations.create(
+        (OTHER_BUYER, "FI"),
+        "ada@lille.example",
+        "Ada",
+        bench.clock.at,
+        bench.platform.desk.rng.bytes,
+        host=Principal(OTHER_BUYER, "BU", person, "token"),
+    )
+    (store, _) = stores_of(bench.home.folder)
+    told = [row for row in store.held(person) if row["table"] == "invitations"]
+    assert [(row["host_person"], "email" in row) for row in told] == [(person, False)]
+    bench.platform.privacy.erase(person, "asked for", "order of the court")
+    (row,) = listed(bench, bench.tokens.buyer)
+    assert re.fullmatch("[0-9a-f]{64}", row["caller"])
+    for file in (path for path in bench.home.folder.rglob("*") if path.is_file()):
+        assert person.encode() not in file.read_bytes(), file.name
 
 
 def test_what_a_buyer_lists_is_the_same_whoever_deposits(bench: Bench) -> None:

@@ -301,7 +301,7 @@ def test_every_page_is_the_same_for_every_role(
         signed_in.act_as(role)
         for page in PAGES.values():
             answer = signed_in.readers[role].get(page.path.format(public="lille-1"))
-            want = page.stranger if role == ANONYMOUS else page.known
+            want = page.answer(role)
             count += 1
             wrong += [f"{role} {page.path}: {answer.status_code}"] * (answer.status_code != want)
             wrong += [f"{role} {page.path} tells a draft"] * (MARK in answer.content)

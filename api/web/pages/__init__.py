@@ -17,6 +17,7 @@ from api.web.assets import FOLDER, PREFIX, built_assets
 from api.web.pages import (
     accessibility,
     account,
+    administration,
     consultation,
     home,
     invitation,
@@ -114,7 +115,7 @@ def _entrance(
     """Add the pages of people who sign in, and what they are told when something is refused."""
     door = Door(entrance)
     render.visitor = door.visitor
-    for part in (login, invitation, account):
+    for part in (login, invitation, account, administration):
         made.include_router(part.pages(door, render))
 
     async def sign_in(request: Request, _error: Exception) -> Response:

@@ -286,6 +286,14 @@ class Page:
     path: str
     known: int
     stranger: int
+    may: tuple[str, ...] = tuple(ROLES)
+    others: int = 403
+
+    def answer(self, role: str) -> int:
+        """Return the status of the answer to a role, or to nobody."""
+        if role == ANONYMOUS:
+            return self.stranger
+        return self.known if role in self.may else self.others
 
 
 def public(path: str) -> Page:
@@ -298,7 +306,13 @@ def form(path: str) -> Page:
     return Page(path, 405, 405)
 
 
+def acts(name: str, *may: str, others: int = 403) -> Page:
+    """Return a page of administration for the roles that §5 lets do its act."""
+    return Page(f"/administration{name}", 200, LOGIN_FIRST, may or tuple(ROLES), others)
+
+
 LOGIN_FIRST = 303
+OF_A_BUYER = ("DR", "BU", "CU", "CO", "SI", "FI", "AC", "PA", "RD")
 PAGES: Mapping[str, Page] = {
     "/": public("/"),
     "/accessibility": public("/accessibility"),
@@ -321,6 +335,20 @@ PAGES: Mapping[str, Page] = {
     "/login/again/oidc": Page("/login/again/oidc", 404, LOGIN_FIRST),
     "/login/again/passkey": form("/login/again/passkey"),
     "/logout": form("/logout"),
+    "/administration": acts(""),
+    "/administration/accesses": acts("/accesses", "BU", "PA"),
+    "/administration/buyers": acts("/buyers", "PA"),
+    "/administration/committee": acts("/committee", "BU"),
+    "/administration/companies": acts("/companies", "PA"),  # the company is registered already
+    "/administration/consortia": acts("/consortia", "CY"),
+    "/administration/delegations": acts("/delegations", "BU", "SI"),
+    "/administration/departure": acts("/departure", "BU"),
+    "/administration/invitations": acts("/invitations", "BU", "CY", "PA"),
+    "/administration/powers": acts("/powers", *OF_A_BUYER),
+    "/administration/refusals": acts("/refusals", "BU", "AU"),
+    "/administration/refusals.csv": acts("/refusals.csv", "BU", "AU"),
+    "/administration/revocations": acts("/revocations", "BU", "PA"),
+    "/administration/roles": acts("/roles", "BU", "PA"),
     "/account": Page("/account", 200, LOGIN_FIRST),
     "/account/invitations": form("/account/invitations"),
     "/account/invitations/withdraw": form("/account/invitations/withdraw"),
@@ -338,7 +366,7 @@ PAGES: Mapping[str, Page] = {
     "/invitation/{secret}/passkey/options": form("/invitation/" + HEX + "/passkey/options"),
     "/invitation/{secret}/seat": form("/invitation/" + HEX + "/seat"),
 }
-"""Every page. Which role asks changes nothing, and a draft is on none."""
+"""Every page. Which role asks changes nothing but in administration; a draft is on none."""
 
 
 def _anonymous(call: Call, where: str) -> int | None:
