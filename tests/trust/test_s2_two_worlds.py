@@ -69,7 +69,9 @@ def play(world: World, sizes: tuple[int, ...], guesses: dict[str, str]) -> dict[
 def after_the_closing(world: World, guesses: dict[str, str]) -> int:
     """Pass the deadline and look again; return the published size."""
     world.bench.forward(SOON)
-    world.watch("closed", guesses)
+    # at push those who see most; above, everybody again
+    few = ("nobody", "buyer BU", "granted auditor")
+    world.watch("closed", guesses, few[: sized(push=len(few), full=0, night=0)])
     note = world.bench.get("/checkpoint").content
     hide(world, note)
     return parse_checkpoint(parse_note(note).text).size
