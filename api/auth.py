@@ -99,7 +99,8 @@ def _by_token(request: Request, platform: Platform, token: str, operation: str) 
     principal = request.state.principal = Principal(
         account.org, account.role, account.person, "token"
     )
-    platform.rates.account(request.scope, account.token_id)
+    # by person: whoever makes themselves many tokens is no more than one
+    platform.rates.account(request.scope, account.person)
     platform.seats.require(account.person, account.org, account.role)
     wanted = "read" if request.method in SAFE else "open" if operation in FRESH else "write"
     if wanted not in account.scopes:

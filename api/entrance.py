@@ -127,17 +127,22 @@ class Entrance:
             plain = plain_email(email)
         except EmailRefused:
             plain = ""
-        self.limits.count("password from an address", address)
-        self.limits.count("password of an account", plain)
-        person = self._people.by_email(plain)
-        kept = self._people.password(person.person) if person else None
-        renewed = passwords.check_password(kept, password)
-        if person is None:
-            raise LoginRefused("these credentials are refused")
-        self.limits.forgive("password of an account", plain)
-        if renewed is not None:
-            self._people.keep_password(person.person, renewed, self._now())
-        return person.person
+        counted = {
+            "password from an address": address,
+            "password of an account from an address": f"{plain} {address}",
+            "password of an account": plain,
+        }
+        for name, who in counted.items():
+            self.limits.count(name, who)
+        person = self._check(self._people.by_email(plain), password)
+        for name in list(counted)[1:]:
+            self.limits.forgive(name, counted[name])
+        return person
+
+    def password_again(self, visitor: Visitor, password: str) -> str:
+        """Return who gave the password of a session's person; only this session pays for errors."""
+        self.limits.count("password of a session", visitor.session.session_id)
+        return self._check(visitor.person, password)
 
     def begin_passkey(self, browser: str, address: str) -> str:
         """Return the options of a login by passkey, as JSON."""
@@ -246,6 +251,15 @@ class Entrance:
             raise Absent
 
     # -- inner
+
+    def _check(self, person: Person | None, password: str) -> str:
+        kept = self._people.password(person.person) if person else None
+        renewed = passwords.check_password(kept, password)
+        if person is None:
+            raise LoginRefused("these credentials are refused")
+        if renewed is not None:
+            self._people.keep_password(person.person, renewed, self._now())
+        return person.person
 
     def _begin(self, person: str, method: str, id_token: str | None = None) -> str:
         seats = self.seats(person)

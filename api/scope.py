@@ -52,7 +52,12 @@ class Scope:
 
     @property
     def _org(self) -> str:
-        return self.principal.org if self.principal else NOBODY
+        """Return the buyer whose procedures are the caller's own: a company's are none (N14).
+
+        A town that bids itself has one SIRET and two accounts; its bidder is no officer of it.
+        """
+        who = self.principal
+        return who.org if who is not None and who.role != COMPANY else NOBODY
 
     @property
     def _company(self) -> str:
@@ -244,6 +249,11 @@ class Scope:
             raise Absent
         rows = refusals.visible(self._platform, self.principal)
         return rows, self._platform.refusals.head() if self._granted() else None
+
+    def refusal(self, row: Row) -> Answer:
+        """Return a refused access as the caller reads it: with names to the organisation itself."""
+        subjects = self._platform.desk.subjects
+        return refusals.shown(row, None if self._granted() else subjects.reveal)
 
     def entries(self, path: str) -> bytes:
         """Return an entry bundle, to an auditor who was granted the whole platform."""

@@ -100,9 +100,9 @@ class Door:
 
     def note(self, request: Request, error: BaseException) -> None:
         """Keep in the book of refused accesses what a page refuses a stranger."""
-        code = code_of(error)
-        platform, asked = self.entrance.platform, str(request.scope["route"].path)
-        note_stranger(platform, asked, text_of(code).status, code, address_of(request))
+        code, asked = code_of(error), str(request.scope["route"].path)
+        whence = str(request.scope.get("pli.address", ""))
+        note_stranger(self.entrance.platform, asked, text_of(code).status, code, whence)
 
     def leave(self, request: Request) -> None:
         """End the session that this browser still has, before it gets another."""

@@ -98,7 +98,7 @@ def _password(made: APIRouter, door: Door, render: Renderer) -> None:
         """Take a password as a new proof."""
         email, following = reader.person.email, on_site(sent.text("next"))
         try:
-            person = entrance.checked_password(email, sent.text("password"), address_of(request))
+            person = entrance.password_again(reader, sent.text("password"))
         except LoginRefused as refusal:
             door.note(request, refusal)
             return form(request, 403, next=following, again=True, email=email, refused=True)
