@@ -159,7 +159,7 @@ def naive(data: bytes) -> object:
         _, name, signature = line.split()
         raw = base64.b64decode(signature)[4:]
         if name == origin:
-            key = next(key for (name, _), (key, witness) in LOG.keys.items() if not witness)
+            key = next(key for (name, _), (key, witness, *_) in LOG.keys.items() if not witness)
             signed = f"{origin}\n{int(size)}\n{base64.b64encode(base64.b64decode(root)).decode()}\n"
             verifier.check_ed25519(key, signed.encode(), raw[:64])
             leaf = verifier.leaf_hash(encoded.encode())
