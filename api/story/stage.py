@@ -12,7 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from domain.buyer import Buyer
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from fastapi import FastAPI
     from httpx2 import AsyncClient, Response
 
@@ -50,11 +54,20 @@ class Stage:
         """Return the token of a role in an organisation, made at its first use."""
         if (org, role) not in self.tokens:
             desk = self.platform.desk
+            now = desk.clock.now().latest
+            owner = self._holder(org, role, now)
             secret, _ = self.platform.accounts.create(
-                org, role, TOKEN_DAYS, desk.clock.now().latest, desk.rng.bytes
+                org, role, TOKEN_DAYS, now, desk.rng.bytes, owner=owner
             )
             self.tokens[org, role] = secret
         return self.tokens[org, role]
+
+    def _holder(self, org: str, role: str, now: datetime) -> str | None:
+        """Return who holds this role already: the officer of a performance that was interrupted."""
+        desk = self.platform.desk
+        buyer = desk.files.find(Buyer, f"buyer/{org}")
+        holders = buyer.holders(role, now) if buyer is not None else ()
+        return next((name for one in holders if (name := desk.subjects.reveal(one))), None)
 
     def headers(self, org: str, role: str, act: str | None = None) -> dict[str, str]:
         """Return the headers of a call; with ``act``, also its idempotency key."""
