@@ -66,6 +66,10 @@ class World:
     seen: dict[str, bytes] = field(default_factory=dict)
     logs: str = ""
 
+    def __post_init__(self) -> None:
+        # the book of refused accesses counts by the hour: here by that of the world
+        self.bench.platform.refusals._now = self.bench.platform.now
+
     def deposit(self, sizes: Sequence[int]) -> list[dict[str, Any]]:
         """Let one bidder after the other deposit; return the answers."""
         told = []
@@ -145,9 +149,13 @@ def base(folder: Path) -> tuple[Bench, Observers]:
     observers = Observers(watching, bidders, signed_in(bench))
     for token in (*watching.values(), *observers.bidders):
         if token is not None:
-            # the first use of a token is an event, the first kit of a company draws its salt
+            # the first use of a token is an event, the first kit of a company draws its salt, the
+            # first refusal of a person their commitment
             bench.get("/api/v1/me", token)
             bench.get(f"/api/v1/consultations/{NAME}/kit", token)
+            bench.get("/api/v1/consultations/nowhere", token)
+    for secret in observers.sessions.values():
+        bench.http.get("/api/v1/consultations/nowhere", headers=cookies(pli=secret))
     bench.close()
     return bench, observers
 
