@@ -178,6 +178,7 @@ PAGES: Mapping[str, Row] = MappingProxyType(
         "/accessibility": PUBLIC,
         "/consultations": PUBLIC,
         "/consultations/{name}": PUBLIC,
+        "/consultations/{name}/deposit": PUBLIC,
         "/consultations/{name}/history": PUBLIC,
         "/consultations/{name}/opening/{lot}": PUBLIC,
         "/ledger": PUBLIC,

@@ -173,7 +173,7 @@ export function commitmentOf(header: Uint8Array, leaves: readonly Uint8Array[]):
 }
 
 export const leafOf = (data: Uint8Array): Bytes => sha256(concat(Uint8Array.of(0), data));
-const nodeOf = (left: Uint8Array, right: Uint8Array): Bytes =>
+export const nodeOf = (left: Uint8Array, right: Uint8Array): Bytes =>
   sha256(concat(Uint8Array.of(1), left, right));
 
 // The root of RFC 6962 over leaf hashes: an odd one out goes up a level as it is.
