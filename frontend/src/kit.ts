@@ -1,7 +1,17 @@
 // The kit, checked before anything is sealed to it (docs/spec/kit.md): nothing in it is believed that
 // can be checked. Keysets verify as wholes, the tag of the bidder is recomputed, the publication is
 // proven under the log's key where the ledger has published it.
-import { type Fields, hex, instant, integer, type Json, match, octets, Refused } from "./canonical.ts";
+import {
+  type Fields,
+  hex,
+  instant,
+  integer,
+  type Json,
+  match,
+  octets,
+  Refused,
+  word,
+} from "./canonical.ts";
 import { bidderTag, IDENTIFIER, type Keyset, readKeyset } from "./keyset.ts";
 import { provenEntry } from "./receipt.ts";
 
@@ -18,6 +28,7 @@ export interface Kit {
   readonly maxFiles: number;
   readonly maxTotal: number;
   readonly policy: string;
+  readonly level: string;
 }
 
 const object = (value: Json | undefined): Fields =>
@@ -64,6 +75,7 @@ function read(raw: Fields): Kit {
     maxFiles: limit("max_files"),
     maxTotal: limit("max_total"),
     policy,
+    level: word(raw["level"], ["A0", "A1"]),
   };
 }
 

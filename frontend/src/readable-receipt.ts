@@ -74,7 +74,8 @@ export function show(place: HTMLElement, kept: Kept): void {
   for (const element of place.querySelectorAll<HTMLElement>("[data-when]")) {
     const late = received["on_time"] !== true;
     const rehearsal = received["rehearsal"] === true;
-    const cases = { late: late && !rehearsal, rehearsal, level: received["level"] !== "A0" };
+    const level = received["level"];
+    const cases = { late, rehearsal, A0: level === "A0", A1: level === "A1" };
     element.hidden = !cases[element.dataset["when"] as keyof typeof cases];
   }
   place.querySelector("tbody")?.replaceChildren(
@@ -97,7 +98,7 @@ export function show(place: HTMLElement, kept: Kept): void {
   const code = `${location.origin}/receipt#${kept.deposit}.${String(received["commitment"])}`;
   place.querySelector("[data-code]")?.replaceChildren(drawn(code));
   const link = (name: string) => place.querySelector<HTMLAnchorElement>(`a[data-file=${name}]`);
-  const proof = String(received["receipt"]);
+  const proof = String(received["proof"]);
   offered(link("receipt"), `${kept.deposit}.tlog-proof`, proof, "text/plain");
   offered(link("pieces"), `${kept.deposit}.pieces.json`, kept.manifest, "application/json");
   place.hidden = false;

@@ -21,7 +21,6 @@ import { leafOf, nodeOf } from "./pli1.ts";
 
 const FIELDS = ["at", "data", "kind", "prev", "salt", "stream", "v", "version"];
 const LOG = 1;
-export const RECEIVED = ["DepositSealed", "LateDepositRecorded"];
 
 function refuse(about: string): never {
   throw new Refused("receipt", about);
@@ -129,15 +128,15 @@ export function provenEntry(proof: string, policy: string): Fields {
   return fields;
 }
 
-// Checks that a receipt is about this deposit, and about nothing that was sealed otherwise.
-export function checkReceipt(proof: string, policy: string, deposit: string, due: Fields): Fields {
+// Checks that a proof is about this stream, and about nothing that was sealed otherwise.
+export function checkProof(proof: string, policy: string, told: readonly string[], due: Fields) {
   const entry = provenEntry(proof, policy);
   const data = entry["data"] as Fields;
-  const told = `${String(entry["kind"])} ${String(entry["stream"])}`;
-  if (!RECEIVED.some((kind) => told === `${kind} deposit/${deposit}`)) refuse(told);
+  const found = `${String(entry["kind"])} ${String(entry["stream"])}`;
+  if (!told.includes(found)) refuse(found);
   for (const [name, value] of Object.entries(due)) {
     const said = data[name];
     if (said === undefined || !equal(encode([said]), encode([value]))) refuse(name);
   }
-  return entry;
+  return { kind: String(entry["kind"]), data };
 }

@@ -8,8 +8,8 @@ import { forget, keep, type Kept, keptOf, type Sending } from "./kept.ts";
 import { type Kit, readKit } from "./kit.ts";
 import { announce, deliver, Ended, giveUp, Line, missingOf, Problem } from "./line.ts";
 import { makeManifest } from "./package.ts";
-import { Cipher, readHeader } from "./pli1.ts";
-import { checkReceipt } from "./receipt.ts";
+import { Cipher, readHeader, root } from "./pli1.ts";
+import { checkProof } from "./receipt.ts";
 import * as sealing from "./sealing.ts";
 
 export interface Place {
@@ -143,30 +143,43 @@ async function send(kept: Kept, sending: Sending, plaintext?: sealing.Plaintext)
 
 async function* none(): AsyncGenerator<never> {}
 
+// A receipt proves the deposit; a rehearsal makes none, so its proof is that its session was completed.
 async function prove(kept: Kept, sending: Sending, state: Fields): Promise<void> {
-  if (typeof state["receipt"] !== "string") throw new Refused("receipt", String(state["state"]));
   const header = readHeader(sending.head.slice(8));
   const label = header.fields["label"] as Fields;
-  const entry = checkReceipt(state["receipt"], sending.policy, kept.deposit, {
-    bidder: label["bidder"] ?? "",
-    bytes_total: sending.form["bytes"] ?? 0,
-    commitment: sending.commitment,
-    consultation: kept.consultation,
-    documents_count: header.fields["documents_count"] ?? 0,
-    documents_root: header.fields["documents_root"] ?? "",
-    header_hash: hex(header.hash),
-    lots: label["lots"] ?? [],
-  });
+  const rehearsal = label["kind"] === "REHEARSAL";
+  const proof = rehearsal ? state["attestation"] : state["receipt"];
+  if (typeof proof !== "string") throw new Refused("receipt", String(state["state"]));
+  const bytes_total = sending.form["bytes"] ?? 0;
+  const { kind, data } = rehearsal
+    ? checkProof(
+        proof,
+        sending.policy,
+        [`TransmissionCompleted transmission/${String(state["transmission"])}`],
+        { bytes_total, ciphertext_root: hex(root(sending.leaves)) },
+      )
+    : checkProof(
+        proof,
+        sending.policy,
+        ["DepositSealed", "LateDepositRecorded"].map((one) => `${one} deposit/${kept.deposit}`),
+        {
+          bytes_total,
+          bidder: label["bidder"] ?? "",
+          commitment: sending.commitment,
+          consultation: kept.consultation,
+          documents_count: header.fields["documents_count"] ?? 0,
+          documents_root: header.fields["documents_root"] ?? "",
+          header_hash: hex(header.hash),
+          lots: label["lots"] ?? [],
+        },
+      );
   // what is proven outranks what was said beside it
-  const data = entry["data"] as Fields;
   const received = {
     ...state,
-    on_time: entry["kind"] === "DepositSealed",
-    received_at: data["received_at"] ?? "",
-    uncertainty_ms: data["uncertainty_ms"] ?? 0,
-    rehearsal: label["kind"] === "REHEARSAL",
-    keyset: label["keyset"] ?? "",
-    lots: label["lots"] ?? [],
+    ...{ proof, rehearsal, on_time: kind !== "LateDepositRecorded" },
+    ...{ received_at: data["received_at"] ?? "", uncertainty_ms: data["uncertainty_ms"] ?? 0 },
+    ...{ keyset: label["keyset"] ?? "", lots: label["lots"] ?? [] },
+    ...{ commitment: sending.commitment, level: kit.level },
   };
   const { sending: _, ...rest } = kept;
   const done: Kept = { ...rest, received };

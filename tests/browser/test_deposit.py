@@ -114,12 +114,12 @@ def downloaded(page: Page, which: str, folder: Path) -> Path:
     return path
 
 
-def verdict(receipt: Path, policy: Path, pieces: Path) -> dict[str, Any]:
+def verdict(receipt: Path, policy: Path, *beside: str | Path) -> dict[str, Any]:
     """Judge a receipt as anybody may: one file, no network."""
     verifier = ROOT / "replay" / "verifier.py"
     command = [sys.executable, "-I", "-S", verifier, "receipt", receipt, "--policy", policy]
     done = subprocess.run(
-        [*command, "--pieces", pieces, "--json"], capture_output=True, text=True, check=False
+        [*command, *beside, "--json"], capture_output=True, text=True, check=False
     )
     said: dict[str, Any] = json.loads(done.stdout)
     return said
@@ -170,13 +170,14 @@ def test_a_rehearsal_goes_the_same_way_and_is_never_a_bid(
         )
         expect(page.locator("[data-when=rehearsal]")).to_be_visible()
         expect(page.locator("[data-when=late]")).to_be_hidden()
-        receipt, pieces = (downloaded(page, one, tmp_path) for one in ("receipt", "pieces"))
+        receipt = downloaded(page, "receipt", tmp_path)
         deposit = page.locator("[data-fact=deposit]").inner_text()
         page.reload()
         page.get_by_role("button", name="Voir l'accusé").click()
         expect(page.locator("[data-fact=deposit]")).to_have_text(deposit)
         assert said == []
-    assert verdict(receipt, place.policy(tmp_path), pieces)["verdict"] == "proven"
+    said_of = verdict(receipt, place.policy(tmp_path))
+    assert (said_of["verdict"], said_of["kind"]) == ("proven", "TransmissionCompleted")
 
 
 def test_a_document_that_changed_never_leaves(
@@ -346,10 +347,10 @@ def test_a_large_deposit_over_a_line_cut_twice_and_a_tab_closed_once(
         page.evaluate("fetch('/receipt')")
         assert line.heard == {WORD}, "a planted leak is heard"
     line.heard.clear()
-    assert verdict(receipt, place.policy(tmp_path), pieces)["verdict"] == "proven"
+    assert verdict(receipt, place.policy(tmp_path), "--pieces", pieces)["verdict"] == "proven"
     changed = tmp_path / "changed.json"
     changed.write_bytes(pieces.read_bytes().replace(b"prix", b"pris"))
-    assert verdict(receipt, place.policy(tmp_path), changed)["verdict"] == "refused"
+    assert verdict(receipt, place.policy(tmp_path), "--pieces", changed)["verdict"] == "refused"
     for word in ("Travaux du Nord", "Ville de Lille", "REF-lille-grand", *(f.name for f in files)):
         assert word in shown
     opened(bench, "lille-grand", deposit, files)
@@ -383,4 +384,4 @@ def test_a_deposit_after_the_deadline_is_received_and_told_so(
         page.screenshot(path=album / "deposit-late.png", full_page=True)
         receipt, pieces = (downloaded(page, one, tmp_path) for one in ("receipt", "pieces"))
         assert said == []
-    assert verdict(receipt, place.policy(tmp_path), pieces)["verdict"] == "proven"
+    assert verdict(receipt, place.policy(tmp_path), "--pieces", pieces)["verdict"] == "proven"
