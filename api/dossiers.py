@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from api import views
-from api.errors import Absent, BadForm
+from api.errors import Absent, NotUploaded
 from api.platform import Platform
 from domain.commands.download_dossier import DownloadDossier, download_dossier
 from domain.dossier import Dossier
@@ -50,7 +50,7 @@ def rows_of(
         mine = sha256 in known or platform.uploads.is_dossier_file(consultation, sha256)
         stored = platform.vault.blob(sha256) if mine else None
         if stored is None:
-            raise BadForm("a file was not uploaded", fields=[{"field": "files", "name": name}])
+            raise NotUploaded("a file was not uploaded", name=name, sha256=sha256)
         rows.append(FileRow(name, sha256, stored.size))
     return tuple(rows)
 

@@ -41,7 +41,7 @@ def test_a_person_comes_in_by_invitation_and_again_by_password(bench: Bench) -> 
     assert ada.send(at, at, password=PASSWORD).status_code == 303
     first = ada.cookie
     page = ada.get("/account")
-    assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
+    assert (page.status_code, page.headers["cache-control"]) == (200, "private, no-store")
     assert "Ada Martin" in page.text
     assert COMPANY in page.text
     assert Reader(bench).get(at).status_code == 404, "an invitation serves once"

@@ -38,7 +38,7 @@ def requests(bench: Bench) -> Iterator[tuple[str, str]]:
             assert isinstance(route, APIRoute)
             for method in route.methods:
                 yield method, filled(route.path)
-    for page in page_routes(build(bench.platform)):
+    for page in page_routes(build(bench.platform, bench.app.state.entrance)):
         if isinstance(page, Route):
             for method in page.methods or ():
                 yield method, filled(page.path)
