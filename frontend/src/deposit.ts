@@ -92,7 +92,10 @@ class Page {
       event.preventDefault();
       this.begin();
     });
-    this.form.addEventListener("change", () => this.arrange());
+    this.form.addEventListener("change", () => {
+      part("alert").hidden = true;
+      this.arrange();
+    });
     for (const input of this.form.querySelectorAll<HTMLInputElement>("input[type=file]")) {
       input.addEventListener("change", () => void this.add(input));
     }
