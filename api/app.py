@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import partial
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -25,10 +26,14 @@ from api.headers import ResponseHeaders, Unexpected
 from api.metrics import Counted, Metrics
 from api.openapi import document
 from api.platform import Platform
+from api.rates import address_of
 from api.routes import all_routers
 from crypto.errors import CryptoError
 from domain.errors import DomainError, PlatformUnavailable
 from ledger.errors import LedgerError
+
+FORGED = "forged_request"
+"""What stands in the book of refused accesses for a request that came to no route."""
 
 
 def create_app(platform: Platform) -> FastAPI:
@@ -62,7 +67,11 @@ def create_app(platform: Platform) -> FastAPI:
         language=settings.lang,
     )
     app.add_middleware(
-        ForgeryGuard, secure=settings.secure, origin=settings.public_url, language=settings.lang
+        ForgeryGuard,
+        secure=settings.secure,
+        origin=settings.public_url,
+        noted=partial(_forged, platform),
+        language=settings.lang,
     )
     app.add_middleware(ResponseHeaders, secure=settings.secure)
     return app
@@ -81,6 +90,13 @@ def refusal(request: Request, error: BaseException) -> Response:
         media_type=errors.MEDIA_TYPE,
         headers=dict(errors.headers_of(status, error)),
     )
+
+
+def _forged(platform: Platform, scope: Scope, error: errors.Forged) -> None:
+    """Keep a forged request; it came to no route, so nothing of its path is known to be ours."""
+    address = address_of(scope, platform.settings.trusted())
+    status = errors.text_of(error.code).status
+    refusals.note_stranger(platform, FORGED, status, error.code, address)
 
 
 def _pages(app: FastAPI, platform: Platform) -> None:

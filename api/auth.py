@@ -1,7 +1,7 @@
 """Who calls: a bearer token, or the session of a browser; both stand for a role in an organisation.
 
-The role counts while the ledger gives it (``api/seats.py``). Acts that open or sign ask a session
-for a fresh proof of identity (T19), and a token for the scope ``open``.
+The role counts while the ledger gives it (``api/seats.py``). Acts that open, sign or give a
+right ask a session for a fresh proof of identity (T19), and a token for the scope ``open``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,24 @@ from api.entrance import Entrance
 from api.errors import LoginRequired, LoginTooOld, OutOfScope, SessionEnded
 from api.forgery import SAFE, cookie, session_cookie
 from api.idempotency import command_id
-from api.permissions import check
+from api.permissions import OPERATIONS, check
 from api.platform import Platform
 from domain.ports import Act, Principal
 
-FRESH = frozenset({"fix_opening_plan", "open_envelopes"})
-"""Operations that open or sign: a session must have been proven lately, a token made for it."""
+FRESH = frozenset(
+    {
+        "fix_opening_plan",
+        "open_envelopes",
+        "grant_role",
+        "delegate_signature",
+        "elect_committee",
+        "grant_access",
+        "add_representative",
+        "leave_platform",
+    }
+)
+"""Operations that open, sign or give a right: a session must have been proven lately, a token made
+for it."""
 bearer = HTTPBearer(auto_error=False, description="API token: pli_…")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
@@ -87,7 +99,8 @@ def _by_token(request: Request, platform: Platform, token: str, operation: str) 
     principal = request.state.principal = Principal(
         account.org, account.role, account.person, "token"
     )
-    platform.rates.account(request.scope, account.token_id)
+    # by person: whoever makes themselves many tokens is no more than one
+    platform.rates.account(request.scope, account.person)
     platform.seats.require(account.person, account.org, account.role)
     wanted = "read" if request.method in SAFE else "open" if operation in FRESH else "write"
     if wanted not in account.scopes:
@@ -106,6 +119,9 @@ def _by_session(request: Request, platform: Platform, operation: str) -> Princip
         return None
     if principal is None:
         return None
+    if OPERATIONS[operation].public and not entrance.strong(session):
+        return None  # what everybody reads asks for no proof
+    entrance.check_strong(session)
     request.state.principal = principal
     platform.rates.account(request.scope, principal.person)
     if operation in FRESH and not entrance.fresh(session):

@@ -13,6 +13,7 @@ from domain.commands.hold_ceremony import (
     HoldCeremony,
     KeysetPurpose,
     assign_keyset,
+    check_unassigned,
     hold_ceremony,
 )
 from domain.commands.loading import own_consultation
@@ -31,10 +32,14 @@ def equip(platform: Platform, act: Act, consultation: str) -> None:
     """
     own_consultation(platform.desk, act, consultation)
     ceremony = object_id(act.command_id, "ceremony")
-    hold(platform, CANARY, KeysetPurpose.CANARY)
-    hold(platform, ceremony, KeysetPurpose.CONSULTATION)
     assigning = platform.own_act(act.part("assign").command_id, consultation)
-    platform.act(assign_keyset, assigning, AssignKeyset(consultation, ceremony, CANARY))
+    command = AssignKeyset(consultation, ceremony, CANARY)
+    if platform.desk.earlier(assigning, command) is None:
+        # a ceremony is long work: none is held where it could not be assigned
+        check_unassigned(platform.desk, consultation)
+        hold(platform, CANARY, KeysetPurpose.CANARY)
+        hold(platform, ceremony, KeysetPurpose.CONSULTATION)
+    platform.act(assign_keyset, assigning, command)
 
 
 def open_canary(platform: Platform, act: Act, consultation: str) -> None:

@@ -11,7 +11,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from api import grants, passwords
-from api.errors import Absent, EmailRefused, LastProof, LoginRefused, PasskeyRefused, SeatNotInForce
+from api.errors import (
+    Absent,
+    EmailRefused,
+    LastProof,
+    LoginRefused,
+    LoginTooWeak,
+    PasskeyRefused,
+    SeatNotInForce,
+)
 from api.login_limits import LoginLimits
 from api.passkeys import RelyingParty, written
 from api.people import Passkey, Person, Seat, plain_email
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
     from api.invitations import Invitation
     from api.platform import Platform
 
-PASSKEY, OIDC = "passkey", "oidc"
+PASSKEY, OIDC, PASSWORD = "passkey", "oidc", "password"
 CHALLENGE_BYTES = 32
 
 
@@ -84,6 +92,16 @@ class Entrance:
         """Say whether this session may open and sign without a new proof."""
         return session.fresh(self._now(), self.bounds)
 
+    def strong(self, session: Session) -> bool:
+        """Say whether the session's proof is enough for the role in which it acts."""
+        asked = session.role and self.platform.settings.asks_strong_login(session.role)
+        return not asked or session.method != PASSWORD
+
+    def check_strong(self, session: Session) -> None:
+        """Return quietly if the session's proof is enough for its role; raise LoginTooWeak."""
+        if not self.strong(session):
+            raise LoginTooWeak("prove by more who you are", role=session.role)
+
     def seats(self, person: str) -> tuple[Seat, ...]:
         """Return the seats that a person may take now, the first one first."""
         known = self._people.seats(person)
@@ -101,7 +119,7 @@ class Entrance:
     def by_password(self, email: str, password: str, address: str) -> str:
         """Return the secret of a new session, or raise LoginRefused, the same for any reason."""
         person = self.checked_password(email, password, address)
-        return self._begin(person, "password")
+        return self._begin(person, PASSWORD)
 
     def checked_password(self, email: str, password: str, address: str) -> str:
         """Return whose address and password these are; count the attempt before any work."""
@@ -109,17 +127,22 @@ class Entrance:
             plain = plain_email(email)
         except EmailRefused:
             plain = ""
-        self.limits.count("password from an address", address)
-        self.limits.count("password of an account", plain)
-        person = self._people.by_email(plain)
-        kept = self._people.password(person.person) if person else None
-        renewed = passwords.check_password(kept, password)
-        if person is None:
-            raise LoginRefused("these credentials are refused")
-        self.limits.forgive("password of an account", plain)
-        if renewed is not None:
-            self._people.keep_password(person.person, renewed, self._now())
-        return person.person
+        counted = {
+            "password from an address": address,
+            "password of an account from an address": f"{plain} {address}",
+            "password of an account": plain,
+        }
+        for name, who in counted.items():
+            self.limits.count(name, who)
+        person = self._check(self._people.by_email(plain), password)
+        for name in list(counted)[1:]:
+            self.limits.forgive(name, counted[name])
+        return person
+
+    def password_again(self, visitor: Visitor, password: str) -> str:
+        """Return who gave the password of a session's person; only this session pays for errors."""
+        self.limits.count("password of a session", visitor.session.session_id)
+        return self._check(visitor.person, password)
 
     def begin_passkey(self, browser: str, address: str) -> str:
         """Return the options of a login by passkey, as JSON."""
@@ -228,6 +251,15 @@ class Entrance:
             raise Absent
 
     # -- inner
+
+    def _check(self, person: Person | None, password: str) -> str:
+        kept = self._people.password(person.person) if person else None
+        renewed = passwords.check_password(kept, password)
+        if person is None:
+            raise LoginRefused("these credentials are refused")
+        if renewed is not None:
+            self._people.keep_password(person.person, renewed, self._now())
+        return person.person
 
     def _begin(self, person: str, method: str, id_token: str | None = None) -> str:
         seats = self.seats(person)

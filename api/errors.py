@@ -113,6 +113,12 @@ class LoginTooOld(LoginRequired):
     code = "login.too-old"
 
 
+class LoginTooWeak(LoginRequired):
+    """The role asks for a passkey or an identity provider; the session was proven by less."""
+
+    code = "login.too-weak"
+
+
 class LoginRefused(ApiError):
     """What was given to log in is not right; nobody learns which part."""
 

@@ -18,7 +18,7 @@ from api import errors
 from api.sessions import check_forgery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.responses import Response
 
@@ -61,8 +61,17 @@ def forget(answer: Response, name: str, *, secure: bool) -> None:
 class ForgeryGuard:
     """Refuses what may be another site's request with our reader's cookie; pure ASGI."""
 
-    def __init__(self, app: App, *, secure: bool, origin: str | None, language: str = "fr") -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        secure: bool,
+        origin: str | None,
+        noted: Callable[[Scope, errors.Forged], None],
+        language: str = "fr",
+    ) -> None:
         self.app = app
+        self.noted = noted
         self.secure = secure
         self.origin = origin
         self.language = language
@@ -77,6 +86,7 @@ class ForgeryGuard:
         try:
             self._check(request)
         except errors.Forged as error:
+            self.noted(scope, error)
             await self._refuse(request, send, error)
             return
         await self.app(scope, receive, send)

@@ -1,7 +1,9 @@
 """How often somebody may try to log in: per account and per address, as data (T24, ASVS 6.3.1).
 
 An attempt counts before any work is done for it, and for unknown accounts as for known ones, so
-that the answer tells nothing. Counters live in memory: a start of the process forgives.
+that the answer tells nothing. Who tries a stranger's account from one place shuts out that place
+alone, and nobody who is signed in and proves it again: at the deadline that would cost a bid.
+Counters live in memory: a start of the process forgives.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from api.errors import LoginLimited
 
 LIMITS: Mapping[str, str] = MappingProxyType(
     {
-        "password of an account": "10/15minutes",
+        "password of an account from an address": "10/15minutes",
+        "password of an account": "100/15minutes",
+        "password of a session": "10/15minutes",
         "password from an address": "50/15minutes",
         "login begun from an address": "60/10minutes",
         "invitation opened from an address": "60/10minutes",

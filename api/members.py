@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from api.auth import Caller
 from api.errors import Absent, BadForm
 from api.platform import Platform
 from domain.buyer import Buyer
@@ -19,86 +19,74 @@ from replay.roles import in_force
 View = dict[str, object]
 Rows = list[tuple[str, View]]
 Name = Callable[[str], View]
-SEEING = "see the members"
-GRANTED = "granted"
 
 
-def organisation(who: Caller, name: str) -> str:
+def organisation(platform: Platform, name: str) -> str:
     """Return the name of a buyer's stream: a SIRET, or the platform's own organisation."""
-    return name if name == who.platform.desk.platform else check_siret(name)
+    return name if name == platform.desk.platform else check_siret(name)
 
 
-def roles(who: Caller, siret: str, at: str | None, act: str | None) -> tuple[str, Rows]:
-    """Return the instant that was asked, and who held which role then."""
-    buyer, name = _visible(who, siret)
-    instant = _instant(who.platform, at)
-    may = who.platform.desk.law.roles.acts
-    if act is not None and act not in may:
-        raise BadForm("no such act", fields=[{"field": "act", "reason": ", ".join(sorted(may))}])
-    rows = in_force(buyer, instant, None if act is None else may[act])
-    return instant_text(instant), [(key, row | name(str(row["person"]))) for key, row in rows]
+@dataclass(frozen=True)
+class Members:
+    """What one caller sees of one buyer's members: with their names, or as commitments only."""
+
+    _platform: Platform
+    _buyer: Buyer
+    _named: bool
+
+    def roles(self, at: str | None, act: str | None) -> tuple[str, Rows]:
+        """Return the instant that was asked, and who held which role then."""
+        instant = _instant(self._platform, at)
+        may = self._platform.desk.law.roles.acts
+        if act is not None and act not in may:
+            reason = ", ".join(sorted(may))
+            raise BadForm("no such act", fields=[{"field": "act", "reason": reason}])
+        rows = in_force(self._buyer, instant, None if act is None else may[act])
+        found = [(key, row | self._name(str(row["person"]))) for key, row in rows]
+        return instant_text(instant), found
+
+    def delegations(self, at: str | None) -> tuple[str, Rows]:
+        """Return the instant that was asked, and the delegations in force then."""
+        instant = _instant(self._platform, at)
+        rows = [
+            (f"{instant_text(one.tenure.granted_at)} {number:06}", _delegation(one, self._name))
+            for number, one in enumerate(self._buyer.delegated(instant))
+        ]
+        return instant_text(instant), rows
+
+    def committee(self, at: str | None) -> View:
+        """Return the committee of an instant with its quorum; raise Absent where there was none."""
+        instant, name = _instant(self._platform, at), self._name
+        found = self._buyer.committee(instant)
+        if found is None:
+            raise Absent
+        needed = quorum(self._platform.desk.law.rules, found.voters, local_date(instant))
+        return {
+            "siret": self._buyer.name,
+            "at": instant_text(instant),
+            "president": {"person": found.president} | name(found.president),
+            "titulars": [{"person": one} | name(one) for one in found.titulars],
+            "substitutes": [{"person": one} | name(one) for one in found.substitutes],
+            "deliberation": found.deliberation,
+            "elected_at": instant_text(found.elected_at),
+            "voters": found.voters,
+            "quorum": needed,
+        }
+
+    def _name(self, person: str) -> View:
+        return _named(self._platform.desk.subjects.reveal(person)) if self._named else {}
 
 
-def delegations(who: Caller, siret: str, at: str | None) -> tuple[str, Rows]:
-    """Return the instant that was asked, and the delegations in force then."""
-    buyer, name = _visible(who, siret)
-    instant = _instant(who.platform, at)
-    rows = [
-        (f"{instant_text(one.tenure.granted_at)} {number:06}", _delegation(one, name))
-        for number, one in enumerate(buyer.delegated(instant))
-    ]
-    return instant_text(instant), rows
-
-
-def committee(who: Caller, siret: str, at: str | None) -> View:
-    """Return the committee of an instant with its quorum; raise Absent where there was none."""
-    buyer, name = _visible(who, siret)
-    instant = _instant(who.platform, at)
-    found = buyer.committee(instant)
-    if found is None:
+def representatives(platform: Platform, operator: str) -> Rows:
+    """Return who may act for a company; raise Absent for one that nobody registered."""
+    company = platform.desk.files.find(EconomicOperator, f"operator/{operator}")
+    if company is None or not company.registered:
         raise Absent
-    needed = quorum(who.platform.desk.law.rules, found.voters, local_date(instant))
-    return {
-        "siret": siret,
-        "at": instant_text(instant),
-        "president": {"person": found.president} | name(found.president),
-        "titulars": [{"person": one} | name(one) for one in found.titulars],
-        "substitutes": [{"person": one} | name(one) for one in found.substitutes],
-        "deliberation": found.deliberation,
-        "elected_at": instant_text(found.elected_at),
-        "voters": found.voters,
-        "quorum": needed,
-    }
-
-
-def representatives(who: Caller, operator: str) -> Rows:
-    """Return who may act for the caller's own company."""
-    own = who.org == operator and who.principal.role == "CY"
-    company = who.platform.desk.files.find(EconomicOperator, f"operator/{operator}")
-    if not own or company is None or not company.registered:
-        raise Absent
-    reveal = who.platform.desk.subjects.reveal
+    reveal = platform.desk.subjects.reveal
     return [
         (f"{number:06}", {"person": person} | _named(reveal(person)))
         for number, person in enumerate(company.representatives)
     ]
-
-
-def _visible(who: Caller, siret: str) -> tuple[Buyer, Name]:
-    """Return a buyer's stream and what names its persons; raise Absent for whom it is foreign."""
-    desk = who.platform.desk
-    buyer = desk.files.find(Buyer, f"buyer/{siret}")
-    if buyer is None:
-        raise Absent
-    if who.org == siret:
-        desk.law.roles.require(who.principal.role, SEEING)
-        return buyer, lambda person: _named(desk.subjects.reveal(person))
-    now = desk.clock.now().latest
-    platform_wide = who.platform.may_read_entries(who.principal)
-    mark = desk.law.roles.acts[SEEING].get(who.principal.role)
-    if mark != GRANTED or not (platform_wide or buyer.access(who.org, now)):
-        raise Absent
-    return buyer, lambda _: {}
 
 
 def _delegation(one: Delegation, name: Name) -> View:

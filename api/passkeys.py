@@ -33,6 +33,8 @@ from api.people import Passkey, Person
 
 NAME = "Pli"
 REQUIRED = UserVerificationRequirement.REQUIRED
+MALFORMED = (WebAuthnException, ValueError, KeyError, TypeError)
+"""What the library raises on answers: of a key without its fields it asks them all the same."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class RelyingParty:
                 expected_origin=self.origin,
                 require_user_verification=True,
             )
-        except (WebAuthnException, ValueError) as error:
+        except MALFORMED as error:
             raise PasskeyRefused(type(error).__name__) from error
         return Passkey(
             key_id=found.credential_id,
@@ -106,7 +108,7 @@ class RelyingParty:
                 credential_current_sign_count=key.sign_count,
                 require_user_verification=True,
             )
-        except (WebAuthnException, ValueError) as error:
+        except MALFORMED as error:
             raise PasskeyRefused(type(error).__name__) from error
         return found.new_sign_count
 

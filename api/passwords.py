@@ -1,15 +1,18 @@
 """Passwords: argon2id (RFC 9106), the same work whoever asks, rules that people can live with.
 
 Parameters are OWASP's: 19 MiB, two passes, one lane. A hash made with weaker ones is made again at
-the next login. No composition rules; length, and nothing that the address or the name gives away.
+the next login. No composition rules; length, nothing that the address or the name gives away, and
+more than what the most common passwords are made of (``password_words.toml``).
 """
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import threading
+import tomllib
 import unicodedata
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -20,11 +23,17 @@ from api.people import Person
 SHORTEST, LONGEST = 15, 256
 FEWEST_SIGNS = 6
 FEWEST_OWN = 8
-SHORTEST_WORD = 4
+SHORTEST_WORD = 3
 AT_ONCE = 2
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 # the hash of no password: an unknown person costs as much as a wrong password
 NOBODY = HASHER.hash("", salt=bytes(16))
+YEAR = re.compile(r"(19|20)\d\d")
+READ_AS = str.maketrans("@4310$5!", "aaeiossi")
+"""Signs that people write for letters."""
+_words = tomllib.loads((pkgutil.get_data("api", "password_words.toml") or b"").decode())
+# the longest first, so that no word hides a longer one
+COMMON = re.compile("|".join(sorted(chain(*_words.values()), key=len, reverse=True)))
 _turns = threading.BoundedSemaphore(AT_ONCE)
 
 
@@ -63,7 +72,18 @@ def check_new(password: str, person: Person) -> str:
         small = small.replace(word, "") if len(word) >= SHORTEST_WORD else small
     if len(small) < FEWEST_OWN:
         raise PasswordRefused("it says little that name and address do not say")
+    if len(set(_uncommon(small))) < FEWEST_SIGNS:
+        raise PasswordRefused("it is made of what the most common passwords are made of")
     return text
+
+
+def _uncommon(text: str) -> str:
+    """Return the letters that are left without years, common words and rows of a keyboard."""
+    bare = unicodedata.normalize("NFD", text)
+    bare = YEAR.sub("", "".join(sign for sign in bare if not unicodedata.combining(sign)))
+    for form in (bare, bare.translate(READ_AS)):
+        bare = min(bare, COMMON.sub("", form), key=len)
+    return bare
 
 
 def _steps(text: str) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.accounts_file import AccountsFile, Row
-from api.errors import AddressTaken, EmailRefused, IdentityTaken, LoginRequired
+from api.errors import AddressTaken, EmailRefused, IdentityTaken, LoginRequired, PasskeyRefused
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,190}\.[^@\s.]{2,63}")
 
@@ -143,10 +143,10 @@ class People:
         return None if row is None else _passkey(row)
 
     def add_passkey(self, key: Passkey) -> None:
-        """Keep a new passkey."""
-        self._file.do(
+        """Keep a new passkey; raise PasskeyRefused where one of this id is kept already."""
+        kept = self._file.do(
             "INSERT INTO passkeys(id, person, public_key, sign_count, label, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             key.key_id,
             key.person,
             key.public_key,
@@ -154,6 +154,8 @@ class People:
             key.label,
             key.created_at.isoformat(),
         )
+        if not kept:
+            raise PasskeyRefused("known already")
 
     def used_passkey(self, key_id: bytes, sign_count: int, now: datetime) -> None:
         """Remember the counter that a passkey told: a copy of it would tell a smaller one."""

@@ -21,8 +21,15 @@ its role may not; "at the door": no object of a tenant is named, so the role ans
 
 Whose object: *public* everybody's · *published* everybody's once published, before that of its
 buyer · *caller* none, the caller itself · *own* of the company that made it · *tenant* of the buyer
-of the procedure · *granted* of the platform, under a grant of access · *platform* of whoever runs
-it.
+of the procedure · *granted* of the platform, under a grant of access · *holder* of whoever holds
+the secret link · *platform* of whoever runs it. A page of the caller's own sends whoever is not
+signed in to `/login`.
+
+An auditor (AU) reads what a buyer opened to it (`AccessGranted`) until the last day of the legal
+calendar: with `*` the opened bids, the members as commitments and the refused accesses of that
+buyer, with the name of a consultation its opened bids. The platform's word opens the log, the
+members as commitments and every refused access, and never a bid. A role that asks for a strong
+login (`PLI_STRONG_LOGIN`) answers 401 to a session that was proven by a password alone.
 
 Roles: """
 COLUMNS = """
@@ -47,13 +54,14 @@ def _table(rows: Mapping[str, Row], acts: Mapping[str, Mapping[str, str]]) -> st
 def _line(name: str, row: Row, acts: Mapping[str, Mapping[str, str]]) -> str:
     may = acts.get(row.act, {})
     marks = ", ".join(role if mark == "Y" else f"{role} {mark}" for role, mark in may.items())
-    everybody = row.whose in {Whose.PUBLIC, Whose.CALLER}
+    everybody = "the holder" if row.whose is Whose.HOLDER else "everybody"
+    free = row.whose in {Whose.PUBLIC, Whose.CALLER, Whose.HOLDER}
     cells = (
         f"`{name}`",
         row.whose.value,
         "403 at the door" if row.door else "403" if row.act and row.whose in OWNED else "–",
         row.act or "–",
-        marks or ("everybody" if everybody else "–"),
+        marks or (everybody if free else "–"),
         f"`{row.judge}`" if row.judge else "–",
     )
     return f"| {' | '.join(cells)} |\n"

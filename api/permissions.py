@@ -31,6 +31,8 @@ class Whose(StrEnum):
     """Of the buyer on whose procedure the act works; for everybody else it is absent."""
     GRANTED = "granted"
     """Of the platform, shown under a grant of access; for everybody else it is absent."""
+    HOLDER = "holder"
+    """Of whoever holds the secret link that was made for it; for everybody else it is absent."""
     PLATFORM = "platform"
     """Of the platform, for whoever runs it."""
 
@@ -90,8 +92,15 @@ def at_the_door(whose: Whose, act: str, judge: str = "") -> Row:
     return Row(whose, act, judge, door=True)
 
 
+def own_seat(act: str, judge: str = "") -> Row:
+    """Return the row of a page which works on the organisation of its reader's seat alone."""
+    return Row(Whose.CALLER, act, judge, door=True)
+
+
 PUBLIC = Row(Whose.PUBLIC)
 PUBLISHED = Row(Whose.PUBLISHED, DRAFTING)
+ACCOUNT = Row(Whose.CALLER)
+HELD = Row(Whose.HOLDER)
 
 OPERATIONS: Mapping[str, Row] = MappingProxyType(
     {
@@ -150,8 +159,8 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         "register_operator": at_the_door(
             Whose.PLATFORM, REGISTERING, "register_operator.register_operator"
         ),
-        "grant_role": at_the_door(Whose.TENANT, GRANTING, "manage_members.grant_role"),
-        "revoke_role": at_the_door(Whose.TENANT, GRANTING, "manage_members.revoke_role"),
+        "grant_role": tenant(GRANTING, "manage_members.grant_role"),
+        "revoke_role": tenant(GRANTING, "manage_members.revoke_role"),
         "delegate_signature": tenant(DELEGATING, "delegate_signature.delegate_signature"),
         "elect_committee": tenant(ELECTING, "elect_committee.elect_committee"),
         "grant_access": tenant(OPENING_ACCESS, "grant_access.grant_access"),
@@ -159,9 +168,10 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         "list_roles": tenant(SEEING_MEMBERS),
         "list_delegations": tenant(SEEING_MEMBERS),
         "read_committee": tenant(SEEING_MEMBERS),
-        "add_representative": own(DEPOSITING, "register_operator.add_representative"),
+        "add_representative": own(REGISTERING, "register_operator.add_representative"),
         "list_representatives": own(DEPOSITING),
         "declare_consortium": own(DEPOSITING, "declare_consortium.declare_consortium"),
+        # every company may be excluded, an unregistered one too: its name is no object of anybody
         "exclude_operator": at_the_door(
             Whose.TENANT, EXCLUDING, "exclude_operator.exclude_operator"
         ),
@@ -176,13 +186,54 @@ PAGES: Mapping[str, Row] = MappingProxyType(
     {
         "/": PUBLIC,
         "/accessibility": PUBLIC,
+        "/account": ACCOUNT,
+        "/account/invitations": Row(Whose.CALLER, GRANTING),
+        "/account/invitations/withdraw": Row(Whose.CALLER, GRANTING),
+        "/account/passkeys": ACCOUNT,
+        "/account/passkeys/options": ACCOUNT,
+        "/account/passkeys/remove": ACCOUNT,
+        "/account/password": ACCOUNT,
+        "/account/seat": ACCOUNT,
+        "/account/sessions/end": ACCOUNT,
+        "/account/tokens": ACCOUNT,
+        "/account/tokens/revoke": ACCOUNT,
+        "/administration": Row(Whose.CALLER),
+        "/administration/accesses": own_seat(OPENING_ACCESS, "grant_access.grant_access"),
+        "/administration/buyers": own_seat(RUNNING, "manage_members.register_buyer"),
+        "/administration/committee": own_seat(ELECTING, "elect_committee.elect_committee"),
+        "/administration/companies": own_seat(REGISTERING, "register_operator.register_operator"),
+        "/administration/consortia": own_seat(DEPOSITING, "declare_consortium.declare_consortium"),
+        "/administration/delegations": own_seat(
+            DELEGATING, "delegate_signature.delegate_signature"
+        ),
+        "/administration/departure": own_seat(LEAVING, "leave_platform.leave_platform"),
+        "/administration/invitations": own_seat(GRANTING),
+        "/administration/powers": own_seat(SEEING_MEMBERS),
+        "/administration/refusals": own_seat(LISTING),
+        "/administration/refusals.csv": own_seat(LISTING),
+        "/administration/revocations": own_seat(GRANTING, "manage_members.revoke_role"),
+        "/administration/roles": own_seat(GRANTING, "manage_members.grant_role"),
         "/consultations": PUBLIC,
         "/consultations/{name}": PUBLIC,
         "/consultations/{name}/deposit": PUBLIC,
         "/consultations/{name}/history": PUBLIC,
         "/consultations/{name}/opening/{lot}": PUBLIC,
+        "/invitation/{secret}": HELD,
+        "/invitation/{secret}/oidc": HELD,
+        "/invitation/{secret}/passkey": HELD,
+        "/invitation/{secret}/passkey/options": HELD,
+        "/invitation/{secret}/seat": HELD,
         "/ledger": PUBLIC,
         "/ledger/{name}": PUBLIC,
+        "/login": PUBLIC,
+        "/login/again": ACCOUNT,
+        "/login/again/oidc": ACCOUNT,
+        "/login/again/passkey": ACCOUNT,
+        "/login/oidc": PUBLIC,
+        "/login/oidc/return": PUBLIC,
+        "/login/passkey": PUBLIC,
+        "/login/passkey/options": PUBLIC,
+        "/logout": ACCOUNT,
         "/openapi.json": PUBLIC,
         "/problems/{code}": PUBLIC,
         "/receipt": PUBLIC,

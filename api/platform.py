@@ -17,8 +17,10 @@ from api.seats import SeatsInForce
 from api.settings import Settings
 from crypto.notes import parse_checkpoint, parse_note
 from domain.clock import local_date
+from domain.commands.grant_access import PLATFORM_WIDE
 from domain.custody import KeyCeremony
 from domain.ports import Act, Desk, Principal, Recorded
+from domain.tenure import EVERYTHING
 from ledger.errors import NotPublished, StorageFull
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 UseCase = Callable[[Desk, Act, C], Recorded]
 ATTEMPTS = 8
+AUDITOR = "AU"
 
 
 class Runs(Protocol):
@@ -143,9 +146,21 @@ class Platform:
         return parse_checkpoint(parse_note(note).text).size if note else 0
 
     def may_read_entries(self, caller: Principal) -> bool:
-        """Say whether the caller holds a platform-wide grant to read entries."""
-        today = local_date(self.desk.clock.now().latest)
-        return caller.role == "AU" and self.index.access_granted(caller.org, today)
+        """Say whether the whole log is open to the caller, by the word of the platform."""
+        return (self.desk.platform, PLATFORM_WIDE) in self.accesses(caller)
+
+    def may_audit(self, caller: Principal, buyer: str, consultation: str = EVERYTHING) -> bool:
+        """Say whether a buyer opened its files to the caller: all of them, or this consultation's.
+
+        The word of the platform opens its log and never what a buyer holds.
+        """
+        return not {(buyer, EVERYTHING), (buyer, consultation)}.isdisjoint(self.accesses(caller))
+
+    def accesses(self, caller: Principal) -> frozenset[tuple[str, str]]:
+        """Return (granter, scope) of all that is open to an auditor on this legal day."""
+        if caller.role != AUDITOR:
+            return frozenset()
+        return self.index.accesses(caller.org, local_date(self.desk.clock.now().latest))
 
     def start(self) -> None:
         """Start what runs beside the requests."""

@@ -10,6 +10,7 @@ bids before the opening (N11). Who may read the keys on the host may do this, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ledger.subject_keys import Erasure
     from ledger.subjects import Held, Subjects
 
+ACCOUNT = re.compile(r"(person|token):[0-9a-f]+")
+"""An account of a person; a company's has one name more in each need (``api/auth.py``)."""
 TAG_BYTES = 16
 REASON_LENGTH = 400
 
@@ -99,7 +102,7 @@ class Erased:
 
 def extract(subject: str, subjects: Subjects, stores: Sequence[PersonalStore], log: Log) -> Extract:
     """Return everything that is held of a subject; it only reads."""
-    rows = subjects.held(subject)
+    rows = subjects.held(subject, apart(subject))
     wanted = {row.commitment for row in rows} | {row.tag for row in rows if row.tag is not None}
     return Extract(
         subject,
@@ -107,6 +110,11 @@ def extract(subject: str, subjects: Subjects, stores: Sequence[PersonalStore], l
         {store.name: store.held(subject) for store in stores},
         find(log, wanted),
     )
+
+
+def apart(subject: str) -> str | None:
+    """Return how the names begin under which an account acts in single needs (N11)."""
+    return f"{subject} " if ACCOUNT.fullmatch(subject) else None
 
 
 class Privacy:
@@ -132,7 +140,8 @@ class Privacy:
         today = local_date(desk.clock.now().latest)
         check_erasable(desk.law.rules, found.standing.involved(found.tags), today, ground)
         tag = desk.rng.bytes(TAG_BYTES).hex()
-        return self._carry_out(self._subjects.begin_erasure(tag, subject, stated))
+        begun = self._subjects.begin_erasure(tag, subject, stated, apart(subject))
+        return self._carry_out(begun)
 
     def resume(self) -> list[tuple[str, Erased]]:
         """Finish what a crash cut short, and sweep what an older backup brought back."""

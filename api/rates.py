@@ -99,19 +99,28 @@ def address_of(scope: Scope, proxies: frozenset[str] = frozenset()) -> str:
 
     A listed proxy is believed about the address that reached it, and about nothing before that.
     """
-    peer = str((scope.get("client") or ("",))[0])
-    if peer in proxies:
+    peer = _plain(str((scope.get("client") or ("",))[0]))
+    if str(peer) in proxies:
         told = dict(scope["headers"]).get(b"x-forwarded-for", b"").decode("latin-1")
-        peer = told.rpartition(",")[2].strip()
+        peer = _plain(told.rpartition(",")[2].strip())
+    if not isinstance(peer, ipaddress.IPv4Address | ipaddress.IPv6Address) or peer.is_loopback:
+        return ""
+    if peer.version == 6:
+        return str(ipaddress.ip_network((peer, 64), strict=False))
+    return str(peer)
+
+
+def _plain(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:
+    """Return an address in its own family, any other text as it is.
+
+    A socket for both families names those of the older one in the newer one's form, where all of
+    them lie in one /64.
+    """
     try:
-        found = ipaddress.ip_address(peer)
+        found = ipaddress.ip_address(text)
     except ValueError:
-        return ""
-    if found.is_loopback:
-        return ""
-    if found.version == 6:
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
+        return text
+    return (found.ipv4_mapped or found) if found.version == 6 else found
 
 
 def _data() -> dict[str, Any]:

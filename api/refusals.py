@@ -1,27 +1,30 @@
 """Which refused accesses are kept, and who may read which (arrêté of 22 March 2019, art. 2 I).
 
-Kept are 401, 403 and 404 of the interface. Whether an object is absent or foreign is found out
-after the answer. Before the opening nobody may learn who prepares a bid (N11): a company stands
-there blinded, and neither its rows nor those of deposits are shown to a buyer.
+Kept are 401, 403 and 404 of the interface, refused logins and forged requests. Whether an object
+is absent or foreign is found out after the answer. Before the opening nobody may learn who prepares
+a bid (N11): a company stands there blinded, and neither its rows nor those of deposits are shown to
+a buyer; nor is a token that ended, at what everybody may read: it can be a bidder's. A person
+stands there as the commitment of the ledger, so that an erasure reaches this book too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from fastapi import Request
 
 from api.adapters.refusal_book import Refusal, Row
 from api.metrics import COMPANY, is_silent
+from api.permissions import OPERATIONS
 from api.platform import Platform
 from domain.consultation import Consultation
 from domain.ports import Principal
+from domain.tenure import EVERYTHING
 
 REFUSED = frozenset({401, 403, 404})
-REFERENCE = re.compile(r"[a-z]{2,12}:[0-9a-f-]{8,40}")
-"""A person's reference that is an account's number; any other is blinded."""
 
 
 def note(request: Request, status: int, code: str) -> None:
@@ -31,7 +34,7 @@ def note(request: Request, status: int, code: str) -> None:
         return
     platform: Platform = request.app.state.platform
     principal: Principal | None = getattr(request.state, "principal", None)
-    address = request.client.host if request.client else ""
+    address = str(request.scope.get("pli.address", ""))
     facts = {
         "operation": str(route.name),
         "status": status,
@@ -43,17 +46,36 @@ def note(request: Request, status: int, code: str) -> None:
     platform.refusals.note(partial(_refusal, platform, principal, address, facts))
 
 
+def note_stranger(platform: Platform, operation: str, status: int, code: str, address: str) -> None:
+    """Keep a login or a forged request that was refused: what it asked, and blinded, whence.
+
+    Neither the account that was tried nor the path is kept, so one address is a few keys an hour,
+    whatever it tries; what the limits of logins refuse (429) is none.
+    """
+    if status not in REFUSED:
+        return
+    book = platform.refusals
+    caller = partial(book.blinded, "address", address)
+    book.note(lambda: Refusal(operation, status, code, caller(), role="", org="", tenant=""))
+
+
 def visible(platform: Platform, principal: Principal) -> list[Row]:
     """Return the rows that a caller may read."""
     if platform.may_read_entries(principal):
         return platform.refusals.rows()
-    own = platform.refusals.rows(principal.org)
-    return [row for row in own if row.refusal.role != COMPANY]
+    opened = {org for org, scope in platform.accesses(principal) if scope == EVERYTHING}
+    found = [row for org in {principal.org, *opened} for row in platform.refusals.rows(org)]
+    return sorted((row for row in found if row.refusal.role != COMPANY), key=lambda row: row.number)
 
 
-def shown(row: Row) -> dict[str, object]:
-    """Return a row as it is listed; its number would count what others may not see."""
+def shown(row: Row, reveal: Callable[[str], str | None] | None = None) -> dict[str, object]:
+    """Return a row as it is listed; its number would count what others may not see.
+
+    ``reveal``: what names a person, for those to whom names are told.
+    """
     one = row.refusal
+    if reveal is not None and one.org:
+        one = replace(one, caller=reveal(one.caller) or one.caller)
     told = {"hour": row.hour, "count": row.count, "operation": one.operation, "code": one.code}
     who = {"caller": one.caller, "role": one.role, "org": one.org, "tenant": one.tenant}
     return {**told, "status": one.status, **{name: text for name, text in who.items() if text}}
@@ -63,7 +85,10 @@ def _refusal(
     platform: Platform, principal: Principal | None, address: str, facts: Mapping[str, object]
 ) -> Refusal | None:
     silent = bool(facts["silent"])
-    tenant = "" if silent else _tenant(platform, str(facts["target"]), str(facts["siret"]))
+    # who only lacks a good token at what is public was refused nothing of a tenant's
+    public = facts["status"] == 401 and OPERATIONS[str(facts["operation"])].public
+    hidden = silent or public
+    tenant = "" if hidden else _tenant(platform, str(facts["target"]), str(facts["siret"]))
     if principal is None and facts["status"] == 404 and not tenant:
         return None  # anybody may look for what is not there
     caller, role, org = "", "", ""
@@ -73,8 +98,7 @@ def _refusal(
         caller, role = platform.refusals.blinded("company", principal.org), COMPANY
     else:
         person, role, org = principal.person, principal.role, principal.org
-        known = REFERENCE.fullmatch(person)
-        caller = person if known else platform.refusals.blinded("person", person)
+        caller = platform.desk.subjects.remember("person", person, person)
     return Refusal(
         operation=str(facts["operation"]),
         status=int(str(facts["status"])),

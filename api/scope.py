@@ -14,17 +14,19 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api import attestations, ceremonies, dossiers, kits, openings, refusals, views
+from api import attestations, ceremonies, dossiers, kits, members, openings, refusals, views
 from api.adapters.refusal_book import Head, Row
 from api.adapters.vault import Incoming
 from api.auth import Anyone, Caller, platform_of
 from api.dossiers import DossierFile
 from api.errors import Absent
 from api.facts import facts
+from api.members import Members, Rows
 from api.own_transmissions import OwnTransmission
-from api.permissions import DECIDING, DRAFTING, READING
-from api.platform import Platform
+from api.permissions import DECIDING, DRAFTING, READING, SEEING_MEMBERS
+from api.platform import AUDITOR, Platform
 from api.uploading import session_of
+from domain.buyer import Buyer
 from domain.commands.download_dossier import DownloadDossier
 from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope
@@ -32,9 +34,11 @@ from domain.errors import NotAllowed
 from domain.events.dossier import FileRow
 from domain.opening import OpeningSession
 from domain.ports import Act, Principal
+from domain.tenure import EVERYTHING
 
 Answer = dict[str, object]
 COMPANY = "CY"
+GRANTED = "granted"
 NOBODY = ""
 """An owner that no object has: whoever calls without a token, or not for a company."""
 
@@ -48,7 +52,12 @@ class Scope:
 
     @property
     def _org(self) -> str:
-        return self.principal.org if self.principal else NOBODY
+        """Return the buyer whose procedures are the caller's own: a company's are none (N14).
+
+        A town that bids itself has one SIRET and two accounts; its bidder is no officer of it.
+        """
+        who = self.principal
+        return who.org if who is not None and who.role != COMPANY else NOBODY
 
     @property
     def _company(self) -> str:
@@ -119,7 +128,8 @@ class Scope:
     def opening(self, name: str, lot: str) -> Answer:
         """Return how far the opening of a lot is; what it holds, to its own buyer."""
         found = self._visible(name)
-        return openings.view(self._platform, found, lot, own=found.tenant == self._org)
+        own = found.tenant == self._org or self._audits(found.tenant, name)
+        return openings.view(self._platform, found, lot, own=own)
 
     def plan(self, act: Act, name: str, lot: str) -> None:
         """Fix the opening plan of a lot of the caller's own consultation."""
@@ -205,6 +215,32 @@ class Scope:
         self._opened(consultation, lot, deposit)
         return openings.document(self._platform, deposit, number)
 
+    # -- members of organisations
+
+    def organisation(self, name: str) -> str:
+        """Return the name under which an organisation's stream is sought, or refuse its form."""
+        return members.organisation(self._platform, name)
+
+    def members(self, siret: str) -> Members:
+        """Return what the caller sees of a buyer's members: its own with names, else opened ones.
+
+        An auditor is a member of nobody: also its own organisation's are opened to it, or not.
+        """
+        buyer = self._platform.desk.files.find(Buyer, f"buyer/{siret}")
+        opened = self._audits(siret) or self._granted()
+        if buyer is None or not (siret == self._org or opened):
+            raise Absent
+        granted = self._require(SEEING_MEMBERS) == GRANTED
+        if granted and not opened:
+            raise NotAllowed(AUDITOR, SEEING_MEMBERS)
+        return Members(self._platform, buyer, not granted)
+
+    def representatives(self, operator: str) -> Rows:
+        """Return who may act for the company that calls."""
+        if operator != self._company:
+            raise Absent
+        return members.representatives(self._platform, operator)
+
     # -- the ledger, and what was refused
 
     def refusals(self) -> tuple[list[Row], Head | None]:
@@ -213,6 +249,11 @@ class Scope:
             raise Absent
         rows = refusals.visible(self._platform, self.principal)
         return rows, self._platform.refusals.head() if self._granted() else None
+
+    def refusal(self, row: Row) -> Answer:
+        """Return a refused access as the caller reads it: with names to the organisation itself."""
+        subjects = self._platform.desk.subjects
+        return refusals.shown(row, None if self._granted() else subjects.reveal)
 
     def entries(self, path: str) -> bytes:
         """Return an entry bundle, to an auditor who was granted the whole platform."""
@@ -239,6 +280,10 @@ class Scope:
     def _granted(self) -> bool:
         return self.principal is not None and self._platform.may_read_entries(self.principal)
 
+    def _audits(self, buyer: str, consultation: str = EVERYTHING) -> bool:
+        who = self.principal
+        return who is not None and self._platform.may_audit(who, buyer, consultation)
+
     def _sealed(self, deposit: str) -> SealedEnvelope | None:
         found = self._platform.desk.files.find(SealedEnvelope, f"deposit/{deposit}")
         return found if found is not None and found.facts is not None else None
@@ -249,18 +294,19 @@ class Scope:
     def _opened(self, consultation: str, lot: str, deposit: str) -> None:
         """Return quietly if the caller may read this opened bid; anything else is absent or 403.
 
-        A company reads its own bid; of a buyer's auditors only who was granted access.
+        A company reads its own bid; an auditor what the buyer, and nobody else, opened to it.
         """
         mine = self._platform.uploads.own_deposit(deposit, self._company) is not None
-        if not mine:
+        audited = self._audits(self._platform.index.tenant_of(consultation) or NOBODY, consultation)
+        if not mine and not audited:
             self.own(consultation)
         session = self._session(consultation, lot)
         envelope = self._sealed(deposit)
         opened = envelope is not None and lot in envelope.opened_lots
         if not opened or session is None or deposit not in session.planned():
             raise Absent
-        if self._require(READING) == "granted" and not self._granted():
-            raise NotAllowed("AU", READING)
+        if self._require(READING) == GRANTED and not audited:
+            raise NotAllowed(AUDITOR, READING)
 
 
 def bound(request: Request, who: Anyone) -> Scope:

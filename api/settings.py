@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     """A session ends after so long whatever happens."""
     session_fresh_s: int = Field(default=600, ge=1)
     """How old the proof of identity may be for acts that open or sign."""
+    strong_login: str = Field(default="PA", pattern=r"^([A-Z]{2}(,[A-Z]{2})*)?$")
+    """Roles in which a session acts only after a passkey or an identity provider, by commas."""
     oidc_issuer: str | None = None
     """Identity provider (OpenID Connect, such as ProConnect); without one nobody enters by it."""
     oidc_client_id: str | None = None
@@ -79,6 +81,10 @@ class Settings(BaseSettings):
         if self.public_url is not None:
             return self.public_url
         return f"{'https' if self.secure else 'http'}://localhost:{self.port}"
+
+    def asks_strong_login(self, role: str) -> bool:
+        """Say whether a password alone is too little for this role."""
+        return role in self.strong_login.split(",")
 
     def trusted(self) -> frozenset[str]:
         """Return the addresses of the reverse proxies."""

@@ -367,7 +367,7 @@ class _Opening:
 
     def _joined(self, local: Sequence[LocalCustodian]) -> Platform:
         place, ledger = self.place, self.ledger
-        index = LedgerIndex(ledger, local[0].identity.organisation)
+        index = LedgerIndex(ledger)
         custodians = custody.LocalCustodians(local, index.assigned)
         subjects = subjects_of(place, self.rng, self.connect, ledger.stop)
         uploads = Uploads(place.uploads)

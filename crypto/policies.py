@@ -37,7 +37,9 @@ NO_QUORUM: Final = "none"
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _BLANK: Final = re.compile(r"[ \t]+")
 _DECIMAL: Final = re.compile(r"[1-9][0-9]{0,5}")
-_SIZE: Final = re.compile(r"0|[1-9][0-9]{0,15}")
+_SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+_MOST: Final = 2**63 - 1
+"""As c2sp.org/tlog-checkpoint bounds a size; the verifier reads the same."""
 VALID: Final = "#pli-valid"
 
 
@@ -245,7 +247,7 @@ class _Reader:
         if not all(_SIZE.fullmatch(one) for one in (first, *end)):
             raise self._refusal("sizes are plain decimal numbers")
         last = int(end[0]) if end else None
-        if last is not None and last <= int(first):
+        if not int(first) < (_MOST if last is None else last) <= _MOST:
             raise self._refusal("the key counts for no size at all")
         self.valid[vkey] = (int(first), last)
 

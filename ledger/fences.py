@@ -45,9 +45,11 @@ def row_security(
         "kinds": sql.Literal(list(kinds)),
     }
     statements = [
-        # as its owner, who is not fenced: a policy cannot ask its own table
+        # as its owner, who is not fenced: a policy cannot ask its own table; named with its schema,
+        # for a temporary table of the reader's would be found before it
         "CREATE FUNCTION {hides}(text, bigint) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER"
-        " SET search_path = {schema} AS $$ SELECT EXISTS (SELECT 1 FROM events WHERE stream = $1"
+        " SET search_path = pg_catalog, pg_temp AS $$ SELECT EXISTS ("
+        "SELECT 1 FROM {events} WHERE stream = $1"
         ' COLLATE "C" AND version <= $2 AND kind = ANY({kinds})) $$',
         "REVOKE ALL ON FUNCTION {hides}(text, bigint) FROM PUBLIC",
         "GRANT EXECUTE ON FUNCTION {hides}(text, bigint) TO {reader}",

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -62,8 +62,13 @@ class Erasure(NamedTuple):
     tag: str
     subject: str
     id: bytes
+    """Every number under which the subject stands, one after the other."""
     reason: str
     commitments: tuple[str, ...]
+
+    def numbers(self) -> list[bytes]:
+        """Return the numbers one by one."""
+        return [self.id[at : at + ID_BYTES] for at in range(0, len(self.id), ID_BYTES)]
 
 
 class SubjectKeys:
@@ -93,6 +98,17 @@ class SubjectKeys:
             "SELECT id FROM subjects WHERE name = ?", (_name(self._key, subject),)
         )
         return None if found is None else bytes(found[0])
+
+    def find_all(self, subject: str, apart: str | None = None) -> list[bytes]:
+        """Return the number of a subject, and those of all names that begin with ``apart``."""
+        own = self.find(subject)
+        found = [] if own is None else [own]
+        if apart is not None:
+            rows = self._database.all(
+                "SELECT id, commitment, nonce, wrapped FROM subjects ORDER BY id"
+            )
+            found += [id_ for id_, *row in rows if self._unwrapped(*row)[0].startswith(apart)]
+        return found
 
     def make(self, subject: str) -> bytes:
         """Return the number of a subject, given with a key at its first row, durably."""
@@ -146,13 +162,13 @@ class SubjectKeys:
             for tag, subject, number, reason, commitments in rows
         ]
 
-    def destroy(self, number: bytes) -> None:
-        """Leave nothing that opens a row of this subject, here or in an older copy."""
+    def destroy(self, numbers: Collection[bytes]) -> None:
+        """Leave nothing that opens a row under these numbers, here or in an older copy."""
         self._wrapping.keep(self._key)  # a change that a crash cut short ends first
-        if self.key_of(number) is not None:
+        if any(self.key_of(number) is not None for number in numbers):
             fresh = self._rng.bytes(blinding.SUBJECT_KEY_BYTES)
             self._wrapping.add(fresh)
-            self._change(number, fresh)
+            self._change(numbers, fresh)
             # after this line the old wrapping key opens nothing, and nothing needs it
         self._database.wipe()
         self._wrapping.keep(self._key)
@@ -167,18 +183,19 @@ class SubjectKeys:
         """Give the file back."""
         self._database.close()
 
-    def _change(self, number: bytes, fresh: bytes) -> None:
-        """Delete one key and wrap all others under a fresh one: all or nothing."""
+    def _change(self, numbers: Collection[bytes], fresh: bytes) -> None:
+        """Delete these keys and wrap all others under a fresh one: all or nothing."""
         rows = self._database.all("SELECT id, name, commitment, nonce, wrapped FROM subjects")
         with self._database.transaction():
             self._database.write("DELETE FROM subjects", ())
             for living, _, *wrapped in rows:
-                if living != number:
+                if living not in numbers:
                     subject, key = self._unwrapped(*wrapped)
                     row = self._wrapped(living, subject, key, fresh)
                     self._database.write(_INSERT, row)
             self._database.write("UPDATE wrapping SET key_id = ?", (_key_id(fresh),))
-            self._database.write("INSERT OR IGNORE INTO erased VALUES (?)", (number,))
+            for number in numbers:
+                self._database.write("INSERT OR IGNORE INTO erased VALUES (?)", (number,))
         self._key = fresh
 
     def _in_force(self) -> bytes:

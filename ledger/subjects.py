@@ -137,19 +137,21 @@ class Subjects:
 
     # -- what is held of a person, and its erasure -------------------------------------------
 
-    def held(self, subject: str) -> list[Held]:
-        """Return everything that is kept of a subject."""
+    def held(self, subject: str, apart: str | None = None) -> list[Held]:
+        """Return everything that is kept of a subject; ``apart``: how its other names begin."""
         with self._lock:
-            number = self._keys.find(subject)
-            return [] if number is None else self._held(number)
+            numbers = self._keys.find_all(subject, apart)
+            return [row for number in numbers for row in self._held(number)]
 
-    def begin_erasure(self, tag: str, subject: str, reason: str) -> Erasure:
+    def begin_erasure(
+        self, tag: str, subject: str, reason: str, apart: str | None = None
+    ) -> Erasure:
         """Write down, durably, what will be erased of a subject."""
         with self._lock:
-            number = self._keys.find(subject)
-            held = [] if number is None else self._held(number)
+            numbers = self._keys.find_all(subject, apart)
+            held = [row for number in numbers for row in self._held(number)]
             commitments = tuple(sorted(row.commitment for row in held))
-            erasure = Erasure(tag, subject, number or NOBODY, reason, commitments)
+            erasure = Erasure(tag, subject, NOBODY.join(numbers), reason, commitments)
             self._keys.begin(erasure)
             return erasure
 
@@ -164,7 +166,8 @@ class Subjects:
             self._known.clear()
             self._loaded.clear()
             if erasure.id != NOBODY:
-                self._keys.destroy(erasure.id)  # first: from here on nothing opens the rows
+                # first: from here on nothing opens the rows
+                self._keys.destroy(erasure.numbers())
                 self._sweep()
                 self._database.wipe()
 

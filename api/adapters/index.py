@@ -43,9 +43,8 @@ class _Deposit:
 class LedgerIndex:
     """Deposits by consultation, keysets by digest, consultations by what they wait for."""
 
-    def __init__(self, ledger: Ledger, platform: str) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._platform = platform
         # everything below is guarded by _lock; _after is the last position that was read
         self._lock = threading.RLock()
         self._after = -1
@@ -59,7 +58,7 @@ class LedgerIndex:
         self._custody_alive: set[str] = set()
         self._ceremonies: dict[str, str] = {}
         self._closings: list[int] = []
-        self._granted: dict[str, date] = {}
+        self._accesses: dict[str, dict[tuple[str, str], date]] = {}
         self._organisations: set[str] = set()
         self._members: dict[str, int] = {}
         self._reads: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {
@@ -141,11 +140,12 @@ class LedgerIndex:
             self._follow()
             return dict(self._awaited)
 
-    def access_granted(self, org: str, on: date) -> bool:
-        """Say whether an organisation may read entries of the whole platform on this day."""
+    def accesses(self, org: str, on: date) -> frozenset[tuple[str, str]]:
+        """Return (granter, scope) of all that is open to an organisation on this day."""
         with self._lock:
             self._follow()
-            return org in self._granted and on <= self._granted[org]
+            told = self._accesses.get(org, {})
+            return frozenset(one for one, until_on in told.items() if on <= until_on)
 
     def organisations(self) -> Sequence[str]:
         """Return the buyers in whose stream somebody was ever given a role."""
@@ -209,8 +209,8 @@ class LedgerIndex:
         held.leaf = row.leaf.hex()
 
     def _access(self, name: str, data: Mapping[str, Any]) -> None:
-        if name == self._platform and data["scope"] == "platform":
-            self._granted[data["to"]] = date.fromisoformat(data["until_on"])
+        told = self._accesses.setdefault(data["to"], {})
+        told[name, data["scope"]] = date.fromisoformat(data["until_on"])
 
     def _member(self, name: str, data: Mapping[str, Any]) -> None:
         self._organisations.add(name)

@@ -1,21 +1,27 @@
 """What the small databases of a home hold of a person: told as it stands, erased and overwritten.
 
-Every table that names its person in a column ``person``, or its company in ``org`` or ``owner``, is
-searched, whatever its other columns are, so that a table added later is not forgotten. Of a
-company, ``siret:…``, the rows of its organisation are its own.
+Every table that names its person in a column ``person`` or ``host_person``, or its company in
+``org`` or ``owner``, is searched, whatever its other columns are, so that a table added later is
+not forgotten. Of a company, ``siret:…``, the rows of its organisation are its own.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from ledger.errors import WipeBlocked
 
 COMPANY = "siret:"
-SECRET = ("hash", "public_key")
+SECRET = ("hash", "public_key", "id_token")
+HOST = "host_person"
+"""Whoever invited: the rows are theirs to erase, and tell of another person."""
+OF_GUESTS = ("person", "email", "name")
+BEGUN = "secrets"
+"""What a login that was begun waits for, as JSON that may name its person."""
 
 
 class PersonalRows:
@@ -28,13 +34,14 @@ class PersonalRows:
         """Whether a row stays, without its person: others still lead to what it names."""
 
     def held(self, subject: str) -> list[dict[str, object]]:
-        """Return every row about a person, without the hashes of secrets."""
+        """Return every row about a person: no secret, no hash of one, nobody else's name."""
         found = []
         with closing(self._opened()) as database:
             for table, column, value in _places(database, subject):
                 rows = database.execute(f"SELECT * FROM {table} WHERE {column} = ?", (value,))  # noqa: S608
                 names = [one[0] for one in rows.description]
-                found += [{"table": table, **_shown(names, row)} for row in rows]
+                hidden = {*SECRET, *(OF_GUESTS if column == HOST else ())}
+                found += [{"table": table, **_shown(names, row, hidden)} for row in rows]
         return found
 
     def erase(self, subject: str) -> None:
@@ -47,6 +54,9 @@ class PersonalRows:
                 if self._blank:
                     sql = f"UPDATE {table} SET {column} = '' WHERE {column} = ?"  # noqa: S608
                 database.execute(sql, (value,))
+            for table in _tables_with(database, BEGUN):
+                sql = f"DELETE FROM {table} WHERE instr({BEGUN}, ?)"  # noqa: S608 - of the schema
+                database.execute(sql, (json.dumps(subject, ensure_ascii=False),))
             database.execute("COMMIT")
             database.execute("VACUUM")
             if database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
@@ -58,21 +68,29 @@ class PersonalRows:
 
 def _places(database: sqlite3.Connection, subject: str) -> Iterator[tuple[str, str, str]]:
     """Yield (table, column, value) for each table that can name this subject."""
-    wanted = {"person": subject}
+    wanted = {"person": subject, HOST: subject}
     if subject.startswith(COMPANY):
         wanted |= dict.fromkeys(("org", "owner"), subject.removeprefix(COMPANY))
-    names = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-    for (table,) in names:
-        for row in database.execute(f"PRAGMA table_info({table})").fetchall():
-            if row[1] in wanted:
-                yield table, row[1], wanted[row[1]]
+    for column, value in wanted.items():
+        for table in _tables_with(database, column):
+            yield table, column, value
 
 
-def _shown(names: list[str], row: tuple[object, ...]) -> dict[str, object]:
+def _tables_with(database: sqlite3.Connection, column: str) -> list[str]:
+    """Return the tables that have a column of this name."""
+    rows = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    return [
+        table
+        for (table,) in rows
+        if any(row[1] == column for row in database.execute(f"PRAGMA table_info({table})"))
+    ]
+
+
+def _shown(names: list[str], row: tuple[object, ...], hidden: Collection[str]) -> dict[str, object]:
     return {
         name: value.hex() if isinstance(value, bytes) else value
         for name, value in zip(names, row, strict=True)
-        if name not in SECRET
+        if name not in hidden
     }
 
 

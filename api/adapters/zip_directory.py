@@ -28,6 +28,9 @@ from domain.errors import DomainError
 MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 END: Final = b"PK\x05\x06"
 END_SIZE: Final = 22
+LARGE_FORM: Final = b"PK\x06\x07"
+LARGE_FORM_SIZE: Final = 20
+"""What stands before the end record leads to another one, which the library believes instead."""
 BUFFER: Final = 65_536
 LONGEST_COMMENT: Final = 65_535
 LOCAL: Final = 30
@@ -38,6 +41,7 @@ ENDINGS: Final = (
     *(".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp"),
 )
 ENCRYPTED: Final = 0x1
+UTF_8: Final = 0x800
 BROKEN: Final = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)
 """What the library raises on archives that are none: forms, methods and sizes it does not know."""
 
@@ -91,14 +95,15 @@ class _Look:
 
 def _check_end(file: BinaryIO, size: int, limits: ArchiveLimits) -> None:
     """Judge the number of entries and the size of the directory before either is read."""
-    length = min(size, END_SIZE + LONGEST_COMMENT)
+    length = min(size, LARGE_FORM_SIZE + END_SIZE + LONGEST_COMMENT)
     file.seek(size - length)
     tail = file.read(length)
     place = tail.rfind(END)
     if place < 0 or len(tail) - place < END_SIZE:
         raise ArchiveUnreadable("no end record")
     told, directory = struct.unpack_from("<HI", tail, place + 10)
-    if told == 0xFFFF or directory == 0xFFFF_FFFF:
+    large = tail[max(0, place - LARGE_FORM_SIZE) : place].startswith(LARGE_FORM)
+    if large or told == 0xFFFF or directory == 0xFFFF_FFFF:
         raise ArchiveUnreadable("a form for archives above 4 GiB")
     check_count(told, limits)
     if directory > max(told, 1) * DIRECTORY_ROW:
@@ -107,7 +112,9 @@ def _check_end(file: BinaryIO, size: int, limits: ArchiveLimits) -> None:
 
 def _entry(row: zipfile.ZipInfo) -> ArchiveEntry:
     start = row.header_offset
-    end = start + LOCAL + len(row.orig_filename.encode()) + row.compress_size
+    # an old name is one byte a sign; counted as UTF-8 it would reach into the next entry
+    name = row.orig_filename.encode("utf-8" if row.flag_bits & UTF_8 else "cp437")
+    end = start + LOCAL + len(name) + row.compress_size
     return ArchiveEntry(row.filename, row.compress_size, row.file_size, start, end)
 
 

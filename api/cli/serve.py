@@ -24,7 +24,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 
 OPEN = 8192
-"""Requests that may be open at once: slow ones must not take the places of the others (T23)."""
+"""Lines that may be open at once: slow ones must not take the places of the others (T23)."""
+OWN_FILES = 512
+"""Open files that are the platform's own: a write of the log that finds none ends the process."""
+FILES_OF_LINE = 2
+"""A line, and the file of a body for which memory has no room."""
 HEAD_MS = 8_000
 """How long the head of a request may take."""
 BUFFER = 65_536
@@ -64,6 +68,7 @@ def serve(
 
 async def serve_until_signal(web: FastAPI, host: str, port: int) -> None:
     """Serve an application in this process until SIGINT or SIGTERM, or raise PortTaken."""
+    open_at_once = lines_of(most_files())
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
@@ -75,7 +80,7 @@ async def serve_until_signal(web: FastAPI, host: str, port: int) -> None:
         interface=Interfaces.ASGINL,
         log_enabled=False,
         backlog=OPEN,
-        backpressure=OPEN,
+        backpressure=open_at_once,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEAD_MS, max_buffer_size=BUFFER),
     )
@@ -86,6 +91,24 @@ async def serve_until_signal(web: FastAPI, host: str, port: int) -> None:
         await server.serve()
     except (OSError, RuntimeError) as error:
         raise PortTaken(f"{host}:{port}: {error}") from error
+
+
+def most_files() -> int:
+    """Return how many files this process may open, once it has asked for all it can get."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OWN_FILES + FILES_OF_LINE * OPEN
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = most
+    return wanted if soft == resource.RLIM_INFINITY else soft
+
+
+def lines_of(files: int) -> int:
+    """Return how many lines may be open, so that strangers never take the log's own files."""
+    return max(1, min(OPEN, (files - OWN_FILES) // FILES_OF_LINE))
 
 
 def _leave_at_once(platform: Platform) -> None:

@@ -12,13 +12,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
-from api import members
 from api.auth import Known
 from api.errors import BadForm
 from api.forms import Day, Form, Hex64, IdText, Short, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
 from api.paging import LARGEST, cut, link
+from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import (
     delegate_signature as delegating,
@@ -99,10 +99,10 @@ class DepartureForm(Form):
 
 
 @router.post("/roles", status_code=201, responses=writes())
-def grant_role(who: Known, key: Key, siret: Organisation, form: RoleForm) -> Answer:
+def grant_role(who: Known, scope: Bound, key: Key, siret: Organisation, form: RoleForm) -> Answer:
     """Give a person a role in a buyer's organisation."""
     command = manage_members.GrantRole(
-        buyer=members.organisation(who, siret),
+        buyer=scope.organisation(siret),
         person=form.person,
         role=form.role,
         valid_from=_date(form.valid_from),
@@ -114,19 +114,23 @@ def grant_role(who: Known, key: Key, siret: Organisation, form: RoleForm) -> Ans
 
 
 @router.post("/revocations", status_code=201, responses=writes())
-def revoke_role(who: Known, key: Key, siret: Organisation, form: RevocationForm) -> Answer:
+def revoke_role(
+    who: Known, scope: Bound, key: Key, siret: Organisation, form: RevocationForm
+) -> Answer:
     """Take a role back, whether given, elected or delegated."""
-    name = members.organisation(who, siret)
+    name = scope.organisation(siret)
     command = manage_members.RevokeRole(name, form.person, form.role, form.reason)
     who.platform.act(manage_members.revoke_role, who.act(key, siret), command)
     return {"siret": siret, "role": form.role}
 
 
 @router.post("/delegations", status_code=201, responses=writes())
-def delegate_signature(who: Known, key: Key, siret: Organisation, form: DelegationForm) -> Answer:
+def delegate_signature(
+    who: Known, scope: Bound, key: Key, siret: Organisation, form: DelegationForm
+) -> Answer:
     """Delegate the signature, never more than its giver holds."""
     command = delegating.DelegateSignature(
-        buyer=members.organisation(who, siret),
+        buyer=scope.organisation(siret),
         giver=form.giver,
         receiver=form.receiver,
         act_types=tuple(form.act_types),
@@ -140,20 +144,24 @@ def delegate_signature(who: Known, key: Key, siret: Organisation, form: Delegati
 
 
 @router.post("/committee", status_code=201, responses=writes())
-def elect_committee(who: Known, key: Key, siret: Organisation, form: CommitteeForm) -> Answer:
+def elect_committee(
+    who: Known, scope: Bound, key: Key, siret: Organisation, form: CommitteeForm
+) -> Answer:
     """Record the election of the commission d'appel d'offres."""
-    name = members.organisation(who, siret)
+    name = scope.organisation(siret)
     command = electing.ElectCommittee(
         name, form.president, tuple(form.titulars), tuple(form.substitutes), form.deliberation
     )
     who.platform.act(electing.elect_committee, who.act(key, siret), command)
-    return members.committee(who, siret, None)
+    return scope.members(siret).committee(None)
 
 
 @router.post("/accesses", status_code=201, responses=writes())
-def grant_access(who: Known, key: Key, siret: Organisation, form: AccessForm) -> Answer:
+def grant_access(
+    who: Known, scope: Bound, key: Key, siret: Organisation, form: AccessForm
+) -> Answer:
     """Open the files of a buyer, or the platform's whole log, to an auditor until a date."""
-    name = members.organisation(who, siret)
+    name = scope.organisation(siret)
     until = _date(form.until_on)
     command = opening.GrantAccess(name, form.to, form.scope, until, form.ground)
     who.platform.act(opening.grant_access, who.act(key, siret), command)
@@ -161,9 +169,11 @@ def grant_access(who: Known, key: Key, siret: Organisation, form: AccessForm) ->
 
 
 @router.post("/departure", status_code=201, responses=writes())
-def leave_platform(who: Known, key: Key, siret: Organisation, form: DepartureForm) -> Answer:
+def leave_platform(
+    who: Known, scope: Bound, key: Key, siret: Organisation, form: DepartureForm
+) -> Answer:
     """Leave with a complete export, which is proven."""
-    command = leaving.LeavePlatform(members.organisation(who, siret), form.size, form.root)
+    command = leaving.LeavePlatform(scope.organisation(siret), form.size, form.root)
     who.platform.act(leaving.leave_platform, who.act(key, siret), command)
     return {"siret": siret, "size": form.size, "root": form.root}
 
@@ -171,6 +181,7 @@ def leave_platform(who: Known, key: Key, siret: Organisation, form: DepartureFor
 @router.get("/roles", responses=reads(400, 401, 403))
 def list_roles(  # noqa: PLR0913, PLR0917 - what is asked
     who: Known,
+    scope: Bound,
     response: Response,
     siret: Organisation,
     at: At = None,
@@ -179,7 +190,7 @@ def list_roles(  # noqa: PLR0913, PLR0917 - what is asked
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List who held which role at an instant; with ``act``, only who could do it."""
-    instant, rows = members.roles(who, siret, at, act)
+    instant, rows = scope.members(siret).roles(at, act)
     page = cut(rows, after, limit)
     asked = {"at": instant, **({"act": act} if act else {})}
     response.headers.update(link(f"/api/v1/buyers/{siret}/roles", page, limit, **asked))
@@ -189,6 +200,7 @@ def list_roles(  # noqa: PLR0913, PLR0917 - what is asked
 @router.get("/delegations", responses=reads(400, 401, 403))
 def list_delegations(  # noqa: PLR0913, PLR0917 - what is asked
     who: Known,
+    scope: Bound,
     response: Response,
     siret: Organisation,
     at: At = None,
@@ -196,16 +208,16 @@ def list_delegations(  # noqa: PLR0913, PLR0917 - what is asked
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List the delegations of signature in force at an instant."""
-    instant, rows = members.delegations(who, siret, at)
+    instant, rows = scope.members(siret).delegations(at)
     page = cut(rows, after, limit)
     response.headers.update(link(f"/api/v1/buyers/{siret}/delegations", page, limit, at=instant))
     return {"siret": siret, "at": instant, "delegations": page.rows}
 
 
 @router.get("/committee", responses=reads(400, 401, 403))
-def read_committee(who: Known, siret: Organisation, at: At = None) -> Answer:
+def read_committee(who: Known, scope: Bound, siret: Organisation, at: At = None) -> Answer:
     """Show the committee elected at an instant, and its quorum."""
-    return members.committee(who, siret, at)
+    return scope.members(siret).committee(at)
 
 
 def _date(text: str) -> date:

@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
-from api import grants, members, views
+from api import grants, views
 from api.auth import Known
 from api.errors import BadForm
 from api.forms import Form, IdText, Short, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
 from api.paging import LARGEST, cut, link
+from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import declare_consortium as consortia
 from domain.commands import exclude_operator as exclusions
@@ -127,15 +128,16 @@ def add_representative(
 
 
 @router.get("/operators/{operator}/representatives", responses=reads(400, 401, 403))
-def list_representatives(
+def list_representatives(  # noqa: PLR0913, PLR0917 - what is asked
     who: Known,
+    scope: Bound,
     response: Response,
     operator: Operator,
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List who may act for the caller's own company."""
-    page = cut(members.representatives(who, operator), after, limit)
+    page = cut(scope.representatives(operator), after, limit)
     path = f"/api/v1/operators/{operator}/representatives"
     response.headers.update(link(path, page, limit))
     return {"operator": operator, "representatives": page.rows}

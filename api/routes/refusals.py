@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api import refusals
 from api.auth import Known
 from api.openapi import reads
 from api.paging import LARGEST, cut, link
@@ -28,5 +27,5 @@ def list_refusals(
     rows, head = scope.refusals()
     page = cut([(f"{place:012}", row) for place, row in enumerate(rows)], after, limit)
     response.headers.update(link(router.prefix, page, limit))
-    shown: Answer = {"refusals": [refusals.shown(row) for row in page.rows]}
+    shown: Answer = {"refusals": [scope.refusal(row) for row in page.rows]}
     return shown if head is None else shown | {"head": {"size": head.size, "hash": head.hash}}

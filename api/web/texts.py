@@ -12,12 +12,12 @@ import pkgutil
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from gettext import GNUTranslations
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal
@@ -57,6 +57,10 @@ class Language:
     def short(self, at: datetime) -> str:
         """Return a legal date and hour for tables, to the second."""
         return self._format(at, "dd/MM/y HH:mm:ss", LEGAL_ZONE)
+
+    def date(self, on: date) -> str:
+        """Return a legal date for tables."""
+        return format_date(on, "dd/MM/y", locale=self.code)
 
     def universal(self, at: datetime) -> str:
         """Return an instant in universal time, to the second."""

@@ -100,6 +100,50 @@ ROLES: Mapping[str, str] = {
     "AD": N_("conseiller"),
     "RD": N_("bureau d'ordre"),
 }
+BASES: Mapping[str, str] = {
+    "GRANT": N_("donné"),
+    "ELECTION": N_("élu"),
+    "DELEGATION": N_("délégué"),
+}
+ACT_TYPES: Mapping[str, str] = {
+    "AMENDMENT": N_("avenant"),
+    "CONTRACT": N_("marché"),
+    "REJECTION": N_("lettre de rejet"),
+    "SERVICE_ORDER": N_("ordre de service"),
+}
+ACTS: Mapping[str, str] = {
+    "open envelopes": N_("ouvrir les plis"),
+    "release an opening share": N_("donner sa part de clé à l'ouverture"),
+    "convene, record presence, minutes": N_("convoquer la séance et en dresser le procès-verbal"),
+    "draft consultation": N_("préparer une consultation"),
+    "publish, correct, extend, end": N_("publier, corriger, prolonger, terminer"),
+    "read an opened bid": N_("lire un pli ouvert"),
+    "admit late, open backup copy": N_("admettre un pli tardif, ouvrir une copie de sauvegarde"),
+    "delegate the signature": N_("déléguer la signature"),
+    "grant roles": N_("donner des rôles"),
+    "grant access": N_("ouvrir un accès"),
+}
+BUYER_KINDS: Mapping[str, str] = {
+    "COMMUNE": N_("Commune"),
+    "EPCI": N_("Intercommunalité"),
+    "DEPARTMENT": N_("Département"),
+    "REGION": N_("Région"),
+    "STATE": N_("État"),
+    "HOSPITAL": N_("Établissement de santé"),
+    "HOUSING": N_("Bailleur social"),
+    "OTHER": N_("Autre"),
+}
+SIZE_CLASSES: Mapping[str, str] = {
+    "UNKNOWN": N_("Non précisée"),
+    "TPE": N_("Très petite entreprise"),
+    "PME": N_("Petite ou moyenne entreprise"),
+    "ETI": N_("Entreprise de taille intermédiaire"),
+    "GE": N_("Grande entreprise"),
+}
+CONSORTIUM_FORMS: Mapping[str, str] = {
+    "JOINT": N_("Conjoint"),
+    "SEVERAL": N_("Solidaire"),
+}
 METHODS: Mapping[str, str] = {
     "password": N_("mot de passe"),
     "passkey": N_("clé d'accès"),
@@ -108,7 +152,7 @@ METHODS: Mapping[str, str] = {
 SCOPES: Mapping[str, str] = {
     "read": N_("lire"),
     "write": N_("agir"),
-    "open": N_("ouvrir et signer"),
+    "open": N_("ouvrir, signer et donner des droits"),
 }
 PURPOSES: Mapping[str, str] = {
     "CLOSING": N_("Clôture d'une consultation"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.commands.loading import own_company
+from domain.commands.loading import DEPOSITING, own_company
 from domain.errors import BadForm
 from domain.events.parties import ConsortiumDeclared, ConsortiumForm
 from domain.identifiers import check_organisation
@@ -26,7 +26,7 @@ def declare_consortium(desk: Desk, act: Act, command: DeclareConsortium) -> Reco
     """Append ConsortiumDeclared to the stream of the mandatary; members need no account."""
     if earlier := desk.earlier(act, command):
         return earlier
-    company = own_company(desk, act, command.mandatary)
+    company = own_company(desk, act, command.mandatary, DEPOSITING)
     for member in command.members:
         check_organisation("members", member)
     members = list(command.members)

@@ -107,8 +107,8 @@ def assign_keyset(desk: Desk, act: Act, command: AssignKeyset) -> Recorded:
     consultation = found(desk, Consultation, command.consultation)
     ceremony = found(desk, KeyCeremony, command.ceremony)
     canary = found(desk, KeyCeremony, command.canary_ceremony)
-    custody = custody_of(desk, command.consultation)
-    _check_assignable(desk, custody, ceremony, canary)
+    custody = check_unassigned(desk, command.consultation)
+    _check_assignable(desk, ceremony, canary)
     meta = desk.meta(act, desk.reading(consultation, custody, ceremony), consultation.tenant)
     for member in ceremony.ceremony["members"]:
         custody.append(
@@ -302,14 +302,20 @@ class _Rounds:
         self.desk.save(self.act.part(part), self.command, [self.ceremony])
 
 
-def _check_assignable(
-    desk: Desk, custody: Custody, ceremony: KeyCeremony, canary: KeyCeremony
-) -> None:
+def check_unassigned(desk: Desk, consultation: str) -> Custody:
+    """Return the custody of a consultation which has no keyset yet."""
+    custody = custody_of(desk, consultation)
+    if custody.keyset is not None:
+        raise KeysetTaken(custody.keyset.digest)
+    return custody
+
+
+def _check_assignable(desk: Desk, ceremony: KeyCeremony, canary: KeyCeremony) -> None:
     """Return quietly if the keyset is ready and free, and the canary is of the same custodians."""
     for made, purpose in ((ceremony, KeysetPurpose.CONSULTATION), (canary, KeysetPurpose.CANARY)):
         if not made.digest or made.ceremony["purpose"] != purpose:
             raise BadForm("ceremony", f"{made.name} has no ready keyset of purpose {purpose}")
     if ceremony.custodians() != canary.custodians():
         raise BadForm("canary_ceremony", "the same custodians in the same order")
-    if custody.keyset is not None or desk.register.assigned(ceremony.digest) is not None:
+    if desk.register.assigned(ceremony.digest) is not None:
         raise KeysetTaken(ceremony.digest)

@@ -25,6 +25,7 @@ from domain.transmission import TransmissionSession
 A = TypeVar("A", bound=Aggregate)
 
 DEPOSITING = "deposit, replace, withdraw"
+REGISTERING = "register organisations"
 RUNNING = "run the platform"
 BUYING = "publish, correct, extend, end"
 ONGOING = frozenset({"STARTED", "RECEIVING", "STALLED"})
@@ -72,13 +73,14 @@ def present_buyer(desk: Desk, name: str) -> Buyer:
     return found(desk, Buyer, name)
 
 
-def own_company(desk: Desk, act: Act, name: str) -> EconomicOperator:
-    """Return a registered company for which the caller acts, or any for the platform itself."""
+def own_company(desk: Desk, act: Act, name: str, doing: str) -> EconomicOperator:
+    """Return a registered company for which the caller acts, or any where its mark is no "own"."""
     company = desk.files.find(EconomicOperator, f"operator/{name}")
-    foreign = act.principal.org != name and act.principal.role != "PA"
+    roles, caller = desk.law.roles, act.principal
+    foreign = caller.org != name and roles.acts[doing].get(caller.role) != "Y"
     if foreign or company is None or not company.registered:
         raise NotFound("operator", name)
-    desk.law.roles.require(act.principal.role, "register organisations")
+    roles.require(caller.role, doing)
     return company
 
 

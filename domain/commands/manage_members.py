@@ -17,6 +17,7 @@ from domain.ports import Act, Desk, Recorded
 from domain.tenure import EVERYTHING
 
 OFFICER = "BU"
+GRANTING = "grant roles"
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,13 @@ def _check_first(buyer: Buyer, command: GrantRole, today: date, platform: str) -
 
 
 def _administered(desk: Desk, act: Act, siret: str) -> Buyer:
-    """Return the buyer whose roles the caller may administer."""
-    mark = desk.law.roles.require(act.principal.role, "grant roles")
-    if mark == "Y" and act.principal.org != siret:
+    """Return the buyer whose roles the caller may administer; a foreign one is absent.
+
+    The platform reaches any buyer, because it gives the first officer their role.
+    """
+    roles, caller = desk.law.roles, act.principal
+    if caller.org != siret and roles.acts[GRANTING].get(caller.role) != "first one":
         raise NotFound("buyer", siret)
-    if mark == "o":
-        raise RoleNotAdministered(act.principal.role, "any of a buyer")
+    if roles.require(caller.role, GRANTING) == "o":
+        raise RoleNotAdministered(caller.role, "any of a buyer")
     return present_buyer(desk, siret)

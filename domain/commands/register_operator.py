@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.commands.loading import found_or_blank, own_company
+from domain.commands.loading import REGISTERING, found_or_blank, own_company
 from domain.errors import AlreadyExists, BadForm, DepositNotAuthorised
 from domain.events.parties import OperatorRegistered, RepresentativeAdded, SizeClass
 from domain.identifiers import ID, check, check_siret, check_text
@@ -52,7 +52,7 @@ def add_representative(desk: Desk, act: Act, command: AddRepresentative) -> Reco
     """Append RepresentativeAdded."""
     if earlier := desk.earlier(act, command):
         return earlier
-    company = own_company(desk, act, command.operator)
+    company = own_company(desk, act, command.operator, REGISTERING)
     check_text("person", command.person, 400)
     meta = desk.meta(act, desk.reading(company), command.operator)
     company.append(
@@ -76,6 +76,6 @@ def _name(command: RegisterOperator) -> str:
 
 def _require_own(desk: Desk, act: Act, name: str) -> None:
     """Return quietly if the caller acts for this company, or is the platform."""
-    mark = desk.law.roles.require(act.principal.role, "register organisations")
+    mark = desk.law.roles.require(act.principal.role, REGISTERING)
     if mark == "o" and act.principal.org != name:
         raise DepositNotAuthorised(name)

@@ -61,7 +61,8 @@ function keysOf(policy: string): readonly LogKey[] {
   return lines
     .filter(([what]) => what === "log")
     .map(([, vkey = ""]) => {
-      const [name = "", id = "", encoded = ""] = vkey.split("+");
+      // the key itself is base64, which may hold the sign + too
+      const [, name = "", id = "", encoded = ""] = /^([^+]+)\+([^+]+)\+(.+)$/.exec(vkey) ?? [];
       const typed = base64(encoded);
       const known = sha256(concat(utf8(`${name}\n`), typed)).slice(0, 4);
       if (typed.length !== 33 || typed[0] !== LOG || hex(known) !== id) refuse("a key");

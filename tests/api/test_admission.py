@@ -199,7 +199,7 @@ def test_bodies_beyond_the_allowance_are_held_on_disk(tmp_path: Path) -> None:
         ("GET", "/api/v1/deposits/x/receipt", "deposit"),
         ("POST", "/api/v1/deposits/x/withdrawal", "deposit"),
         ("GET", "/api/v1/consultations/c/kit", "deposit"),
-        ("GET", "/api/v1/consultations/c/dossier/files/a/b.pdf", "deposit"),
+        ("GET", "/api/v1/consultations/c/dossier/files/a/b.pdf", "download"),
         ("PUT", "/api/v1/consultations/c/dossier/files/a/b.pdf", "act"),
         ("GET", "/tile/0/000", "log"),
         ("GET", "/consultations/c", "read"),
@@ -242,12 +242,28 @@ def test_no_row_lets_a_depositor_pay_for_its_neighbours() -> None:
         ("2001:db8:1:2:3::4", "", "2001:db8:1:2::/64"),
         ("127.0.0.1", "", ""),
         ("::1", "", ""),
+        ("::ffff:192.0.2.7", "", "192.0.2.7"),
+        ("::ffff:127.0.0.1", "", ""),
+        ("::ffff:10.0.0.1", "::ffff:198.51.100.1", "198.51.100.1"),
         ("testclient", "", ""),
     ],
 )
 def test_where_a_request_comes_from(peer: str, told: str, found: str) -> None:
     scope = {"client": (peer, 1), "headers": [(b"x-forwarded-for", told.encode())]}
     assert address_of(scope, frozenset({"10.0.0.1"})) == found
+
+
+def test_what_waits_leaves_threads_to_deposits() -> None:
+    """All that may run at once beside deposits is less than the threads of the process."""
+    threads = 40  # what the library makes for one event loop
+    assert sum(row.running for row in table() if row.waiting) <= threads - 8
+
+
+def test_a_download_is_an_entry_and_has_its_own_bounds() -> None:
+    row = class_of("GET", f"{READ}/c/dossier/files/a.pdf")
+    assert (row.name, row.running) == ("download", 4)
+    assert row.address is not None
+    assert class_of("GET", f"{READ}/c/dossier").name == "deposit"
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +318,17 @@ def test_an_account_is_limited_wherever_it_comes_from(
     ]
     assert {one.status_code for one in statuses} == {404}
     scope = {"method": "GET", "path": path}
-    account = bench.platform.accounts.authenticate(bench.tokens.other, bench.clock.at).token_id
-    exhausted(lambda: rates.account(scope, account))
+    accounts = bench.platform.accounts
+    account = accounts.authenticate(bench.tokens.other, bench.clock.at)
+    another, _ = accounts.create(
+        account.org,
+        account.role,
+        1,
+        bench.clock.at,
+        bench.platform.desk.rng.bytes,
+        owner=account.person,
+    )
+    exhausted(lambda: rates.account(scope, account.person))
+    assert bench.get(path, another).status_code == 429, "another token is the same person"
     assert bench.get(path, bench.tokens.other).status_code == 429
     assert bench.get(path, bench.tokens.buyer).status_code == 404

@@ -11,7 +11,7 @@ from doubles.reader import HERE, PASSWORD, Reader, invited, joined, officer
 
 from api.adapters.clock import host_time
 from api.cli import run
-from api.errors import LoginRefused, PasswordRefused
+from api.errors import LoginLimited, LoginRefused, PasswordRefused
 from api.passwords import check_new, check_password, hash_password
 from api.people import Person
 from api.sessions import forgery_token
@@ -77,8 +77,29 @@ def test_too_many_attempts_wait_known_or_not_and_a_good_one_forgives(bench: Benc
         assert 0 < int(refused.headers["retry-after"]) <= 900
     fields["password"] = PASSWORD
     assert Reader(bench).sign_in(ADA).status_code == 429, "the right one waits as well"
-    bench.app.state.entrance.limits.forgive("password of an account", ADA)
+    limits = bench.app.state.entrance.limits
+    limits.forgive("password of an account from an address", f"{ADA} testclient")
     assert Reader(bench).sign_in(ADA).status_code == 303
+
+
+def test_a_stranger_who_tries_an_account_shuts_out_their_own_place_alone(bench: Bench) -> None:
+    """Who knows a depositor's address must not keep them out when the deadline comes."""
+    ada = joined(bench, COMPANY, "CY", ADA)
+    entrance = bench.app.state.entrance
+    for _ in range(10):
+        with pytest.raises(LoginRefused):
+            entrance.checked_password(ADA, "une autre phrase entière", "192.0.2.66")
+    with pytest.raises(LoginLimited):
+        entrance.checked_password(ADA, PASSWORD, "192.0.2.66")
+    assert entrance.checked_password(ADA, PASSWORD, "192.0.2.7")
+    for _ in range(100):  # from ten places and more
+        entrance.limits.count("password of an account", ADA)
+    with pytest.raises(LoginLimited):
+        entrance.checked_password(ADA, PASSWORD, "192.0.2.99")
+    wrong = {"password": "une autre phrase entière"}
+    assert ada.send("/login/again", "/login/again", password=PASSWORD).status_code == 303
+    codes = [ada.send("/login/again", "/login/again", **wrong).status_code for _ in range(10)]
+    assert codes == [403] * 9 + [429]
 
 
 def test_a_planted_session_is_worth_nothing_after_the_login(bench: Bench) -> None:
@@ -299,9 +320,40 @@ def test_the_operator_makes_the_first_invitation_by_command(bench: Bench, capsys
     bench.clock.at = host_time()
     ada = Reader(bench)
     assert ada.send(at, at, password=PASSWORD).status_code == 303
-    assert ada.get("/api/v1/me").json() == {**ada.get("/api/v1/me").json(), "role": "PA"}
+    weak = ada.get("/api/v1/me")
+    assert (weak.status_code, weak.json()["code"]) == (401, "login.too-weak")
     assert run([*words, "--role", "BU", "--org", "12345678901234"]) == 1
     assert run([*words, "--role", "XX", "--org", "platform"]) == 2
+
+
+def test_who_administers_proves_more_than_a_password(bench: Bench) -> None:
+    home = bench.platform.desk.platform
+    root = joined(bench, home, "PA", ADA)
+    entrance = bench.app.state.entrance
+    account = root.get("/account")
+    assert "un mot de passe seul ne suffit pas" in account.text
+    fields = {"csrf": forgery_token(root.cookie), "role": "PA", "email": "x@y.example", "name": "X"}
+    for path in ("/account/invitations", "/account/invitations/withdraw", "/account/tokens"):
+        answer = root.post(path, fields)
+        assert answer.status_code == 303, path
+        assert answer.headers["location"] == "/login/again?next=/account", path
+    assert root.get("/api/v1/me").json()["code"] == "login.too-weak"
+    assert root.get("/api/v1/consultations").status_code == 200, "what everybody reads"
+    person = entrance.visitor(root.cookie)
+    for method, status in (("passkey", 200), ("oidc", 200), ("password", 401)):
+        strong = Reader(bench)
+        strong.http.cookies.set("pli", entrance.enter(person.person.person, method))
+        assert strong.get("/api/v1/me").status_code == status, method
+    assert joined(bench, COMPANY, "CY", "cy@nord.example").get("/api/v1/me").status_code == 200
+
+
+@pytest.mark.parametrize(("roles", "status"), [("BU,CU,CO,SI,PA", 401), ("PA", 200), ("", 200)])
+def test_the_operator_names_the_roles_that_prove_more(tmp_path, roles: str, status: int) -> None:
+    bench = Bench(tmp_path, strong_login=roles)
+    bench.register()
+    bob = joined(bench, BUYER, "BU", "bob@lille.example", host=officer(bench))
+    assert bob.get("/api/v1/me").status_code == status
+    bench.close()
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,41 @@ def test_no_rule_asks_for_kinds_of_signs_in_a_password(password: str) -> None:
         "aaaaaaaaaaaaaaaa",
         "123456789012345",
         "ababababababababab",
+        "ada1815ada1815ada",
     ],
 )
 def test_a_password_that_context_or_habit_guesses_is_refused(password: str) -> None:
     with pytest.raises(PasswordRefused):
         check_new(password, ADA)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "passwordpassword",
+        "Password12345678!",
+        "p@ssw0rdp@ssw0rd",
+        "motdepasse123456",
+        "MotDePasse2026!!",
+        "iloveyouiloveyou",
+        "jetaimejetaime!!",
+        "azertyuiopqsdfghjklm",
+        "qwertyuiopasdfghjkl",
+        "1qaz2wsx3edc4rfv",
+        "1q2w3e4r5t6y7u8i9o0p",
+        "123456789azerty",
+        "football123456789",
+        "AdministrateurAdmin1",
+        "Bienvenue2026Bonjour",
+        "sunshineprincess",
+        "superman123456789",
+    ],
+)
+def test_what_common_passwords_are_made_of_is_refused_as_a_password(password: str) -> None:
+    bob = Person("p2", "bob@ville.example", "Bob")
+    with pytest.raises(PasswordRefused):
+        check_new(password, bob)
+    assert check_new(f"{password} hérisson", bob), "with words of one's own it is none of those"
 
 
 def test_a_password_is_taken_as_typed_whole_and_by_its_case() -> None:

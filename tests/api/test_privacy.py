@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import orjson
 import pytest
-from doubles.bench import COMPANY, Bench
+from doubles.bench import BUYER, COMPANY, Bench
+from doubles.reader import Reader, invited, joined, officer
 from doubles.rng import SeededRng
 
 from api.adapters.keys import KeyFileAbsent
@@ -23,10 +24,13 @@ from api.backups import backup
 from api.cli import run
 from api.home import Home
 from api.inspection import inspect_home
+from api.people import Passkey
 from api.privacy import Privacy
 from api.standing import find
 from api.wiring import subjects_of
 from domain.erasure import Involvement
+from domain.errors import ErasureRetained
+from domain.ports import Principal
 from ledger.errors import SubjectKeysLocked
 from ledger.sqlite import connect
 from ledger.subject_keys import NOBODY, Erasure
@@ -103,6 +107,68 @@ def test_a_company_without_a_bid_leaves(bench: Bench) -> None:
     assert done.commitments == 1
     assert subjects(bench).held(f"siret:{COMPANY}") == []
     assert stores_of(bench.home.folder)[0].held(f"siret:{COMPANY}") == []
+
+
+def test_a_depositor_is_told_and_erased_under_every_name(bench: Bench) -> None:
+    """In each need a company's person acts under one name more, which is theirs all the same."""
+    at = bench.publish()
+    bench.deposit(bench.seal(at))
+    depositor = person_of(bench, "CY")
+    subjects(bench).remember("person", f"{depositor}0 lille-1", f"{depositor}0 lille-1")
+    rows = subjects(bench).held(depositor, f"{depositor} ")
+    names = {str(row.value) for row in rows}
+    assert f"{depositor} lille-1" in names
+    privacy = bench.platform.privacy
+    with pytest.raises(ErasureRetained):
+        privacy.erase(depositor, "asked for")
+    done = privacy.erase(depositor, "asked for", "order of the court")
+    assert done.commitments == len(rows) >= 1
+    assert all(subjects(bench).reveal(row.commitment) is None for row in rows)
+    assert [row.value for row in subjects(bench).held(f"{depositor}0 lille-1")], "somebody else's"
+    for file in (path for path in bench.home.folder.rglob("*") if path.is_file()):
+        told = file.read_bytes().replace(f"{depositor}0".encode(), b"")
+        assert depositor.encode() not in told, file.name
+
+
+def test_a_person_who_signs_in_is_told_without_secrets_and_ends_with_the_erasure(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = officer(bench)
+    ada = joined(bench, BUYER, "BU", "ada@lille.example", host=host)
+    bob = joined(bench, BUYER, "DR", "bob@lille.example", "Bob Petit", host=host)
+    accounts, now = bench.platform.accounts, bench.clock.at
+    person = accounts.people.by_email("ada@lille.example")
+    assert person is not None
+    name, draw = person.person, SystemRng().bytes
+    accounts.people.bind_identity(name, "https://id.example", "subject-7", now)
+    accounts.people.add_passkey(Passkey(b"key id", name, b"public key", 0, "clef", now, None))
+    session = bench.app.state.entrance.enter(name, "oidc", "an.id.token")
+    token, _ = accounts.create(BUYER, "BU", 30, now, draw, owner=name)
+    invited(bench, BUYER, "CO", "eve@lille.example", "Eve Grand", Principal(BUYER, "BU", name, "x"))
+    accounts.sessions.await_answer("browser", "registration", "x", {"person": name}, now)
+    assert pli(bench, "export", name, "--json") == 0
+    told = capsys.readouterr().out
+    tables = {row["table"] for row in json.loads(told)["accounts"]}
+    assert tables == {
+        *("people", "passwords", "passkeys", "identities", "seats", "sessions", "tokens"),
+        "invitations",
+    }
+    password = accounts.people.password(name)
+    secrets = ["an.id.token", password, b"public key".hex(), session, token, ada.cookie]
+    assert not [secret for secret in secrets if secret is None or secret in told]
+    assert "Eve" not in told, "whom she invited is another person"
+    assert "subject-7" in told
+    bench.platform.privacy.erase(name, "asked for")
+    for cookie in (ada.cookie, session):
+        reader = Reader(bench)
+        reader.http.cookies.set("pli", cookie)
+        assert reader.get("/api/v1/me").status_code == 401
+        assert reader.get("/account").status_code == 303
+    assert bench.get("/api/v1/me", token).status_code == 401
+    assert not bench.platform.seats.roles(name, BUYER), "the ledger names nobody any more"
+    held = b"".join(path.read_bytes() for path in bench.home.folder.glob("accounts.db*"))
+    assert name.encode() not in held
+    assert bob.get("/api/v1/me").status_code == 200
 
 
 class Fails:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles.bench import BUYER, COMPANY, RIVAL, Bench
+from doubles.bench import BUYER, COMPANY, OTHER_BUYER, RIVAL, Bench
+from doubles.reader import Reader, joined, officer
 
+from api.adapters.personal_rows import stores_of
 from api.adapters.refusal_book import (
     CALLERS,
     KEYS_OF_CALLER,
@@ -22,6 +25,7 @@ from api.adapters.refusal_book import (
     checked,
 )
 from api.cli import run
+from domain.ports import Principal
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 ONE = Refusal("read_x", 403, "role.not-allowed", "token:0123456789abcdef", "BU", BUYER, BUYER)
@@ -245,6 +249,43 @@ def test_who_lists_what(
     assert run(["ledger", "refusals", *home, "--pin", "x"]) == 2
 
 
+def test_a_token_that_ended_at_what_is_public_is_told_to_no_buyer(bench: Bench) -> None:
+    """It may be a bidder's: a buyer would count who comes to its consultation."""
+    at = bench.publish()
+    draft = bench.draft("lille-2")
+    for path in (at, "/api/v1/openings/lille-1/0", f"{at}/dossier"):
+        bench.get(path, "pli_wrong")
+    assert listed(bench, bench.tokens.buyer) == []
+    bench.post(f"{draft}/publication", "pli_wrong", {})
+    assert [row["operation"] for row in listed(bench, bench.tokens.buyer)] == [
+        "publish_consultation"
+    ]
+
+
+def test_an_erasure_reaches_the_book(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    draft = bench.draft("lille-2")
+    accounts = bench.platform.accounts
+    person = accounts.authenticate(bench.tokens.other, bench.clock.at).person
+    bench.get(draft, bench.tokens.other)
+    assert [row["caller"] for row in listed(bench, bench.tokens.buyer)] == [person]
+    accounts.invitations.create(
+        (OTHER_BUYER, "FI"),
+        "ada@lille.example",
+        "Ada",
+        bench.clock.at,
+        bench.platform.desk.rng.bytes,
+        host=Principal(OTHER_BUYER, "BU", person, "token"),
+    )
+    (store, _) = stores_of(bench.home.folder)
+    told = [row for row in store.held(person) if row["table"] == "invitations"]
+    assert [(row["host_person"], "email" in row) for row in told] == [(person, False)]
+    bench.platform.privacy.erase(person, "asked for", "order of the court")
+    (row,) = listed(bench, bench.tokens.buyer)
+    assert re.fullmatch("[0-9a-f]{64}", row["caller"])
+    for file in (path for path in bench.home.folder.rglob("*") if path.is_file()):
+        assert person.encode() not in file.read_bytes(), file.name
+
+
 def test_what_a_buyer_lists_is_the_same_whoever_deposits(bench: Bench) -> None:
     """Two worlds in one: before and after companies deposit, and fumble on their way."""
     at = bench.publish()
@@ -271,3 +312,60 @@ def test_a_home_of_an_earlier_version_gets_its_key_and_book(bench: Bench) -> Non
     bench.platform.refusals.settle()
     assert [row.refusal.operation for row in bench.platform.refusals.rows()] == ["read_who_i_am"]
     assert (bench.home.keys / "refusals.key").stat().st_mode & 0o77 == 0
+
+
+@pytest.fixture
+def auditor(bench: Bench) -> str:
+    """The token of an auditor to whom the platform opened its log."""
+    home = bench.platform.desk.platform
+    form = {"to": "audit", "scope": "platform", "until_on": "2027-12-31", "ground": "contrôle"}
+    bench.done(f"/api/v1/buyers/{home}/accesses", bench.tokens.admin, form)
+    return bench.token("audit", "AU")
+
+
+def test_failed_logins_and_forged_requests_are_kept_without_whose_they_are(
+    bench: Bench, auditor: str
+) -> None:
+    email = "ada@lille.example"
+    ada = joined(bench, BUYER, "DR", email, host=officer(bench))
+    begun = len(listed(bench, auditor))
+    stranger = Reader(bench)
+    for wrong in (email, "nobody@lille.example", "no address"):
+        assert stranger.sign_in(wrong, "une autre phrase entière").status_code == 403
+    assert stranger.post("/login", {"email": email}).status_code == 403
+    assert ada.http.delete("/api/v1/transmissions/x").status_code == 403
+    assert ada.http.post("/account/seat", headers={"origin": "https://evil.example"}).is_error
+    assert stranger.get(f"/invitation/{'0' * 64}").status_code == 404
+    found = listed(bench, auditor)[begun:]
+    kept: dict[tuple[str, str], int] = {}
+    for row in found:
+        place = (str(row["operation"]), str(row["code"]))
+        kept[place] = kept.get(place, 0) + int(str(row["count"]))
+    # of three equal ones the third waits for the fourth, the end of the hour, or the close
+    assert kept == {
+        ("/login", "login.refused"): 2,
+        ("/login", "request.forged"): 1,
+        ("forged_request", "request.forged"): 2,
+        ("/invitation/{secret}", "invitation.ended"): 1,
+    }
+    assert len({row["caller"] for row in found}) == 1, "one address, blinded"
+    text = json.dumps(found)
+    assert not [sign for sign in (email, "phrase", "testclient", "0" * 64) if sign in text]
+    assert "login" not in json.dumps(listed(bench, bench.tokens.buyer)), "of no tenant"
+
+
+def test_strangers_do_not_fill_the_book(bench: Bench, auditor: str) -> None:
+    ada = joined(bench, BUYER, "DR", "ada@lille.example", host=officer(bench))
+    before = len(bench.platform.refusals.rows())
+    for number in range(100):
+        assert ada.http.post(f"/account/{number}").status_code == 403
+    stranger = Reader(bench)
+    page = stranger.token("/login", "/login")
+    for number in range(60):
+        stranger.post(
+            "/login", {"csrf": page, "email": f"a{number}@lille.example", "password": "x"}
+        )
+    bench.platform.refusals.settle()
+    assert len(bench.platform.refusals.rows()) - before < 20
+    book = bench.platform.refusals
+    assert len(book._keys) < 5, "one key an address, of which the book holds a bounded number"

@@ -184,3 +184,20 @@ def test_a_late_deposit_is_absent_for_its_buyer_before_the_plan(bench: Bench) ->
     ]
     assert [answer.status_code for answer in answers] == [404, 404]
     assert answers[0].content == answers[1].content
+
+
+def test_a_bidder_with_the_siret_of_a_buyer_reads_what_everybody_reads(bench: Bench) -> None:
+    """A town that bids itself has one SIRET and two accounts: its bidder is no officer of it."""
+    at = bench.publish()
+    draft = bench.draft("lille-2")
+    bench.deposit(bench.seal(at))
+    bench.forward(SOON)
+    opening = bench.attend()
+    bench.done(f"{opening}/plan", bench.tokens.buyer)
+    bidder = bench.token(BUYER, "CY")
+    assert bench.get("/api/v1/me", bidder).json()["role"] == "CY"
+    public = bench.get(opening)
+    assert "plan" in bench.get(opening, bench.tokens.buyer).json()
+    assert bench.get(opening, bidder).content == public.content
+    absent = bench.get("/api/v1/consultations/nowhere", bidder)
+    assert (absent.status_code, bench.get(draft, bidder).content) == (404, absent.content)

@@ -80,6 +80,23 @@ def test_a_reader_sees_its_tenant_and_no_deposit(
     assert len([one for one in after if one == "consultation/lille-1"]) <= before
 
 
+def test_a_table_of_the_readers_own_takes_the_place_of_none(
+    log: tuple[Bench, psycopg.Connection, str],
+) -> None:
+    """A temporary table is found before every other: the fence must not ask it."""
+    bench, owner, schema = log
+    bench.forward(SOON)
+    bench.platform.publish()
+    asked = f"SELECT count(*) FROM \"{schema}\".events WHERE kind = 'RegisterClosed'"  # noqa: S608
+    assert owner.execute(asked).fetchone() == (1,)
+    owner.execute(f"SET ROLE reader_{schema}")
+    owner.execute("SELECT set_config('pli.tenant', %s, false)", (BUYER,))
+    assert owner.execute(asked).fetchone() == (0,)
+    owner.execute("CREATE TEMP TABLE events (stream text, version bigint, kind text)")
+    assert owner.execute(asked).fetchone() == (0,)
+    owner.execute("RESET ROLE")
+
+
 def test_a_reader_counts_nobody_and_a_writer_is_not_fenced(
     log: tuple[Bench, psycopg.Connection, str],
 ) -> None:

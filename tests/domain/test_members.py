@@ -85,7 +85,9 @@ def test_the_platform_grants_the_first_officer_only(platform: Platform) -> None:
         (("PA", None), "CU", RoleNotAdministered),
         (("BU", None), "PA", RoleNotAdministered),
         (("BU", OTHER_BUYER), "DR", NotFound),
-        (("CY", FIRST), "CY", RoleNotAdministered),
+        (("CY", FIRST), "CY", NotFound),
+        (("CY", BUYER), "CY", RoleNotAdministered),
+        (("CU", OTHER_BUYER), "DR", NotFound),
         (("CU", None), "DR", NotAllowed),
     ],
 )

@@ -45,6 +45,7 @@ CODE_OF_THE_CASE = {
 # caught where it is raised from, so that nobody ever meets it
 INTERNAL = {
     "api.story.sending.LineCut": "the story cuts a line on purpose, and resumes",
+    "api.web.administration.fields.Faulty": "the page of the form tells each fault by its field",
     "projections.reading.BadToken": "the page of the list answers as absent in its place",
 }
 # one code, several classes: because the specification names both reasons by one word

@@ -1,25 +1,33 @@
 """S1: every route × every role × own, foreign and absent, over HTTP on a real platform (T17).
 
 What each cell must answer comes from ``domain.md`` §5 (``doubles.matrix``), not from the table of
-the product. Foreign and absent are compared byte by byte. Pages are read by everybody, so a page
-is a public route: it says nothing of a draft.
+the product. Foreign and absent are compared byte by byte. A token and a session ask the same cells;
+pages say the same status to every role, and nothing of a draft.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from doubles.bench import BUYER, OTHER_BUYER, SOON, Bench
-from doubles.matrix import ANONYMOUS, CALLS, REACHED, ROLES, WHERE, Call, expected
+from doubles.bench import BUYER, COMPANY, OTHER_BUYER, RIVAL, SOON, Bench
+from doubles.matrix import ALL, ANONYMOUS, CALLS, PAGES, REACHED, ROLES, WHERE, Call, expected
+from doubles.pages import addresses
+from doubles.reader import HERE, Reader, invited, joined, officer
+from doubles.sizes import sized
+from doubles.worlds import siret
 from fastapi import FastAPI
 
 from api.adapters.index import LedgerIndex
 from api.adapters.uploads import Upload, Uploads
+from api.entrance import PASSKEY
+from api.permissions import OPERATIONS
 from api.routes import all_routers
+from api.sessions import forgery_token
 
 pytestmark = pytest.mark.xdist_group("matrix")  # one platform for all three
 MARK = b"REF-roubaix-2"
@@ -30,7 +38,11 @@ ABSENT = {
     "deposit": "0" * 32,
     "transmission": "00000000-0000-4000-8000-000000000000",
     "siret": NO_SIRET,
+    "operator": "nobody",
 }
+BY_TOKEN, BY_SESSION = "token", "session"
+OFFICERS = {"PA": "root@pli.example", "CY": "cyr@nord.example"}
+"""Whose seat is no seat of the buyer; all those are of one person, who switches."""
 
 
 @dataclass
@@ -40,11 +52,16 @@ class Case:
     bench: Bench
     tokens: dict[str, str | None]
     objects: dict[str, dict[str, dict[str, str]]]
+    readers: dict[str, Reader] = field(default_factory=dict)
 
-    def ask(self, call: Call, role: str, names: dict[str, str]) -> Any:
+    def ask(self, call: Call, role: str, names: dict[str, str], by: str = BY_TOKEN) -> Any:
         """Send the request of a call about an object, as a role."""
-        headers = dict(call.headers)
-        if token := self.tokens[role]:
+        headers, http = dict(call.headers), self.bench.http
+        if by == BY_SESSION:
+            reader = self.readers[role]
+            http = reader.http
+            headers |= {"origin": HERE, "pli-csrf": forgery_token(reader.cookie or "")}
+        elif token := self.tokens[role]:
             headers["Authorization"] = f"Bearer {token}"
         if call.method == "POST":
             headers["Idempotency-Key"] = f"cell-{next(self.bench._keys):08}"
@@ -55,11 +72,19 @@ class Case:
             text = json.dumps(call.body)
             given["json"] = json.loads(text.replace("{consultation}", names["consultation"]))
         path = call.path.format(**names)
-        return self.bench.http.request(call.method, path, headers=headers, **given)
+        return http.request(call.method, path, headers=headers, **given)
 
     def names(self, call: Call, where: str) -> dict[str, str]:
         """Return the names of the object which a call is about."""
-        return self.objects.get(call.whose, self.objects["opened"]).get(where, ABSENT)
+        return ABSENT | self.objects.get(call.whose, self.objects["opened"]).get(where, {})
+
+    def act_as(self, role: str) -> None:
+        """Let the person of many seats take the one of this role."""
+        if role in ROLES and role not in OFFICERS:
+            reader = self.readers[role]
+            seat = f"{BUYER} {role}"
+            answer = reader.send("/account", "/account/seat", seat=seat)
+            assert answer.status_code == 303, answer.text
 
 
 @dataclass
@@ -75,12 +100,15 @@ class Counts:
 def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     bench = Bench(tmp_path_factory.mktemp("matrix"))
     bench.register()
+    election = dict(CALLS["elect_committee"].body)
+    bench.done(f"/api/v1/buyers/{BUYER}/committee", bench.tokens.buyer, election)
+    bench.done("/api/v1/operators", bench.tokens.admin, {"siret": siret(0), "name": "Tiers"})
     own = deposited(bench, "lille-1")
     foreign = opened_by_other(bench)
     bench.deadline = "2027-01-04T12:00"
-    bench.draft("lille-2")
+    bench.draft("lille-2", lots=1)
     with other(bench):
-        bench.draft("roubaix-2")
+        bench.draft("roubaix-2", lots=1)
     own_sealed = deposited(bench, "lille-3")
     with other(bench):
         foreign_sealed = deposited(bench, "roubaix-3")
@@ -93,8 +121,36 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
         "attempt": {"own": own_sealed, "foreign": foreign_sealed},
         "hidden": {"own": own_sealed, "foreign": foreign_sealed},
     }
+    pairs["company"] = {"own": {"operator": COMPANY}, "foreign": {"operator": RIVAL}}
+    pairs["anybody"] = {"own": {"operator": siret(0)}, "foreign": {"operator": siret(1)}}
     yield Case(bench, tokens, pairs)
     bench.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(case: Case) -> Case:
+    """Sign people in: one of many seats, one of the company, an administrator, and one too long."""
+    bench = case.bench
+    host = officer(bench)
+    many = joined(bench, BUYER, "BU", "ada@lille.example", host=host)
+    case.readers = dict.fromkeys(ROLES, many)
+    for role in set(ROLES) - {"BU", *OFFICERS}:
+        gives = role in bench.platform.desk.law.roles.administers["BU"]
+        at = invited(bench, BUYER, role, "ada@lille.example", host=host if gives else None)
+        assert many.send(at, f"{at}/seat").status_code == 303
+    case.readers["CY"] = joined(bench, COMPANY, "CY", OFFICERS["CY"])
+    case.readers["PA"] = root = joined(bench, bench.platform.desk.platform, "PA", OFFICERS["PA"])
+    entrance = bench.app.state.entrance
+    weak = entrance.visitor(root.cookie)
+    root.http.cookies.clear()
+    root.http.cookies.set("pli", entrance.enter(weak.person.person, PASSKEY))
+    case.readers[ANONYMOUS] = gone = joined(bench, COMPANY, "CY", "eve@nord.example")
+    ended = entrance.visitor(gone.cookie)
+    stale = (bench.clock.at - timedelta(days=1)).isoformat()
+    bench.platform.accounts.file.do(
+        "UPDATE sessions SET created_at = ? WHERE id = ?", stale, ended.session.session_id
+    )
+    return case
 
 
 def at(name: str) -> dict[str, str]:
@@ -141,26 +197,38 @@ def open_all(bench: Bench, name: str) -> None:
     bench.done(f"{opening}/envelopes", bench.tokens.buyer, {})
 
 
-def offences(case: Case, calls: Mapping[str, Call]) -> Counts:
+def offences(
+    case: Case,
+    calls: Mapping[str, Call],
+    by: str = BY_TOKEN,
+    roles: Iterable[str] = (*ROLES, ANONYMOUS),
+) -> Counts:
     """Ask every cell; return how many there are and what is wrong, a line each."""
     counts = Counts()
-    for name, call in calls.items():
-        for role in (*ROLES, ANONYMOUS):
-            seen = {}
-            for where in WHERE:
-                want = expected(call, role, where)
-                if want is None:
-                    continue
-                answer = case.ask(call, role, case.names(call, where))
-                counts.cells += 1
-                seen[where] = (answer.status_code, answer.content, dict(answer.headers))
-                cell = f"{name} {role} {where}: {answer.status_code}"
-                counts.wrong += [f"{cell}, not {want}"] if wrong(answer, want) else []
-                counts.wrong += [f"{cell} tells a draft"] if MARK in answer.content else []
-                counts.done |= {name} if answer.status_code < 300 else set()
-            if seen.get("foreign", (0,))[0] == 404 and seen["foreign"] != seen["absent"]:
-                counts.wrong.append(f"{name} {role}: foreign is not as absent")
+    for role in roles:
+        if by == BY_SESSION:
+            case.act_as(role)
+        for name, call in calls.items():
+            count(case, counts, role, name, call, by)
     return counts
+
+
+def count(case: Case, counts: Counts, role: str, name: str, call: Call, by: str) -> None:
+    """Ask the cells of one operation and role, and note what is wrong."""
+    seen = {}
+    for where in WHERE:
+        want = expected(call, role, where)
+        if want is None:
+            continue
+        answer = case.ask(call, role, case.names(call, where), by)
+        counts.cells += 1
+        seen[where] = (answer.status_code, answer.content, dict(answer.headers))
+        cell = f"{name} {role} {where}: {answer.status_code}"
+        counts.wrong += [f"{cell}, not {want}"] if wrong(answer, want) else []
+        counts.wrong += [f"{cell} tells a draft"] if MARK in answer.content else []
+        counts.done |= {name} if answer.status_code < 300 else set()
+    if seen.get("foreign", (0,))[0] == 404 and seen["foreign"] != seen["absent"]:
+        counts.wrong.append(f"{name} {role}: foreign is not as absent")
 
 
 def wrong(answer: Any, want: int) -> bool:
@@ -190,6 +258,71 @@ def test_every_cell_answers_as_the_design_says(
         f"absent: {counts.cells} cells, 0 leaks, foreign = absent byte by byte; controls: a route "
         "without a row, a dropped filter of tenants, one of owners",
     )
+
+
+def asked_now() -> list[str]:
+    """Return whose sessions this size asks: at push the roles whose rows differ most."""
+    every = [*ROLES, ANONYMOUS]
+    few = ["BU", "AU", "CY", "PA", ANONYMOUS]
+    return every[: sized(push=0, full=len(every), night=len(every))] or few
+
+
+def test_a_session_reaches_what_its_seat_reaches(
+    signed_in: Case, proof: Callable[[str, str], None]
+) -> None:
+    roles = asked_now()
+    counts = offences(signed_in, CALLS, BY_SESSION, roles)
+    assert not counts.wrong
+    assert len(counts.done) > len(CALLS) // 3
+    proof(
+        "S1",
+        f"by session: {counts.cells} cells, {len(roles)} of {len(ROLES) + 1}: seats of one person "
+        "who switches, the company, an administrator, an ended session as nobody; control: a seat "
+        "that is not switched",
+    )
+
+
+def test_a_seat_that_was_not_switched_is_caught(
+    signed_in: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signed_in, "act_as", lambda _role: None)
+    counts = offences(signed_in, {"list_refusals": CALLS["list_refusals"]}, BY_SESSION)
+    assert counts.wrong
+
+
+def test_every_page_is_the_same_for_every_role(
+    signed_in: Case, proof: Callable[[str, str], None]
+) -> None:
+    bench = signed_in.bench
+    assert addresses(bench.platform, bench.app.state.entrance) == set(PAGES)
+    bench.platform.views.catch_up()
+    wrong, count, roles = [], 0, asked_now()
+    for role in roles:
+        signed_in.act_as(role)
+        for page in PAGES.values():
+            answer = signed_in.readers[role].get(page.path.format(public="lille-1"))
+            want = page.answer(role)
+            count += 1
+            wrong += [f"{role} {page.path}: {answer.status_code}"] * (answer.status_code != want)
+            wrong += [f"{role} {page.path} tells a draft"] * (MARK in answer.content)
+        for draft in ("lille-2", "roubaix-2"):
+            found = signed_in.readers[role].get(f"/consultations/{draft}").status_code
+            wrong += [f"{role} {draft}: {found}"] * (found != 404)
+    assert not wrong
+    proof("S1", f"{len(PAGES)} pages × {len(roles)} of {len(ROLES) + 1} roles: {count} answers")
+
+
+def test_a_password_alone_administers_nothing(signed_in: Case) -> None:
+    root = Reader(signed_in.bench)
+    assert root.sign_in(OFFICERS["PA"]).status_code == 303
+    signed_in = replace(signed_in, readers={"PA": root})
+    for name, call in CALLS.items():
+        if call.line == ALL and call.whose != "caller":
+            continue
+        row = OPERATIONS[name]
+        answer = signed_in.ask(call, "PA", signed_in.names(call, "own"), BY_SESSION)
+        told = (answer.status_code, answer.json().get("code") if answer.status_code >= 400 else "")
+        assert row.public or told == (401, "login.too-weak"), (name, told)
 
 
 def test_a_route_that_nobody_wrote_down_fails(case: Case) -> None:

@@ -94,6 +94,17 @@ def large_form() -> bytes:
     return bytes(data)
 
 
+def two_ends() -> bytes:
+    """The plain end record tells one entry, the one for large archives a hundred thousand."""
+    one = zipped({"a": b"a"}, zipfile.ZIP_STORED)
+    place, end = one.rindex(b"PK\x01\x02"), one.rindex(b"PK\x05\x06")
+    directory = one[place:end] * 100_000
+    count, size = 100_000, len(directory)
+    large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, place)
+    leads = struct.pack("<4sLQL", b"PK\x06\x07", 0, place + size, 1)
+    return one[:place] + directory + large + leads + one[end:]
+
+
 BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "50 MB in 49 kB": (flat, "archive.ratio"),
     "one in the other": (nested, "archive.depth"),
@@ -103,6 +114,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "a liar": (liar, "archive.unreadable"),
     "endless directory": (endless_directory, "archive.unreadable"),
     "above 4 GiB": (large_form, "archive.unreadable"),
+    "two ends": (two_ends, "archive.unreadable"),
     "no end": (lambda: b"PK\x03\x04" + bytes(100), "archive.unreadable"),
     "cut": (lambda: flat()[:-30], "archive.unreadable"),
 }
@@ -123,6 +135,13 @@ def test_a_bomb_is_refused_in_bounded_memory(name: str) -> None:
     found, most = looked(make())
     assert found == code
     assert most < 32 * MIB, f"{most // MIB} MiB"
+
+
+def test_old_names_are_one_byte_a_sign() -> None:
+    """Accented names of older systems (code page 437) lie where they say."""
+    made = zipped({"m_moire.txt": b"m", "d_lais.txt": b"d"})
+    old = made.replace(b"m_moire", b"m\x82moire").replace(b"d_lais", b"d\x82lais")
+    assert archive_in(io.BytesIO(old), 0, len(old)) == ArchiveContents(2, 2, 0)
 
 
 def test_the_control_pays_what_the_bomb_promises(proof: Proof) -> None:

@@ -32,6 +32,7 @@ SILENT = {
     "large integer": b'{"population":' + b"9" * 30 + b"}",
     "UTF-16": '{"name":"a"}'.encode("utf-16"),
     "byte order mark": b'\xef\xbb\xbf{"name":"a"}',
+    "more values than any form": b'{"a":[' + b"[]," * 60_000 + b"1]}",
     "deep list": b'{"a":' + b"[" * 60 + b"]" * 60 + b"}",
 }
 NONE_AT_ALL = {

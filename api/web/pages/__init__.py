@@ -13,12 +13,13 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from api.entrance import Entrance
-from api.errors import ApiError, LoginRequired, LoginTooOld, code_of, headers_of
+from api.errors import ApiError, LoginRequired, LoginTooOld, LoginTooWeak, code_of, headers_of
 from api.headers import WORKER_CSP
 from api.web.assets import FOLDER, PREFIX, built_assets
 from api.web.pages import (
     accessibility,
     account,
+    administration,
     consultation,
     deposit,
     home,
@@ -122,7 +123,7 @@ def _entrance(
     """Add the pages of people who sign in, and what they are told when something is refused."""
     door = Door(entrance)
     render.visitor = door.visitor
-    for part in (login, invitation, account):
+    for part in (login, invitation, account, administration):
         made.include_router(part.pages(door, render))
 
     async def sign_in(request: Request, _error: Exception) -> Response:
@@ -135,11 +136,13 @@ def _entrance(
     async def refused(request: Request, error: Exception) -> Response:
         code = code_of(error)
         text = texts[code]
+        door.note(request, error)
         answer = render.page(request, "problem.html", text.status, code=code, text=text)
         answer.headers.update(headers_of(text.status, error))
         return answer
 
     made.add_exception_handler(LoginRequired, sign_in)
     made.add_exception_handler(LoginTooOld, prove_again)
+    made.add_exception_handler(LoginTooWeak, prove_again)
     made.add_exception_handler(ApiError, refused)
     made.add_exception_handler(DomainError, refused)

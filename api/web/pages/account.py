@@ -48,6 +48,7 @@ def show(
     """Answer with the account of a reader."""
     entrance, accounts = door.entrance, door.entrance.platform.accounts
     now, seat = entrance.platform.now(), reader.seat
+    strong = entrance.strong(reader.session)
     person = reader.person.person
     administers = entrance.platform.desk.law.roles.administers
     shown: dict[str, object] = {
@@ -61,9 +62,10 @@ def show(
         "tokens": [one for one in accounts.of(person) if one.expires_at > now],
         "scopes": SCOPES,
         "token_days": TOKEN_DAYS,
-        "may_give": sorted(administers.get(seat.role, ())) if seat else [],
-        "invitations": accounts.invitations.of(seat.org, person, now) if seat else [],
+        "may_give": sorted(administers.get(seat.role, ())) if seat and strong else [],
+        "invitations": accounts.invitations.of(seat.org, person, now) if seat and strong else [],
         "fresh": entrance.fresh(reader.session),
+        "strong": strong,
         "csrf": token(reader.secret),
     }
     return render.page(request, "account.html", status, reader=reader, **(shown | values))
@@ -164,7 +166,7 @@ def _tokens(made: APIRouter, door: Door, render: Renderer) -> None:
     def new_token(
         request: Request,
         sent: Sent = Depends(door.of_session),  # noqa: B008
-        reader: Visitor = Depends(door.fresh),  # noqa: B008
+        reader: Visitor = Depends(door.strong),  # noqa: B008
     ) -> Response:
         """Make a token for the seat of this session, and show it this once."""
         seat, days = reader.seat, sent.text("days")
@@ -201,7 +203,7 @@ def _invitations(made: APIRouter, door: Door, render: Renderer) -> None:
     def invite(
         request: Request,
         sent: Sent = Depends(door.of_session),  # noqa: B008
-        reader: Visitor = Depends(door.fresh),  # noqa: B008
+        reader: Visitor = Depends(door.strong),  # noqa: B008
     ) -> Response:
         """Invite a person for a seat, and show the link this once."""
         seat = reader.seat
@@ -228,7 +230,7 @@ def _invitations(made: APIRouter, door: Door, render: Renderer) -> None:
 
     @made.post("/account/invitations/withdraw")
     def withdraw(
-        reader: Visitor = Depends(door.reader),  # noqa: B008
+        reader: Visitor = Depends(door.strong),  # noqa: B008
         sent: Sent = Depends(door.of_session),  # noqa: B008
     ) -> Response:
         """Take back an invitation into one's organisation."""

@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from api import forgery
 from api.entrance import Entrance, Visitor
-from api.errors import BadForm, Forged, LoginRequired, LoginTooOld
+from api.errors import BadForm, Forged, LoginRequired, LoginTooOld, code_of, text_of
+from api.refusals import note_stranger
 from api.sessions import CEREMONY, check_forgery, forgery_token
 
 LONGEST = 4_096
@@ -72,6 +73,12 @@ class Door:
             raise LoginTooOld("prove again who you are")
         return found
 
+    def strong(self, request: Request) -> Visitor:
+        """Return who reads, if their proof is fresh and enough for their role; else raise."""
+        found = self.fresh(request)
+        self.entrance.check_strong(found.session)
+        return found
+
     async def of_session(self, request: Request) -> Sent:
         """Read a form of the account; raise Forged without the token of its session."""
         return await self._sent(request, self.session_cookie)
@@ -90,6 +97,12 @@ class Door:
         answer.headers["Cache-Control"] = "no-store"
         seconds = int(CEREMONY.total_seconds())
         forgery.keep(answer, self.browser_cookie, browser, secure=self.secure, seconds=seconds)
+
+    def note(self, request: Request, error: BaseException) -> None:
+        """Keep in the book of refused accesses what a page refuses a stranger."""
+        code, asked = code_of(error), str(request.scope["route"].path)
+        whence = str(request.scope.get("pli.address", ""))
+        note_stranger(self.entrance.platform, asked, text_of(code).status, code, whence)
 
     def leave(self, request: Request) -> None:
         """End the session that this browser still has, before it gets another."""

@@ -70,7 +70,8 @@ def _password(made: APIRouter, door: Door, render: Renderer) -> None:
             secret = entrance.by_password(
                 sent.text("email"), sent.text("password"), address_of(request)
             )
-        except LoginRefused:
+        except LoginRefused as refusal:
+            door.note(request, refusal)
             return form(request, 403, next=following, refused=True)
         except LoginLimited as limit:
             answer = form(request, 429, next=following, refused=True, wait=limit.retry_after)
@@ -97,8 +98,9 @@ def _password(made: APIRouter, door: Door, render: Renderer) -> None:
         """Take a password as a new proof."""
         email, following = reader.person.email, on_site(sent.text("next"))
         try:
-            person = entrance.checked_password(email, sent.text("password"), address_of(request))
-        except LoginRefused:
+            person = entrance.password_again(reader, sent.text("password"))
+        except LoginRefused as refusal:
+            door.note(request, refusal)
             return form(request, 403, next=following, again=True, email=email, refused=True)
         return door.let_in(go(following), entrance.prove(reader, person, "password"))
 

@@ -19,6 +19,9 @@ convene, presence, minutes    - Y - - - - - - - - - - - -
 read an opened bid            - Y - Y - - - o - g - - - -
 admit late                    - r - Y - - - - - - - - - -
 grant roles                   - Y - - - - - o f - - - - -
+administer the tenant         - Y - - - - - - - - - - - -
+see the members               Y Y Y Y Y Y Y - - g - - - Y
+speak for the company         - - - - - - - o f - - - - -
 entries                       - - - - - - - - - g - - - -
 run the platform              - - - - - - - - Y - - - - -
 register companies            - - - - - - - o Y - - - - -
@@ -55,6 +58,12 @@ HOUR = {"local": "2027-01-12T12:00"}
 DRAFT, BUY = "draft consultation", "publish, correct, extend, end"
 CONVENE = "convene, presence, minutes"
 BID = "deposit, replace, withdraw"
+TENANT = "administer the tenant"
+SEE = "see the members"
+SPEAK = "speak for the company"
+BUYER_AT = "/api/v1/buyers/{siret}"
+COMPANY_AT = "/api/v1/operators/{operator}"
+SEATS = [f"titulaire {number}" for number in range(5)]
 READ, LATE, RUN, ALL = "read an opened bid", "admit late", "run the platform", "everybody"
 HEX = "0" * 64
 CALLS: Mapping[str, Call] = {
@@ -71,7 +80,7 @@ CALLS: Mapping[str, Call] = {
     "read_consultation": Call(DRAFT, "draft", "GET", AT),
     "read_dossier": Call(DRAFT, "draft", "GET", AT + "/dossier"),
     "download_dossier_file": Call(DRAFT, "draft", "GET", AT + "/dossier/files/pièces/RC.pdf"),
-    "read_opening": Call(DRAFT, "draft", "GET", OPENING),
+    "read_opening": Call(DRAFT, "draft", "GET", "/api/v1/openings/{consultation}/001"),
     "draft_consultation": Call(
         DRAFT,
         "door",
@@ -91,7 +100,7 @@ CALLS: Mapping[str, Call] = {
         "draft",
         "POST",
         AT + "/lots",
-        {"lot": "001", "title": "t", "estimated_cents": 1},
+        {"lot": "002", "title": "t", "estimated_cents": 1},
     ),
     "set_criteria": Call(
         DRAFT,
@@ -190,6 +199,68 @@ CALLS: Mapping[str, Call] = {
         "/api/v1/buyers/{siret}/roles",
         {"person": "ada", "role": "CO", "valid_from": "2026-01-01"},
     ),
+    "revoke_role": Call(
+        "grant roles",
+        "members",
+        "POST",
+        BUYER_AT + "/revocations",
+        {"person": "ada", "role": "CO", "reason": "r"},
+    ),
+    # a signatory delegates what it holds itself, and nobody here is ada
+    "delegate_signature": Call(
+        TENANT,
+        "tenant",
+        "POST",
+        BUYER_AT + "/delegations",
+        {
+            "giver": "ada",
+            "receiver": "bob",
+            "act_types": ["CONTRACT"],
+            "ceiling_cents": 1,
+            "valid_from": "2026-11-02",
+            "valid_to": "2027-03-01",
+            "deliberation": "d",
+        },
+    ),
+    "elect_committee": Call(
+        TENANT,
+        "tenant",
+        "POST",
+        BUYER_AT + "/committee",
+        {"president": "eve", "titulars": SEATS, "substitutes": [], "deliberation": "d"},
+    ),
+    "grant_access": Call(
+        TENANT,
+        "tenant",
+        "POST",
+        BUYER_AT + "/accesses",
+        {"to": "cour-regionale", "until_on": "2027-12-31", "ground": "g"},
+    ),
+    "leave_platform": Call(
+        TENANT, "tenant", "POST", BUYER_AT + "/departure", {"size": 1, "root": HEX}
+    ),
+    "list_roles": Call(SEE, "seen", "GET", BUYER_AT + "/roles"),
+    "list_delegations": Call(SEE, "seen", "GET", BUYER_AT + "/delegations"),
+    "read_committee": Call(SEE, "seen", "GET", BUYER_AT + "/committee"),
+    "add_representative": Call(
+        SPEAK, "company", "POST", COMPANY_AT + "/representatives", {"person": "ada"}
+    ),
+    "list_representatives": Call(BID, "company", "GET", COMPANY_AT + "/representatives"),
+    "declare_consortium": Call(
+        BID,
+        "company",
+        "POST",
+        COMPANY_AT + "/consortia",
+        {"form": "JOINT", "members": ["35600000000048", "55208131766522"]},
+    ),
+    # any company's name, registered or not, and the same answer for both
+    "exclude_operator": Call(
+        TENANT,
+        "anybody",
+        "POST",
+        COMPANY_AT + "/exclusions",
+        {"ground": "g", "until_on": "2027-12-31"},
+    ),
     "read_entries": Call("entries", "granted", "GET", "/tile/entries/000.p/16"),
     "read_who_i_am": Call(ALL, "caller", "GET", "/api/v1/me"),
 }
@@ -206,6 +277,96 @@ def expected(call: Call, role: str, where: str) -> int | None:
     may = MARKS[call.line][role] != "-"
     seat = HOME.get(role, "buyer")
     return _CELLS[call.whose](role, seat, where, may)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: what it answers to a GET by whoever is signed in, and by anybody else."""
+
+    path: str
+    known: int
+    stranger: int
+    may: tuple[str, ...] = tuple(ROLES)
+    others: int = 403
+
+    def answer(self, role: str) -> int:
+        """Return the status of the answer to a role, or to nobody."""
+        if role == ANONYMOUS:
+            return self.stranger
+        return self.known if role in self.may else self.others
+
+
+def public(path: str) -> Page:
+    """Return a page that everybody reads."""
+    return Page(path, 200, 200)
+
+
+def form(path: str) -> Page:
+    """Return an address to which a form is sent: nothing is read there."""
+    return Page(path, 405, 405)
+
+
+def acts(name: str, *may: str, others: int = 403) -> Page:
+    """Return a page of administration for the roles that §5 lets do its act."""
+    return Page(f"/administration{name}", 200, LOGIN_FIRST, may or tuple(ROLES), others)
+
+
+LOGIN_FIRST = 303
+OF_A_BUYER = ("DR", "BU", "CU", "CO", "SI", "FI", "AC", "PA", "RD")
+PAGES: Mapping[str, Page] = {
+    "/": public("/"),
+    "/accessibility": public("/accessibility"),
+    "/consultations": Page("/consultations", 308, 308),
+    "/consultations/{name}": public("/consultations/{public}"),
+    "/consultations/{name}/history": public("/consultations/{public}/history"),
+    "/consultations/{name}/opening/{lot}": public("/consultations/{public}/opening/0"),
+    "/ledger": public("/ledger"),
+    "/ledger/{name}": public("/ledger/policy.txt"),
+    "/openapi.json": public("/openapi.json"),
+    "/problems/{code}": public("/problems/role.not-allowed"),
+    "/receipt": public("/receipt"),
+    "/static": Page("/static/none.css", 404, 404),
+    "/login": public("/login"),
+    "/login/oidc": Page("/login/oidc", 404, 404),  # no provider is configured here
+    "/login/oidc/return": Page("/login/oidc/return", 404, 404),
+    "/login/passkey": form("/login/passkey"),
+    "/login/passkey/options": form("/login/passkey/options"),
+    "/login/again": Page("/login/again", 200, LOGIN_FIRST),
+    "/login/again/oidc": Page("/login/again/oidc", 404, LOGIN_FIRST),
+    "/login/again/passkey": form("/login/again/passkey"),
+    "/logout": form("/logout"),
+    "/administration": acts(""),
+    "/administration/accesses": acts("/accesses", "BU", "PA"),
+    "/administration/buyers": acts("/buyers", "PA"),
+    "/administration/committee": acts("/committee", "BU"),
+    "/administration/companies": acts("/companies", "PA"),  # the company is registered already
+    "/administration/consortia": acts("/consortia", "CY"),
+    "/administration/delegations": acts("/delegations", "BU", "SI"),
+    "/administration/departure": acts("/departure", "BU"),
+    "/administration/invitations": acts("/invitations", "BU", "CY", "PA"),
+    "/administration/powers": acts("/powers", *OF_A_BUYER),
+    "/administration/refusals": acts("/refusals", "BU", "AU"),
+    "/administration/refusals.csv": acts("/refusals.csv", "BU", "AU"),
+    "/administration/revocations": acts("/revocations", "BU", "PA"),
+    "/administration/roles": acts("/roles", "BU", "PA"),
+    "/account": Page("/account", 200, LOGIN_FIRST),
+    "/account/invitations": form("/account/invitations"),
+    "/account/invitations/withdraw": form("/account/invitations/withdraw"),
+    "/account/passkeys": form("/account/passkeys"),
+    "/account/passkeys/options": form("/account/passkeys/options"),
+    "/account/passkeys/remove": form("/account/passkeys/remove"),
+    "/account/password": form("/account/password"),
+    "/account/seat": form("/account/seat"),
+    "/account/sessions/end": form("/account/sessions/end"),
+    "/account/tokens": form("/account/tokens"),
+    "/account/tokens/revoke": form("/account/tokens/revoke"),
+    "/invitation/{secret}": Page("/invitation/" + HEX, 404, 404),
+    "/invitation/{secret}/oidc": Page("/invitation/" + HEX + "/oidc", 404, 404),
+    "/invitation/{secret}/passkey": form("/invitation/" + HEX + "/passkey"),
+    "/invitation/{secret}/passkey/options": form("/invitation/" + HEX + "/passkey/options"),
+    "/invitation/{secret}/seat": form("/invitation/" + HEX + "/seat"),
+}
+"""Every page. Which role asks changes nothing but in administration; a draft is on none."""
 
 
 def _anonymous(call: Call, where: str) -> int | None:
@@ -239,6 +400,22 @@ def _bid(role: str, seat: str, where: str, may: bool) -> int | None:
     return _tenant(role, seat, where, may)
 
 
+def _seen(role: str, seat: str, where: str, may: bool) -> int | None:
+    """An auditor is a member of nobody: what was not opened to it is not shown."""
+    return _tenant(role, seat, where, may and role != "AU")
+
+
+def _company(role: str, _seat: str, where: str, may: bool) -> int | None:
+    """Its own company's; the platform finds any that is registered, and nobody else finds one."""
+    if role == "CY":
+        return REACHED if where == "own" else 404
+    return REACHED if may and where != "absent" else 404
+
+
+def _anybody(_role: str, _seat: str, _where: str, may: bool) -> int | None:
+    return REACHED if may else 403
+
+
 def _sent(role: str, _seat: str, where: str, _may: bool) -> int | None:
     return REACHED if role == "CY" and where == "own" else 404
 
@@ -257,12 +434,10 @@ def _hidden(_role: str, _seat: str, _where: str, _may: bool) -> int | None:
     return 404
 
 
-def _members(role: str, _seat: str, where: str, may: bool) -> int | None:
-    if role == "CY" or not may:
-        return 403
+def _members(role: str, seat: str, where: str, may: bool) -> int | None:
     if role == "PA":
         return 404 if where == "absent" else 403  # the first officer only, and no other role
-    return REACHED if where == "own" else 404
+    return _tenant(role, seat, where, may)
 
 
 _CELLS = {
@@ -278,5 +453,8 @@ _CELLS = {
     "hidden": _hidden,
     "granted": _hidden,
     "members": _members,
+    "seen": _seen,
+    "company": _company,
+    "anybody": _anybody,
     "figures": _figures,
 }

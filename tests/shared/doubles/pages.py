@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,10 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 from starlette.routing import BaseRoute, Mount, Route
 
+from api.entrance import Entrance
 from api.headers import ResponseHeaders
+from api.pages import build
+from api.platform import Platform
 from api.problem_texts import TEXTS
 from api.web.assets import PREFIX
 from api.web.pages import site
@@ -120,19 +123,11 @@ def pages_over(views: Views, facts: HandFacts) -> FastAPI:
     return web
 
 
-def addresses() -> set[str]:
+def addresses(platform: Platform, entrance: Entrance) -> set[str]:
     """Return the path of every page, of the built files, and of the interface's description."""
-    nothing: Any = None
-    web = site(nothing, Renderer(nothing), check_receipt=nothing, problem_texts={})
-    return {*_paths(web.routes), PREFIX, "/openapi.json"}
-
-
-def _paths(found: Iterable[Any]) -> Iterator[str]:
-    for route in found:
-        if isinstance(route, Route | Mount):
-            yield route.path
-        else:
-            yield from _paths(route.original_router.routes)
+    found = page_routes(build(platform, entrance))
+    paths = {route.path for route in found if isinstance(route, Route | Mount)}
+    return {*paths, PREFIX, "/openapi.json"}
 
 
 @dataclass(frozen=True)

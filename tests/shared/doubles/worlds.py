@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from doubles.bench import BUYER, OTHER_BUYER, Bench, Envelope
+from doubles.bench import BUYER, COMPANY, OTHER_BUYER, Bench, Envelope
 from doubles.pages import addresses
+from doubles.reader import joined, officer
+from doubles.sizes import sized
 
-from api.settings import Settings
+from api.entrance import PASSKEY
 
 NAME = "lille-1"
 OTHER = "roubaix-1"
@@ -28,8 +30,12 @@ HOST_TIME = re.compile(r'"(?:at|ts|time|timestamp)":"[^"]*"')
 """The date of a line of a log: the one thing that a log line may have of its own."""
 DURATION = re.compile(rb"(?m)^\w+(_seconds(_bucket|_sum)|_created)[{ ].*$")
 """How long answers took and since when they are counted: T16 compares times, by night."""
-FIGURES = "metrics"
-"""The setting under which figures are served, where the platform has it."""
+ONCE = re.compile(rb'name="once" value="[0-9a-f]{32}"')
+"""The key under which a form is taken once: drawn for each page, and of one length."""
+LASTING = 10**8
+"""Seconds for which a session lasts here, so that it sees the closing."""
+BROWSER = "ab" * 32
+AUDITOR = "cour-regionale"
 SMALL, LARGE = 99_900, 100_100
 """Two sizes of one padding bucket."""
 
@@ -44,10 +50,11 @@ def siret(number: int) -> str:
 
 @dataclass
 class Observers:
-    """Everybody but the bidders, by name, with their tokens; and the bidders."""
+    """Everybody but the bidders, by name, with their tokens or sessions; and the bidders."""
 
     watching: dict[str, str | None]
     bidders: list[str]
+    sessions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -71,25 +78,35 @@ class World:
         """Seal one offer of this size."""
         return self.bench.seal(f"/api/v1/consultations/{NAME}", size=size, token=token)
 
-    def watch(self, stage: str, guesses: Mapping[str, str]) -> None:
-        """Let every observer read everything and try what it may not, and keep every byte."""
+    def watch(self, stage: str, guesses: Mapping[str, str], watching: Iterable[str] = ()) -> None:
+        """Let observers, or all, read everything and try what they may not; keep every byte."""
         self.bench.platform.views.catch_up()
         self.bench._keys = itertools.count(100_000 * (1 + len(self.seen)))  # the same in each world
         for who, token in self.observers.watching.items():
-            for path in paths(self.bench, guesses):
-                self.bench.platform.refusals.settle()  # its rows are written beside the answers
-                answer = self.bench.http.get(path, headers=bearer(token), follow_redirects=False)
-                self.keep(f"{stage} {who} GET {path}", answer)
+            if watching and who not in watching:
+                continue
+            self.ask(f"{stage} {who}", paths(self.bench, guesses), bearer(token))
             for path, body in attempts(guesses):
                 answer = self.bench.post(path, token, body)
                 self.keep(f"{stage} {who} POST {path}", answer)
-        for path in pages():
-            self.keep(f"{stage} page {path}", self.bench.http.get(path, follow_redirects=False))
+        own = sorted(pages(self.bench))
+        for who, secret in self.observers.sessions.items():
+            self.ask(f"{stage} {who}", [*paths(self.bench, guesses), *own], cookies(pli=secret))
+        self.ask(f"{stage} page", own, cookies())
+
+    def ask(self, name: str, addresses: Iterable[str], headers: Mapping[str, str]) -> None:
+        """Read addresses with what says who asks; no cookie of an answer is sent with the next."""
+        for path in addresses:
+            self.bench.platform.refusals.settle()  # its rows are written beside the answers
+            answer = self.bench.http.get(path, headers=dict(headers), follow_redirects=False)
+            self.bench.http.cookies.clear()
+            self.keep(f"{name} GET {path}", answer)
 
     def keep(self, name: str, answer: Any) -> None:
         """Keep status, every header and the body; the response date is no part of the world."""
-        body = DURATION.sub(b"", answer.content)
-        dated = {"date"} if body == answer.content else {"date", "content-length"}
+        drawn = ONCE.sub(b"", answer.content)
+        body = DURATION.sub(b"", drawn)
+        dated = {"date"} if body == drawn else {"date", "content-length"}
         headers = [
             f"{key}: {value}" for key, value in answer.headers.multi_items() if key not in dated
         ]
@@ -103,7 +120,7 @@ class World:
 
 def base(folder: Path) -> tuple[Bench, Observers]:
     """Make the home that all worlds share, published and closed."""
-    bench = Bench(folder, pad=PAD, **{FIGURES: True} if FIGURES in Settings.model_fields else {})
+    bench = Bench(folder, pad=PAD, metrics=True, session_idle_s=LASTING, session_absolute_s=LASTING)
     bench.register()
     sirets = [siret(number) for number in range(BIDDERS)]
     for number, name in enumerate(sirets):
@@ -116,11 +133,16 @@ def base(folder: Path) -> tuple[Bench, Observers]:
     watching |= {f"buyer {role}": bench.token(BUYER, role) for role in ("BU", "CO", "AU")}
     watching |= {
         "other buyer": bench.tokens.other,
-        "observatory": bench.token(BUYER, "OB"),
-        "prefecture": bench.token(OTHER_BUYER, "PR"),
         "other company": bench.tokens.company,
     }
-    observers = Observers(watching, [bench.token(name, "CY") for name in sirets])
+    if sized(push=0, full=1, night=1):
+        watching["observatory"] = bench.token(BUYER, "OB")
+        watching["prefecture"] = bench.token(OTHER_BUYER, "PR")
+    grant = {"to": AUDITOR, "until_on": "2027-12-31", "ground": "contrôle"}
+    bench.done(f"/api/v1/buyers/{BUYER}/accesses", bench.tokens.buyer, grant)
+    watching["granted auditor"] = bench.token(AUDITOR, "AU")
+    bidders = [bench.token(name, "CY") for name in sirets]
+    observers = Observers(watching, bidders, signed_in(bench))
     for token in (*watching.values(), *observers.bidders):
         if token is not None:
             # the first use of a token is an event, the first kit of a company draws its salt
@@ -128,6 +150,26 @@ def base(folder: Path) -> tuple[Bench, Observers]:
             bench.get(f"/api/v1/consultations/{NAME}/kit", token)
     bench.close()
     return bench, observers
+
+
+def signed_in(bench: Bench) -> dict[str, str]:
+    """Return the sessions of an officer and, above push size, of those who watch by token too."""
+    readers = {"officer": joined(bench, BUYER, "BU", "ada@lille.example", host=officer(bench))}
+    if sized(push=0, full=1, night=1):
+        readers["visitor of a company"] = joined(bench, COMPANY, "CY", "cyr@nord.example")
+        root = joined(bench, bench.platform.desk.platform, "PA", "root@pli.example")
+        entrance = bench.app.state.entrance
+        person = entrance.visitor(root.cookie).person.person
+        root.http.cookies.clear()
+        root.http.cookies.set("pli", entrance.enter(person, PASSKEY))
+        readers["administrator"] = root
+    return {f"session of {who}": str(reader.cookie) for who, reader in readers.items()}
+
+
+def cookies(**own: str) -> dict[str, str]:
+    """Return a browser's cookies; the one that begins a login is the same in each world."""
+    pairs = {"pli-login": BROWSER, **own}
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in pairs.items())}
 
 
 def paths(bench: Bench, guesses: Mapping[str, str]) -> Iterator[str]:
@@ -138,6 +180,7 @@ def paths(bench: Bench, guesses: Mapping[str, str]) -> Iterator[str]:
         "name": "pièces/RC.pdf",
         "number": "1",
         "siret": BUYER,
+        "operator": siret(0),
         **guesses,
     }
     for path, methods in bench.app.openapi()["paths"].items():
@@ -151,10 +194,11 @@ def paths(bench: Bench, guesses: Mapping[str, str]) -> Iterator[str]:
     )
 
 
-def pages() -> Iterator[str]:
-    """Yield every page, about what is public."""
-    filled = {"name": NAME, "lot": "0", "code": "opening.too-early"}
-    for path in sorted(addresses() - {"/static", "/ledger/{name}"}):
+def pages(bench: Bench) -> Iterator[str]:
+    """Yield every page, about what is public, and those of an account."""
+    filled = {"name": NAME, "lot": "0", "code": "opening.too-early", "secret": BROWSER}
+    found = addresses(bench.platform, bench.app.state.entrance)
+    for path in sorted(found - {"/static", "/ledger/{name}"}):
         yield path.format(**filled)
     yield from (
         "/?phase=OPEN",
@@ -172,6 +216,8 @@ def attempts(guesses: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     yield f"/api/v1/consultations/{NAME}/corrections/limits", {"reason": "erreur"}
     yield f"/api/v1/consultations/{NAME}/publication", {}
     reasons = {"ground": "g", "reasons": "r", "findings": "f"}
+    yield "/login", {}
+    yield "/account/seat", {"seat": f"{BUYER} BU"}
     yield f"{opening}/envelopes", {}
     yield f"{opening}/envelopes", {"deposit": guesses["deposit"]}
     yield f"{opening}/plan", None
