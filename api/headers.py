@@ -18,6 +18,8 @@ CSP = (
     "connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+WORKER_CSP = CSP.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
+"""For the sealing worker alone: WebAssembly needs the word, and no text becomes a script by it."""
 DATA_CSP = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SANDBOXED = f"{DATA_CSP}; sandbox"
 """For answers that are no page: a browser that shows them all the same runs nothing of them."""

@@ -215,6 +215,7 @@ PAGES: Mapping[str, Row] = MappingProxyType(
         "/administration/roles": own_seat(GRANTING, "manage_members.grant_role"),
         "/consultations": PUBLIC,
         "/consultations/{name}": PUBLIC,
+        "/consultations/{name}/deposit": PUBLIC,
         "/consultations/{name}/history": PUBLIC,
         "/consultations/{name}/opening/{lot}": PUBLIC,
         "/invitation/{secret}": HELD,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("benchmarks.ledger", "benchmarks.envelope")
+BENCHMARKS = ("benchmarks.ledger", "benchmarks.envelope", "benchmarks.browser")
 
 
 def main() -> int:

@@ -44,7 +44,7 @@ await mkdir(target, { recursive: true });
 
 const { metafile } = await build({
   absWorkingDir: here,
-  entryPoints: ["src/app.ts", "src/style.css"],
+  entryPoints: ["src/app.ts", "src/deposit.ts", "src/seal-worker.ts", "src/style.css"],
   outdir: target,
   entryNames: "[name]-[hash]",
   bundle: true,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,21 +13,14 @@ from axe_playwright_python.sync_playwright import Axe
 from doubles.bench import COMPANY, Bench
 from doubles.oidc_provider import ProviderProcess
 from doubles.reader import PASSWORD, invited
+from doubles.serving import RULES, listening
 from doubles.witness_process import free_port
-from granian.constants import Interfaces
-from granian.server.embed import Server
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, expect
 
 from api.adapters.clock import HostClock, host_time
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-RULES = {
-    "runOnly": {
-        "type": "tag",
-        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "RGAAv4"],
-    }
-}
 KEY = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -50,24 +41,6 @@ class Entrance:
 
     def invite(self, email: str, name: str = "Ada Martin") -> str:
         return self.address + invited(self.bench, COMPANY, "CY", email, name)
-
-
-@contextmanager
-def listening(bench: Bench, port: int) -> Iterator[None]:
-    loop = asyncio.new_event_loop()
-    server = Server(
-        bench.app,
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.ASGINL,
-        log_enabled=False,
-    )
-    thread = threading.Thread(target=loop.run_until_complete, args=(server.serve(),))
-    thread.start()
-    yield
-    loop.call_soon_threadsafe(server.stop)
-    thread.join()
-    loop.close()
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ PAGES = {
     "home": "/",
     "search": "/?q=rien+de+tel",
     "consultation": OPEN,
+    "deposit": f"{OPEN}/deposit",
     "opened": OPENED,
     "minutes": f"{OPENED}/opening/1",
     "no-minutes": f"{OPENED}/opening/2",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request
@@ -13,12 +14,14 @@ from starlette.staticfiles import StaticFiles
 
 from api.entrance import Entrance
 from api.errors import ApiError, LoginRequired, LoginTooOld, LoginTooWeak, code_of, headers_of
+from api.headers import WORKER_CSP
 from api.web.assets import FOLDER, PREFIX, built_assets
 from api.web.pages import (
     accessibility,
     account,
     administration,
     consultation,
+    deposit,
     home,
     invitation,
     ledger,
@@ -38,6 +41,8 @@ from projections.views import PublicViews
 __all__ = ["failed", "not_found", "router", "site", "static"]
 
 IMMUTABLE = "public, max-age=31536000, immutable"
+WORKER = "seal-worker-"
+"""The one script that compiles libsodium; its own answer's policy governs it, no page's does."""
 
 
 class HashedFiles(StaticFiles):
@@ -47,6 +52,8 @@ class HashedFiles(StaticFiles):
         """Answer with a file that any cache may keep for ever."""
         answer = super().file_response(*args, **options)  # type: ignore[arg-type]
         answer.headers["Cache-Control"] = IMMUTABLE
+        if Path(str(args[0])).name.startswith(WORKER):
+            answer.headers["Content-Security-Policy"] = WORKER_CSP
         return answer
 
 
@@ -61,6 +68,7 @@ def router(
     made = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
     made.include_router(home.pages(views, render))
     made.include_router(consultation.pages(views, render))
+    made.include_router(deposit.pages(views, render))
     made.include_router(opening.pages(views, render))
     made.include_router(receipts.pages(render, check_receipt))
     made.include_router(ledger.pages(views, render))
