@@ -47,7 +47,7 @@ def table() -> tuple[Row, ...]:
     return tuple(
         Row(
             name=row["name"],
-            matches=re.compile(row["matches"]),
+            matches=re.compile(row["matches"], re.DOTALL),  # a path may hold a line end
             account=parse(row["account"]) if "account" in row else None,
             address=parse(row["address"]) if "address" in row else None,
             running=row.get("running", ANYBODY),

@@ -16,6 +16,7 @@ from api.auth import Known
 from api.errors import BadForm
 from api.forms import Day, Form, Hex64, IdText, Short, Text
 from api.idempotency import Key
+from api.law import shipped_law
 from api.openapi import reads, writes
 from api.paging import LARGEST, cut, link
 from api.scope import Bound
@@ -40,7 +41,22 @@ router = APIRouter(prefix="/api/v1/buyers/{siret}", tags=["members"], route_clas
 
 Answer = dict[str, object]
 Organisation = Annotated[str, Path(max_length=64)]
-At = Annotated[str | None, Query(max_length=40, description="Instant, RFC 3339; absent: now")]
+At = Annotated[
+    str | None,
+    Query(
+        max_length=40,
+        description="Instant, RFC 3339; absent: now",
+        json_schema_extra={"format": "date-time"},
+    ),
+]
+ActName = Annotated[
+    str | None,
+    Query(
+        max_length=60,
+        description="What a role may do; absent: every role",
+        json_schema_extra={"enum": sorted(shipped_law().roles.acts)},
+    ),
+]
 
 
 class RoleForm(Form):
@@ -185,7 +201,7 @@ def list_roles(  # noqa: PLR0913, PLR0917 - what is asked
     response: Response,
     siret: Organisation,
     at: At = None,
-    act: Annotated[str | None, Query(max_length=60, description="open envelopes, …")] = None,
+    act: ActName = None,
     after: Annotated[str | None, Query(max_length=600)] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:

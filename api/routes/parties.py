@@ -11,7 +11,7 @@ from pydantic import Field
 from api import grants, views
 from api.auth import Known
 from api.errors import BadForm
-from api.forms import Form, IdText, Short, Text
+from api.forms import Day, Form, IdText, Short, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
 from api.paging import LARGEST, cut, link
@@ -73,7 +73,7 @@ class ExclusionForm(Form):
     """Why a buyer excludes the company, and until when."""
 
     ground: Text
-    until_on: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    until_on: Day
 
 
 @router.get("/me", responses=reads(401))

@@ -166,7 +166,11 @@ def test_the_file_of_a_foreign_draft_enters_no_dossier(bench: Bench) -> None:
     mine, absent = "/api/v1/consultations/lille-1/dossier", {"name": "plan.pdf", "sha256": "0" * 64}
     refused = [bench.post(mine, kept, {"files": [one]}) for one in (row, absent)]
     assert refused[0].status_code == 422
-    assert refused[0].content == refused[1].content
+    told = [
+        answer.text.replace(one["sha256"], "")
+        for answer, one in zip(refused, (row, absent), strict=True)
+    ]
+    assert told[0] == told[1]
     assert bench.post(f"{at}/dossier", bench.tokens.other, {"files": [row]}).status_code == 201
     # a version that is in force may be listed again
     assert bench.post(f"{at}/dossier", bench.tokens.other, {"files": [row]}).status_code == 201

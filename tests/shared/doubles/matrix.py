@@ -318,6 +318,7 @@ PAGES: Mapping[str, Page] = {
     "/accessibility": public("/accessibility"),
     "/consultations": Page("/consultations", 308, 308),
     "/consultations/{name}": public("/consultations/{public}"),
+    "/consultations/{name}/deposit": public("/consultations/{public}/deposit"),
     "/consultations/{name}/history": public("/consultations/{public}/history"),
     "/consultations/{name}/opening/{lot}": public("/consultations/{public}/opening/0"),
     "/ledger": public("/ledger"),

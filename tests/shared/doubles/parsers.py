@@ -145,16 +145,19 @@ def keys() -> Run:
 
 def note() -> Run:
     from crypto.errors import CryptoError
+    from crypto.keys import LogKeys
     from crypto.notes import parse_checkpoint, parse_note, read_base64, read_decimal
     from crypto.policies import Policy
     from ledger.checkpointer import read_mark
     from ledger.errors import LedgerError
+    from ledger.log_keys import LogSigners
 
     policy = Policy.parse((LEDGER / "policies" / "two-of-three.txt").read_text())
+    signers = LogSigners(LogKeys({str(policy.logs[0]): 0}, {}), [])
 
     def judged(data: bytes) -> None:
         policy.verify(data)
-        read_mark(policy.logs[0], data)
+        read_mark(signers, data)
 
     return each(
         quietly(lambda data: bytes_unused(parse_checkpoint(parse_note(data).text)), CryptoError),
@@ -167,15 +170,17 @@ def note() -> Run:
 def policy() -> Run:
     from api.adapters.witnesses import PolicyUnusable, read_policy
     from crypto.errors import CryptoError
+    from crypto.keys import LogKeys
     from crypto.policies import Policy
 
     checkpoint = (LEDGER / "log" / "checkpoint").read_bytes()
-    log = Policy.parse((LEDGER / "policies" / "log.txt").read_text()).logs[0]
+    alone = Policy.parse((LEDGER / "policies" / "log.txt").read_text())
+    keys = LogKeys({str(alone.logs[0]): 0}, {})
     file = Path(tempfile.mkdtemp()) / "policy.txt"
 
     def configured(data: bytes) -> None:
         file.write_bytes(data)
-        read_policy(file, log)
+        read_policy(file, keys)
 
     return each(
         quietly(
