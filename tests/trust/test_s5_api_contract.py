@@ -27,12 +27,14 @@ CONTROL_EXAMPLES = 100
 WALKS = sized(push=2, full=20, night=1_000)
 STEPS = 20
 # nothing but a token differs between two of their calls, so there are no more calls to make
-WITHOUT_PARAMETERS = {"read_checkpoint", "read_ledger", "read_favicon", "read_who_i_am"}
+WITHOUT_PARAMETERS = {
+    *("read_checkpoint", "read_favicon", "read_ledger", "read_metrics", "read_who_i_am"),
+}
 
 
 @pytest.fixture
 def talk(tmp_path: Path) -> Iterator[Conversation]:
-    bench = Bench(tmp_path)
+    bench = Bench(tmp_path, metrics=True)
     yield Conversation(World.of(bench))
     bench.close()
 

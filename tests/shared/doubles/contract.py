@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 import schemathesis
-from doubles.bench import OTHER_BUYER, SOON, Bench
+from doubles.bench import BUYER, COMPANY, OTHER_BUYER, SOON, Bench
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
@@ -37,6 +37,7 @@ SOUND = ["2xx", "3xx", "4xx", "503", "507"]
 AT_THE_DOOR = ("request.", "login.", "role.not-allowed", "object.not-found")
 FORMS = {"request.form", "request.json", "request.key-required", "request.page"}
 FREE_SIRET = "73282932000074"
+AUDITOR = "audit-region"
 CPVS = ("45261910", "72000000")
 
 
@@ -79,6 +80,7 @@ class World:
 
     bench: Bench
     known: dict[str, list[Any]]
+    auditor: str
 
     @classmethod
     def of(cls, bench: Bench) -> World:
@@ -98,6 +100,19 @@ class World:
         bench.deposit(sealed)
         begun = bench.announce(bench.seal(bench.publish("lille-3"))).json()["transmission"]
         dossier = bench.get(f"{at}/dossier").json()["files"][0]
+        people = [f"conseiller {number}" for number in range(7)]
+        elected = {"president": "la maire", "titulars": people[:5], "substitutes": people[5:]}
+        committee = elected | {"deliberation": "2026-07"}
+        bench.done(f"/api/v1/buyers/{BUYER}/committee", bench.tokens.buyer, committee)
+        platform = bench.platform.desk.platform
+        whole_log = {
+            "to": AUDITOR,
+            "scope": "platform",
+            "until_on": "2030-01-01",
+            "ground": "audit",
+        }
+        bench.done(f"/api/v1/buyers/{platform}/accesses", bench.tokens.admin, whole_log)
+        bench.done("/api/v1/ledger/checkpoints", bench.tokens.admin)
         known = {
             "consultation": ["lille-1", "lille-2", "lille-3", "lille-draft"],
             "lot": ["0"],
@@ -105,8 +120,9 @@ class World:
             "transmission": [begun, begun, ended],
             "name": [dossier["name"]],
             "sha256": [dossier["sha256"]],
-            "siret": [FREE_SIRET, OTHER_BUYER],
-            "path": ["0/000.p/1"],
+            "siret": [FREE_SIRET, OTHER_BUYER, BUYER],
+            "operator": [COMPANY],
+            "path": ["0/000.p/1", "000.p/1"],
             "index": [0],
             "number": [1],
             "lots": [["0"]],
@@ -115,7 +131,7 @@ class World:
             "place": ["FRE11"],
             "technique": ["NONE"],
         }
-        return cls(bench, known)
+        return cls(bench, known, bench.token(AUDITOR, "AU"))
 
     def tokens(self, path: str) -> st.SearchStrategy[str | None]:
         """Return whose token comes with a call: half the time of the role it is made for."""
@@ -126,8 +142,12 @@ class World:
     def usual(self, path: str) -> str:
         """Return the token of whom an operation is made for."""
         own = self.bench.tokens
-        if path.endswith(("/admission", "/rejection")):
+        if path.endswith(("/admission", "/rejection", "/opening", "/exclusions")):
             return own.buyer
+        if path.startswith("/tile/entries"):
+            return self.auditor
+        if path.startswith("/api/v1/operators/"):
+            return own.company
         if path.startswith(("/api/v1/transmissions", "/api/v1/deposits")):
             return own.company
         if path.startswith(("/api/v1/consultations", "/api/v1/openings", "/api/v1/buyers/")):
