@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.canonical import Json, decode, decode_value, encode, encode_value
-from crypto.canonical_rules import broken_rule
+from crypto.canonical_rules import MAX_DEPTH, broken_rule
 from crypto.log_errors import NotCanonical
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "ledger"
@@ -219,3 +219,11 @@ def test_the_rule_of_a_refusal_is_always_found(data: bytes) -> None:
         assert refusal.rule == broken_rule(data, nfc=True).rule  # noqa: PT017
     else:
         assert encode_value(value) == data
+
+
+def test_too_many_levels_are_told_before_what_lies_in_them() -> None:
+    value: Json = "\x00"
+    for _ in range(MAX_DEPTH + 1):
+        value = [value]
+    with pytest.raises(NotCanonical, match="depth"):
+        encode_value(value)

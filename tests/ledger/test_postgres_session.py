@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import zlib
 from collections.abc import Iterator
 
@@ -78,6 +80,15 @@ def test_a_line_that_is_lost_tells_the_servers_last_word(session: Session) -> No
     assert not session.usable
     with pytest.raises(psycopg.OperationalError):
         session.together((ONE, ()))
+
+
+def test_a_line_that_is_cut_without_a_word_is_lost(session: Session) -> None:
+    session.together((ONE, ()))
+    with socket.socket(fileno=os.dup(session.inner.pgconn.socket)) as line:
+        line.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(psycopg.OperationalError):
+        session.together((ONE, ()))
+    assert not session.usable
 
 
 def test_an_interrupted_trip_leaves_no_line_that_would_answer_the_next_one(
