@@ -189,7 +189,7 @@ def test_a_body_that_nests_without_end_is_no_json(bench: Bench) -> None:
 def test_whoever_follows_the_document_is_never_told_of_a_form(document: dict[str, Any]) -> None:
     """What no pattern can say is a format, and each format is explained."""
     used = set(re.findall(r"'format': '([a-z-]+)'", str(document)))
-    assert set(FORMATS) <= used <= set(FORMATS) | {"binary", "date"}
+    assert set(FORMATS) <= used <= set(FORMATS) | {"binary", "date", "date-time"}
     assert all(name in document["info"]["description"] for name in FORMATS)
     conditional = [row for row in operations(document).values() if "412" in row["responses"]]
     assert len(conditional) > 5
