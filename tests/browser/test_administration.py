@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from doubles.bench import BUYER, OTHER_BUYER, Bench
 from doubles.reader import PASSWORD, invited, officer
+from doubles.serving import RULES, listening, reading
 from doubles.witness_process import free_port
-from granian.constants import Interfaces
-from granian.server.embed import Server
 from playwright.sync_api import Browser, Page, expect
 
 from api.adapters.clock import HostClock, host_time
@@ -24,12 +20,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 HOME = "/administration"
 ADA = "ada@lille.example"
-RULES = {
-    "runOnly": {
-        "type": "tag",
-        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "RGAAv4"],
-    }
-}
 
 
 @dataclass
@@ -47,29 +37,9 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     bench.platform.now = host_time
     form = {"siret": BUYER, "name": "Ville de Lille", "buyer_kind": "COMMUNE"}
     bench.done("/api/v1/buyers", bench.tokens.admin, form)
-    loop = asyncio.new_event_loop()
-    server = Server(
-        bench.app, address="127.0.0.1", port=port, interface=Interfaces.ASGINL, log_enabled=False
-    )
-    thread = threading.Thread(target=loop.run_until_complete, args=(server.serve(),))
-    thread.start()
-    yield Office(bench, f"http://localhost:{port}")
-    loop.call_soon_threadsafe(server.stop)
-    thread.join()
-    loop.close()
+    with listening(bench, port):
+        yield Office(bench, f"http://localhost:{port}")
     bench.close()
-
-
-@contextmanager
-def reading(browser: Browser, **options: object) -> Iterator[tuple[Page, list[str]]]:
-    chosen = {"locale": "fr", "viewport": {"width": 1180, "height": 900}} | options
-    context = browser.new_context(reduced_motion="reduce", **chosen)  # type: ignore[arg-type]
-    page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    yield page, said
-    context.close()
 
 
 def take_seat(page: Page, office: Office, email: str, name: str) -> None:

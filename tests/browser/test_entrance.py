@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from doubles.bench import COMPANY, Bench
 from doubles.oidc_provider import ProviderProcess
 from doubles.reader import PASSWORD, invited
-from doubles.serving import RULES, listening
+from doubles.serving import RULES, listening, reading
 from doubles.witness_process import free_port
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, expect
 
@@ -54,18 +53,6 @@ def entrance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Entrance]:
         yield Entrance(bench, f"http://localhost:{port}", provider)
     bench.close()
     provider.end()
-
-
-@contextmanager
-def reading(browser: Browser, **options: object) -> Iterator[tuple[Page, list[str]]]:
-    chosen = {"locale": "fr", "viewport": {"width": 1180, "height": 900}} | options
-    context = browser.new_context(reduced_motion="reduce", **chosen)  # type: ignore[arg-type]
-    page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    yield page, said
-    context.close()
 
 
 def with_key(context: BrowserContext, page: Page, **changed: object) -> tuple[CDPSession, str]:

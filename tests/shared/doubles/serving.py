@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from doubles.bench import Bench
 from granian.constants import Interfaces
 from granian.server.embed import Server
+from playwright.sync_api import Browser, Page
 
 RULES = {
     "runOnly": {
@@ -35,3 +36,15 @@ def listening(bench: Bench, port: int) -> Iterator[None]:
     loop.call_soon_threadsafe(server.stop)
     thread.join()
     loop.close()
+
+
+@contextmanager
+def reading(browser: Browser, **options: object) -> Iterator[tuple[Page, list[str]]]:
+    chosen = {"locale": "fr", "viewport": {"width": 1180, "height": 900}} | options
+    context = browser.new_context(reduced_motion="reduce", **chosen)  # type: ignore[arg-type]
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield page, said
+    context.close()
