@@ -53,6 +53,18 @@ def test_a_person_comes_in_by_invitation_and_again_by_password(bench: Bench) -> 
     assert other.get("/api/v1/me").json()["role"] == "CY"
 
 
+def test_a_new_account_ends_the_session_that_the_browser_still_had(bench: Bench) -> None:
+    at = invited(bench, COMPANY, "CY", "bob@else.example")
+    held, shared = Reader(bench), joined(bench, COMPANY, "CY", ADA)
+    login = forgery_token("of this browser")
+    shared.http.cookies.set("pli-login", "of this browser")
+    before = shared.cookie
+    assert shared.post(at, {"csrf": login, "password": PASSWORD}).status_code == 303
+    assert shared.cookie != before
+    held.http.cookies.set("pli", str(before))
+    assert held.get("/api/v1/me").status_code == 401
+
+
 def test_whoever_is_unknown_gets_the_same_bytes_and_the_same_work(bench: Bench) -> None:
     joined(bench, COMPANY, "CY", ADA)
     reader = Reader(bench)

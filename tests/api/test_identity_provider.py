@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,7 +34,7 @@ def bench(tmp_path_factory, provider):
     made.platform.now = host_time
     at = invited(made, COMPANY, "CY", ADA)
     ada = Reader(made)
-    back = provider.authorize(ada.get(f"{at}/oidc").headers["location"])
+    back = provider.authorize(ada.get(the_link(ada, at)).headers["location"])
     assert ada.get(back).headers["location"] == "/account"
     yield made
     made.close()
@@ -44,6 +45,24 @@ def honest(provider):
     provider.be()
     yield
     provider.be()
+
+
+def the_link(reader: Reader, at: str) -> str:
+    """Return the link of an invitation's page to the provider."""
+    link = re.search(rf'href="({re.escape(at)}/oidc[^"]*)"', reader.get(at).text)
+    assert link is not None
+    return link[1]
+
+
+def test_another_site_sends_nobody_to_be_bound(bench: Bench) -> None:
+    at = invited(bench, COMPANY, "CY", "fourth@else.example")
+    reader = Reader(bench)
+    link = the_link(reader, at)
+    assert reader.get(link).status_code == 303
+    for stranger in (Reader(bench), reader):
+        for wrong in (f"{at}/oidc", f"{at}/oidc?csrf={'0' * 64}"):
+            assert stranger.get(wrong).status_code == 403
+    assert Reader(bench).get(link).status_code == 403, "the link of another browser"
 
 
 def came_back(bench: Bench, provider: ProviderProcess) -> tuple[Reader, str]:
@@ -107,7 +126,7 @@ def test_the_same_address_binds_nobody(bench: Bench, provider) -> None:
     # the identity is bound already: a second invitation cannot take it over
     at = invited(bench, COMPANY, "CY", "third@else.example")
     taker = Reader(bench)
-    taken = taker.get(provider.authorize(taker.get(f"{at}/oidc").headers["location"]))
+    taken = taker.get(provider.authorize(taker.get(the_link(taker, at)).headers["location"]))
     assert taken.status_code == 409
     assert Reader(bench).get(at).status_code == 200, "the invitation is not used up"
 

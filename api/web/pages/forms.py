@@ -104,11 +104,17 @@ class Door:
         whence = str(request.scope.get("pli.address", ""))
         note_stranger(self.entrance.platform, asked, text_of(code).status, code, whence)
 
-    def leave(self, request: Request) -> None:
-        """End the session that this browser still has, before it gets another."""
+    def of_link(self, request: Request) -> None:
+        """Return quietly if a page of ours gave this browser the link; else raise Forged."""
+        secret = forgery.cookie(request, self.browser_cookie)
+        _check_token(secret, request.query_params.get("csrf", ""))
+
+    def enter(self, request: Request, answer: Response, secret: str) -> Response:
+        """Give the browser a new session; the one that it still has ends."""
         held = self.visitor(request)
         if held is not None:
             self.entrance.platform.accounts.sessions.end(held.session)
+        return self.let_in(answer, secret)
 
     def let_in(self, answer: Response, secret: str) -> Response:
         """Give the browser its session, and take back what the login needed."""
@@ -132,9 +138,14 @@ class Door:
         else:
             fields = await _form(request)
             given = fields.pop("csrf", "")
-        if secret is None or not check_forgery(secret, given):
-            raise Forged("the token of the page is absent or another's")
-        return Sent(fields, answer, secret)
+        return Sent(fields, answer, _check_token(secret, given))
+
+
+def _check_token(secret: str | None, given: str) -> str:
+    """Return the secret of a cookie once a page that knows it is proven to have sent this."""
+    if secret is None or not check_forgery(secret, given):
+        raise Forged("the token of the page is absent or another's")
+    return secret
 
 
 def token(secret: str) -> str:

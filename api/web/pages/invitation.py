@@ -63,7 +63,7 @@ def pages(door: Door, render: Renderer) -> APIRouter:
             people.keep_password(person.person, kept, now)
 
         person = entrance.accept(found, bind)
-        return door.let_in(go("/account"), entrance.enter(person.person, "password"))
+        return door.enter(request, go("/account"), entrance.enter(person.person, "password"))
 
     @made.post("/invitation/{secret}/seat", response_class=HTMLResponse)
     def seat_added(
@@ -101,25 +101,28 @@ def pages(door: Door, render: Renderer) -> APIRouter:
             sent.secret, answer, found.invitation_id, entrance.newcomer(found), LABEL
         )
         person = entrance.accept(found, lambda _person, _now: people.add_passkey(key))
-        return door.let_in(go_by_script("/account"), entrance.enter(person.person, PASSKEY))
+        return door.enter(request, go_by_script("/account"), entrance.enter(person.person, PASSKEY))
 
     @made.get("/invitation/{secret}/oidc")
     def provider_asked(request: Request, secret: str) -> Response:
-        """Send the invited person to the identity provider."""
+        """Send the invited person to the provider, from the page only: it binds who they are."""
         entrance.invitation(secret, address_of(request))
+        door.of_link(request)
         return to_provider(door, request, f"{INVITATION} {secret}")
 
     return made
 
 
-def accepted_by_identity(door: Door, request: Request, secret: str, identity: Identity) -> Response:
+def accepted_by_identity(door: Door, request: Request, link: str, identity: Identity) -> Response:
     """Take the seat with an identity of the provider: the first login binds it to the account."""
     entrance = door.entrance
     people = entrance.platform.accounts.people
-    found = entrance.invitation(secret, address_of(request))
+    found = entrance.invitation(link, address_of(request))
 
     def bind(person: Person, now: datetime) -> None:
         people.bind_identity(person.person, identity.issuer, identity.subject, now)
 
     person = entrance.accept(found, bind)
-    return door.let_in(go("/account"), entrance.enter(person.person, OIDC, identity.id_token))
+    return door.enter(
+        request, go("/account"), entrance.enter(person.person, OIDC, identity.id_token)
+    )

@@ -77,8 +77,7 @@ def _password(made: APIRouter, door: Door, render: Renderer) -> None:
             answer = form(request, 429, next=following, refused=True, wait=limit.retry_after)
             answer.headers["Retry-After"] = str(limit.retry_after)
             return answer
-        door.leave(request)
-        return door.let_in(go(following), secret)
+        return door.enter(request, go(following), secret)
 
     @made.get("/login/again", response_class=HTMLResponse)
     def prove_again(
@@ -118,8 +117,8 @@ def _passkey(made: APIRouter, door: Door, _render: Renderer) -> None:
         """Let in whoever's passkey answered."""
         key_id, answer = credential(sent)
         secret = entrance.by_passkey(sent.secret, key_id, answer)
-        door.leave(request)
-        return door.let_in(go_by_script(on_site(str(sent.answer.get("next", "")))), secret)
+        following = on_site(str(sent.answer.get("next", "")))
+        return door.enter(request, go_by_script(following), secret)
 
     @made.post("/login/again/passkey")
     def passkey_again(
@@ -149,8 +148,7 @@ def _provider(made: APIRouter, door: Door, _render: Renderer) -> None:
         kind, _, argument = purpose.partition(" ")
         if kind == LOGIN:
             secret = entrance.by_identity(identity)
-            door.leave(request)
-            return door.let_in(go(on_site(argument)), secret)
+            return door.enter(request, go(on_site(argument)), secret)
         if kind == AGAIN:
             reader = door.reader(request)
             known = entrance.platform.accounts.people.by_identity(identity.issuer, identity.subject)
