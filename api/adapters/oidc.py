@@ -245,6 +245,10 @@ class Provider:
         names = issued_for if isinstance(issued_for, list) else [issued_for]
         if claims.get("iss") != self.client.issuer or self.client.client_id not in names:
             raise ProviderRefused("user information of another client")
+        ends = claims.get("exp")
+        earliest = int(self._now().timestamp()) - LEEWAY_S
+        if ends is not None and (not isinstance(ends, int) or ends < earliest):
+            raise ProviderRefused("user information that has ended")
         return claims
 
     def _signed(self, text: str) -> jwt.Token:

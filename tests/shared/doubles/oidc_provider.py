@@ -30,6 +30,7 @@ MODES = (
     "other-key",
     "other-subject-in-userinfo",
     "userinfo-of-another-client",
+    "userinfo-that-ended",
     "wrong-at-hash",
     "wrong-state",
     "old-auth-time",
@@ -195,6 +196,8 @@ def server(issuer: str) -> Any:  # noqa: C901 - one provider with all its lies, 
             told["sub"] = "somebody else"
         if state["mode"] == "userinfo-of-another-client":
             told["aud"] = "another-client"
+        if state["mode"] == "userinfo-that-ended":
+            told["exp"] = int(time.time()) - 3_600
         return jwt.encode({"alg": "RS256", "kid": keys[-1].kid}, told, keys[-1], ["RS256"])
 
     def rotate() -> None:
