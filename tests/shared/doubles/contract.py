@@ -34,6 +34,7 @@ REFUSALS = ["2xx", "3xx", "401", "403", "404", "409", "412", "413", "416", "422"
 # 503 and 507 are answers of a sound platform: come again, after the time that the answer says
 SOUND = ["2xx", "3xx", "4xx", "503", "507"]
 # what says nothing of the act that was asked for
+Draw = Callable[[Any], Any]
 AT_THE_DOOR = ("request.", "login.", "role.not-allowed", "object.not-found")
 FORMS = {"request.form", "request.json", "request.key-required", "request.page"}
 FREE_SIRET = "73282932000074"
@@ -154,17 +155,18 @@ class World:
             return own.buyer
         return own.admin
 
-    def named(self, draw: Callable[[Any], Any], fields: dict[str, Any]) -> dict[str, Any]:
-        """Return fields in which most names are names of something that exists."""
-        return {name: self._named(draw, name, value) for name, value in fields.items()}
+    def named(self, draw: Draw, fields: dict[str, Any], known: int) -> dict[str, Any]:
+        """Return fields in which `known` of 8 names are names of something that exists."""
+        return {name: self._named(draw, name, value, known) for name, value in fields.items()}
 
-    def _named(self, draw: Callable[[Any], Any], name: str, value: Any) -> Any:
-        if name in self.known and draw(st.integers(0, 7)):
+    def _named(self, draw: Draw, name: str, value: Any, known: int) -> Any:
+        # the library draws 0 most of all: it stands for a name that exists
+        if name in self.known and draw(st.integers(0, 7)) < known:
             return draw(st.sampled_from(self.known[name]))
         if isinstance(value, dict):
-            return self.named(draw, value)
+            return self.named(draw, value, known)
         if isinstance(value, list):
-            return [self._named(draw, "", item) for item in value]
+            return [self._named(draw, "", item, known) for item in value]
         return whole(value)
 
 
@@ -192,9 +194,17 @@ class Conversation:
             yield operation.definition.raw["operationId"], operation
 
     def fuzz(self, name: str, operation: Any, examples: int) -> None:
-        """Send this many calls, right and wrong ones."""
-        modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+        """Send this many calls, right and wrong ones; then right ones, if none passed the door."""
+        self._fuzz(name, operation, examples, (GenerationMode.POSITIVE, GenerationMode.NEGATIVE))
+        if name not in self.reached:
+            self._fuzz(name, operation, examples, (GenerationMode.POSITIVE,))
+
+    def _fuzz(
+        self, name: str, operation: Any, examples: int, modes: tuple[GenerationMode, ...]
+    ) -> None:
         calls = st.one_of([operation.as_strategy(mode) for mode in modes])
+        mixed = len(modes) > 1
+        known = 7 if mixed else 8
 
         @settings(
             max_examples=examples, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
@@ -203,12 +213,13 @@ class Conversation:
         def send(call: Any, data: st.DataObject) -> None:
             wrong = self._wrong(call)
             if call.path_parameters and ParameterLocation.PATH not in wrong:
-                call.path_parameters = self.world.named(data.draw, call.path_parameters)
+                call.path_parameters = self.world.named(data.draw, call.path_parameters, known)
                 if "/openings/" in call.path and data.draw(st.booleans()):
                     call.path_parameters["consultation"] = self.world.known["consultation"][0]
             if isinstance(call.body, dict) and ParameterLocation.BODY not in wrong:
-                call.body = self.world.named(data.draw, call.body)
-            self.send(name, call, data.draw(self.world.tokens(operation.path)))
+                call.body = self.world.named(data.draw, call.body, known)
+            usual = self.world.usual(operation.path)
+            self.send(name, call, data.draw(self.world.tokens(operation.path)) if mixed else usual)
 
         send()
 
