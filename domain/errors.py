@@ -110,6 +110,15 @@ class RoleIncompatible(DomainError):
 
 
 @refusal
+class LastRepresentative(DomainError):
+    """Nobody else acts for the company: whoever leaves names another one before."""
+
+    code = "representative.last"
+    text = "{operator} would have no representative"
+    operator: str
+
+
+@refusal
 class DelegationExceeds(DomainError):
     """The giver does not hold all that is given (domain.md §4.1)."""
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from api.auth import Known
 from api.errors import BadForm
-from api.forms import Day, Form, Hex64, IdText, Short, Text
+from api.forms import At, Day, Form, Hex64, IdText, Short, Text
 from api.idempotency import Key
 from api.law import shipped_law
 from api.openapi import reads, writes
@@ -41,14 +41,6 @@ router = APIRouter(prefix="/api/v1/buyers/{siret}", tags=["members"], route_clas
 
 Answer = dict[str, object]
 Organisation = Annotated[str, Path(max_length=64)]
-At = Annotated[
-    str | None,
-    Query(
-        max_length=40,
-        description="Instant, RFC 3339; absent: now",
-        json_schema_extra={"format": "date-time"},
-    ),
-]
 ActName = Annotated[
     str | None,
     Query(
