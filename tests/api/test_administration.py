@@ -420,6 +420,34 @@ def test_a_company_registers_itself_and_declares_a_consortium(bench: Bench) -> N
     assert RIVAL in carl.get(HOME).text
 
 
+def test_a_representative_is_removed_by_another_and_never_the_last(bench: Bench) -> None:
+    carl = joined(bench, COMPANY, "CY", "carl@company.example", "Carl Weber")
+    assert carl.get(f"{HOME}/representatives").status_code == 403, "not registered yet"
+    done(fill(carl, "companies", name="Électricité", size_class="GE"), "companies")
+    mine = person_of(bench, "carl@company.example")
+    found = bench.platform.desk.files.find(EconomicOperator, f"operator/{COMPANY}")
+    assert found is not None
+    for one in found.people(now(bench), bench.platform.desk.subjects.reveal).keys() - {mine}:
+        end = {"person": one, "reason": "jeton des essais"}
+        done(fill(carl, "representatives", **end), "representatives")
+    last = fill(carl, "representatives", person=mine, reason="Départ")
+    assert list(faults(last.text)) == ["person"]
+    dora = invited_by(carl, "Dora Klein", "dora@company.example", "CY")
+    page = carl.get(HOME).text
+    assert page.count("l'exploitant, sur la machine") == 1, "who brought Carl in"
+    assert "Dora Klein" in page
+    address = unescape(re.findall(rf'href="({HOME}/representatives\?person=[^"]+)"', page)[-1])
+    asked = dora.get(address).text
+    assert f'value="{person_of(bench, "dora@company.example")}" selected' in asked
+    empty = fill(dora, "representatives", person=mine, reason="")
+    assert list(faults(empty.text)) == ["reason"]
+    done(fill(dora, "representatives", person=mine, reason="Départ"), "representatives")
+    assert carl.get(HOME).status_code == 403, "at once"
+    assert "Carl Weber" not in dora.get(HOME).text
+    gone = fill(dora, "representatives", person=mine, reason="Départ")
+    assert list(faults(gone.text)) == ["person"]
+
+
 def test_whoever_has_no_seat_or_is_signed_out_sees_nothing(bench: Bench, ada: Reader) -> None:
     stranger = Reader(bench)
     for path in (HOME, f"{HOME}/roles", f"{HOME}/powers", f"{HOME}/refusals.csv"):

@@ -116,5 +116,7 @@ def accesses(who: Seated) -> list[Opened]:
     ]
 
 
-def _representatives(who: Seated) -> list[str]:
-    return [] if who.company is None else [who.name(one) for one in who.company.representatives]
+def _representatives(who: Seated) -> list[tuple[Held, str]]:
+    """Return who represents the company, each with the reference that names them in a form."""
+    seats = () if who.company is None else who.company.in_force(who.now)
+    return [(held(who, one), who.reveal(one.person) or "") for one in seats]

@@ -162,6 +162,27 @@ def _check_joinable(who: Seated, org: str, role: str, entered: Entered) -> None:
     entered.check()
 
 
+def _removal_fields(who: Seated) -> list[Field]:
+    acting = {} if who.company is None else who.company.people(who.now, who.reveal)
+    return [
+        Field(
+            "person",
+            N_("Représentant"),
+            "select",
+            hint=N_("Ses sessions et ses jetons n'agiront plus pour l'entreprise."),
+            options=[Option(one, text) for one, text in who.known.items() if one in acting],
+        ),
+        Field("reason", N_("Motif"), "area", longest=1_000),
+    ]
+
+
+def _remove(who: Seated, act: Act, entered: Entered) -> None:
+    person, reason = entered.chosen("person"), entered.text("reason")
+    entered.check()
+    command = operators.RemoveRepresentative(who.org, person, reason)
+    who.platform.act(operators.remove_representative, act, command)
+
+
 def _link_only(_who: Seated, _act: Act, _entered: Entered) -> None:
     """Record nothing: the seat is recorded once the person accepts."""
 
@@ -198,6 +219,18 @@ REGISTRATIONS = (
         _register_company,
         N_("L'entreprise est inscrite au registre."),
         allows=_may_register,
+    ),
+    Form(
+        "representatives",
+        N_("Retirer un représentant"),
+        N_("Retirer ce représentant"),
+        N_("Ce qui a été fait au nom de l'entreprise reste au registre. Les plis restent déposés."),
+        frozenset({OWN}),
+        _removal_fields,
+        _remove,
+        N_("La fin de la représentation est inscrite au registre."),
+        fresh=False,
+        allows=lambda who: who.company is not None,
     ),
     Form(
         "consortia",
