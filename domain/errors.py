@@ -574,6 +574,24 @@ class ProcedureRuns(DomainError):
 
 
 @refusal
+class BuyerIsNobody(DomainError):
+    """A public buyer is no natural person: nothing personal is held under its number."""
+
+    code = "erasure.buyer"
+    text = "{name} is a public buyer: its people are erased, never itself"
+    name: str
+
+
+@refusal
+class StillRepresented(DomainError):
+    """Somebody still acts for the company, so that more would be held of it at once."""
+
+    code = "erasure.represented"
+    text = "{name} is still represented: erase its representatives first"
+    name: str
+
+
+@refusal
 class ErasureRetained(DomainError):
     """The file of a procedure is kept by law (R2184-12, R2184-13); a reasoned ground overrides."""
 

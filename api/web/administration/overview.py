@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from api.web.administration.committees import seats
-from api.web.administration.seated import ADMINISTRATOR, COMPANY, Entry, Seated
+from api.web.administration.seated import ADMINISTRATOR, Entry, Seated
 from domain.clock import local_date
 from domain.committee import quorum
-from domain.tenure import Grant
+from domain.tenure import COMPANY, Grant
 
 SEEING = "see the members"
 PEOPLE_OF_A_BUYER = "tenant"

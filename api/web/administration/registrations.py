@@ -9,7 +9,7 @@ from __future__ import annotations
 from api import grants
 from api.web.administration.acts import Form, roles_of
 from api.web.administration.fields import Entered, Field, Option
-from api.web.administration.seated import ADMINISTRATOR, COMPANY, HOME, Seated
+from api.web.administration.seated import ADMINISTRATOR, HOME, Seated
 from api.web.words import BUYER_KINDS, CONSORTIUM_FORMS, N_, SIZE_CLASSES
 from domain.buyer import Buyer
 from domain.commands import declare_consortium as consortia
@@ -19,6 +19,7 @@ from domain.errors import BadForm, BadSiret
 from domain.events.parties import BuyerKind, ConsortiumForm, SizeClass
 from domain.identifiers import check_organisation
 from domain.ports import Act
+from domain.tenure import COMPANY
 
 YES, OWN = "Y", "o"
 NAMES = 300
