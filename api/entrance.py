@@ -203,6 +203,10 @@ class Entrance:
         _, secrets = self._take(browser, "registration", purpose)
         return self.party.registered(answer, secrets["challenge"], person, label, self._now())
 
+    def new_password(self, password: str, person: Person) -> str:
+        """Return a new password that is good enough for a person, else raise PasswordRefused."""
+        return passwords.check_new(password, person, self.platform.settings.breached)
+
     def forget_passkey(self, person: Person, key_id: bytes) -> None:
         """Forget a passkey, unless it is all by which this person can still come in."""
         name, people = person.person, self._people

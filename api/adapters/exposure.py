@@ -29,13 +29,18 @@ def open_to_others(home: Home) -> list[str]:
     """Return the folders and key files of a home that somebody else may enter or read."""
     found = [
         f"{path.relative_to(home.folder.parent)}: chmod 700"
-        for path in (home.folder, home.keys, home.custodians, home.highwater)
+        for path in (home.folder, home.keys, home.custodians, home.highwater, *kept(home))
         if path.is_dir() and path.stat().st_mode & OTHERS
     ]
     for path in _secrets(home):
         if path.stat().st_mode & OTHERS:
             found.append(f"{path.relative_to(home.folder)}: chmod 600")
     return found
+
+
+def kept(home: Home) -> tuple[Path, ...]:
+    """Return the folders of what a backup must hold beside keys: blobs, and what was opened."""
+    return (home.blobs, home.envelopes)
 
 
 def _secrets(home: Home) -> Iterator[Path]:
@@ -47,7 +52,7 @@ def _secrets(home: Home) -> Iterator[Path]:
     for pattern in ("*.box", "state.db", "offline/*"):
         yield from (path for path in sorted(home.custodians.glob(f"*/{pattern}")) if path.is_file())
     if home.folder.stat().st_mode & OTHERS:
-        yield from sorted(home.folder.glob("*.db"))
+        yield from sorted(home.folder.glob("*.db*"))
 
 
 def missing(home: Home) -> list[str]:

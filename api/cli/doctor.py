@@ -31,6 +31,8 @@ def doctor(
         "cryptography": _cryptography,
         "clock": _clock,
         "identity": _identity_provider,
+        "passwords": _passwords,
+        "lines": _lines,
         "home": lambda: _home(home),
         "environment": _environment,
         **_of_home(home),
@@ -65,6 +67,23 @@ def _clock() -> str:
     width = reading.latest - reading.earliest
     source = "setting" if kernel_bound_us() is None else "kernel"
     return f"±{width.total_seconds() / 2:.3f} s ({source})"
+
+
+def _passwords() -> str:
+    from api.settings import Settings
+
+    breached = Settings().breached
+    return "no list of breached ones" if breached is None else breached.check()
+
+
+def _lines() -> str:
+    """Say how many lines can be open at once; the hard limit of open files bounds them."""
+    from api.cli.serve import OPEN, files_wanted, lines_of, most_possible
+
+    most = lines_of(most_possible())
+    if most < OPEN:
+        raise Wanting(f"{most} lines at once instead of {OPEN}: LimitNOFILE={files_wanted()}")
+    return str(most)
 
 
 def _identity_provider() -> str:

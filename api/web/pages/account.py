@@ -115,7 +115,7 @@ def _proofs(made: APIRouter, door: Door, render: Renderer) -> None:
     ) -> Response:
         """Keep a new password, and end every other session."""
         try:
-            password = passwords.check_new(sent.text("password"), reader.person)
+            password = entrance.new_password(sent.text("password"), reader.person)
         except PasswordRefused:
             return show(door, render, request, reader, 422, wrong="password")
         person = reader.person.person
