@@ -17,7 +17,7 @@ from itertools import chain, pairwise
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from api.breached import BreachedPasswords
+from api.adapters.breached import BreachedPasswords
 from api.errors import LoginRefused, PasswordRefused
 from api.people import Person
 

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from api.breached import BreachedPasswords
+from api.adapters.breached import BreachedPasswords
 
 DEFAULT_HOME = Path("var/home")
 STRONG_ALWAYS = "PA"

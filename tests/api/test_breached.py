@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.breached import BreachedListUnready, BreachedPasswords, is_listed
+from api.adapters.breached import BreachedListUnready, BreachedPasswords, is_listed
 
 LEAKED = ("cheval correct agrafe", "un long mot de passe", "", "bateau ivre 1871 !")
 
