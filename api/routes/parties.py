@@ -14,7 +14,7 @@ from api.errors import BadForm
 from api.forms import At, Day, Form, IdText, Short, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
-from api.paging import LARGEST, cut, link
+from api.paging import LARGEST, After, cut, link
 from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import declare_consortium as consortia
@@ -150,7 +150,7 @@ def list_representatives(  # noqa: PLR0913, PLR0917 - what is asked
     response: Response,
     operator: Operator,
     at: At = None,
-    after: Annotated[str | None, Query(max_length=600)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List who could act for the caller's own company at an instant."""
