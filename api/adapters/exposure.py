@@ -7,14 +7,15 @@ with what to do. No secret is read further than its mode, its presence and its e
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from api.adapters.archive import PUBLIC
 from api.adapters.custodians import local_names
+from api.adapters.oidc import is_loopback
 from api.home import Home
 from crypto.timestamps import Certificates
 
@@ -22,6 +23,8 @@ OTHERS = 0o077
 SOON = timedelta(days=30)
 TOKENS_SOON = timedelta(days=14)
 LOG_KEY_AGE = timedelta(days=730)
+POSTGRES = frozenset({"postgres", "postgresql"})
+ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
 SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSPHRASE")
 
 
@@ -76,6 +79,19 @@ def secrets_in(environment: Mapping[str, str]) -> list[str]:
             found.append(f"{name} is a secret in the environment: give it in a file")
         elif "://" in value and urlsplit(value).password:
             found.append(f"{name} holds a password: keep it in a passfile of the service")
+    return found
+
+
+def in_plain(urls: Iterable[str]) -> list[str]:
+    """Return the services on other machines that are called without TLS; no password is shown."""
+    found = []
+    for url in urls:
+        place = urlsplit(url)
+        if not place.hostname or is_loopback(place.hostname):
+            continue
+        mode = parse_qs(place.query).get("sslmode", ["prefer"])[-1]
+        if place.scheme != "https" and not (place.scheme in POSTGRES and mode in ENCRYPTED):
+            found.append(f"{place.scheme}://{place.hostname}")
     return found
 
 

@@ -170,6 +170,29 @@ def test_a_list_of_breached_passwords_that_cannot_serve_is_told(
     assert passwords() == "no list of breached ones"
 
 
+def test_services_that_are_called_in_plain_are_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = (
+        "https://chamber.example",
+        "http://127.0.0.1:8410",
+        "postgresql:///pli",
+        "postgresql://pli@db.example/pli?sslmode=verify-full",
+        "http://10.0.0.7:8410",
+        "postgresql://pli:secret@db.example/pli",
+        "postgresql://db.example/pli?sslmode=prefer",
+    )
+    plain = ["http://10.0.0.7", "postgresql://db.example", "postgresql://db.example"]
+    assert exposure.in_plain(urls) == plain
+    monkeypatch.setenv("PLI_TSA_URL", "http://stamp.example/tsr")
+    home = ["--home", str(bench.home.folder), "--json"]
+    run(["doctor", *home])
+    assert json.loads(capsys.readouterr().out)["calls"] == "without TLS: http://stamp.example"
+    monkeypatch.delenv("PLI_TSA_URL")
+    run(["doctor", *home])
+    assert json.loads(capsys.readouterr().out)["calls"] == "ok"
+
+
 def test_certificates_end(bench: Bench) -> None:
     roots = trusted_roots(bench.home.keys, None)
     assert roots
