@@ -203,6 +203,11 @@ class Entrance:
         _, secrets = self._take(browser, "registration", purpose)
         return self.party.registered(answer, secrets["challenge"], person, label, self._now())
 
+    def asks_current(self, visitor: Visitor) -> bool:
+        """Say whether a new password needs the one in force: not after a stronger proof."""
+        held = self._people.password(visitor.person.person) is not None
+        return held and visitor.session.method == PASSWORD
+
     def new_password(self, password: str, person: Person) -> str:
         """Return a new password that is good enough for a person, else raise PasswordRefused."""
         return passwords.check_new(password, person, self.platform.settings.breached)
