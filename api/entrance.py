@@ -67,6 +67,9 @@ class Entrance:
             absolute=timedelta(seconds=settings.session_absolute_s),
             fresh=timedelta(seconds=settings.session_fresh_s),
         )
+        self.breached = settings.breached
+        if self.breached is not None:
+            self.breached.holds("")  # else told at the start
         self._accounts = platform.accounts
         self._people = platform.accounts.people
         self._sessions = platform.accounts.sessions
@@ -205,12 +208,8 @@ class Entrance:
 
     def asks_current(self, visitor: Visitor) -> bool:
         """Say whether a new password needs the one in force: not after a stronger proof."""
-        held = self._people.password(visitor.person.person) is not None
-        return held and visitor.session.method == PASSWORD
-
-    def new_password(self, password: str, person: Person) -> str:
-        """Return a new password that is good enough for a person, else raise PasswordRefused."""
-        return passwords.check_new(password, person, self.platform.settings.breached)
+        by_password = visitor.session.method == PASSWORD
+        return by_password and self._people.password(visitor.person.person) is not None
 
     def forget_passkey(self, person: Person, key_id: bytes) -> None:
         """Forget a passkey, unless it is all by which this person can still come in."""

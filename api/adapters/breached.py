@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from api.errors import ApiError
+
 PREFIX = 5
 RANGES = 16**PREFIX
 LONGEST_LINE = 64
 LINE = re.compile(rb"([0-9A-Fa-f]+)(:[0-9]{1,12})?\r?\n?")
 
 
-class BreachedListUnready(Exception):
+class BreachedListUnready(ApiError):
     """The list of breached passwords that a setting names is absent or has another form."""
 
     code = "platform.breached-passwords"

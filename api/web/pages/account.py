@@ -122,7 +122,7 @@ def _proofs(made: APIRouter, door: Door, render: Renderer) -> None:
                 door.note(request, refusal)
                 return show(door, render, request, reader, 403, wrong="current")
         try:
-            password = entrance.new_password(sent.text("password"), reader.person)
+            password = passwords.check_new(sent.text("password"), reader.person, entrance.breached)
         except PasswordRefused:
             return show(door, render, request, reader, 422, wrong="password")
         person = reader.person.person
