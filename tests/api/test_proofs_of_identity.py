@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha1
 from pathlib import Path
 
@@ -10,13 +11,29 @@ from doubles.bench import BUYER, COMPANY, Bench
 from doubles.matrix import ROLES
 from doubles.reader import PASSWORD, Reader, invited, joined, officer
 
-from api.adapters.breached import BreachedListUnready
+from api.adapters.breached import BreachedListUnready, BreachedPasswords
 from api.entrance import Entrance
 from api.people import Person, Seat
 from api.settings import Settings
 from domain.commands.manage_members import GrantRole, grant_role
 
 ADA = "ada.martin@lille.example"
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Return a closed platform with its organisations."""
+    made = Bench(tmp_path_factory.mktemp("first"))
+    made.register()
+    made.close()
+    return made
+
+
+@pytest.fixture
+def bench(first: Bench, tmp_path: Path) -> Iterator[Bench]:
+    made = first.twin(tmp_path / "twin")
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize(("secure", "asked"), [(False, "PA"), (True, "BU,CU,CO,SI,PA")])
@@ -32,9 +49,8 @@ def test_over_tls_whoever_opens_or_signs_proves_more_than_a_password(
         assert sorted(found) == sorted(filter(None, named.split(",")))
 
 
-def test_an_officer_over_tls_adds_a_passkey_with_the_password_and_then_acts(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, secure=True, public_url="https://pli.example")
-    bench.register()
+def test_an_officer_over_tls_adds_a_passkey_with_the_password_and_then_acts(bench: Bench) -> None:
+    bench.platform.settings = bench.settings.model_copy(update={"secure": True})
     person = Person("person:bob", "bob@lille.example", "Bob")
     bench.platform.accounts.people.add(person, bench.clock.at)
     bench.platform.accounts.people.seat(person.person, Seat(BUYER, "BU"), bench.clock.at)
@@ -46,7 +62,6 @@ def test_an_officer_over_tls_adds_a_passkey_with_the_password_and_then_acts(tmp_
         session = entrance.visitor(entrance.enter(person.person, method)).session
         assert (session.role, entrance.strong(session)) == ("BU", strong), method
         assert entrance.fresh(session), "so a passkey can be added at once"
-    bench.close()
 
 
 def test_people_change_their_password_and_every_other_session_ends(bench: Bench) -> None:
@@ -79,11 +94,11 @@ def test_a_change_of_password_asks_for_the_current_one(bench: Bench) -> None:
     assert Reader(bench).sign_in(ADA, new).status_code == 303
 
 
-def test_a_password_that_leaked_elsewhere_is_refused(tmp_path: Path) -> None:
+def test_a_password_that_leaked_elsewhere_is_refused(bench: Bench, tmp_path: Path) -> None:
     leaked = sha1(PASSWORD.encode(), usedforsecurity=False).hexdigest().upper()
     rows = sorted([leaked, "0" * 40, "F" * 40])
     (tmp_path / "list.txt").write_text("".join(f"{row}:3\n" for row in rows))
-    bench = Bench(tmp_path, breached_passwords=tmp_path / "list.txt")
+    bench.app.state.entrance.breached = BreachedPasswords(tmp_path / "list.txt")
     at = invited(bench, COMPANY, "CY", ADA)
     ada = Reader(bench)
     assert ada.send(at, at, password=PASSWORD).status_code == 422
@@ -92,7 +107,6 @@ def test_a_password_that_leaked_elsewhere_is_refused(tmp_path: Path) -> None:
     assert ada.send("/account", "/account/password", password=PASSWORD, **kept).status_code == 422
     unseen = f"{PASSWORD} encore"
     assert ada.send("/account", "/account/password", password=unseen, **kept).status_code == 303
-    bench.close()
 
 
 def test_a_list_of_leaked_passwords_that_cannot_serve_is_told_at_the_start(

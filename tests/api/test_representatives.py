@@ -22,10 +22,18 @@ STREAM = f"operator/{COMPANY}"
 ADA, BOB = "ada@nord.example", "bob@nord.example"
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Return a closed platform with its organisations."""
+    made = Bench(tmp_path_factory.mktemp("first"))
     made.register()
+    made.close()
+    return made
+
+
+@pytest.fixture
+def bench(first: Bench, tmp_path: Path) -> Iterator[Bench]:
+    made = first.twin(tmp_path / "twin")
     yield made
     made.close()
 
