@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from doubles.platform import BUYER, FIRST, PLATFORM, SECOND, Platform
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -31,6 +31,7 @@ from domain.operator import EconomicOperator
 from domain.ports import AT_HOME, Act
 
 STEP = timedelta(seconds=1)
+UNSHRUNK = (Phase.explicit, Phase.generate)
 
 
 @pytest.fixture
@@ -236,3 +237,13 @@ class LifeOfACompany(RuleBasedStateMachine):
 def test_a_life_of_representatives_agrees_with_an_oracle() -> None:
     found = settings(max_examples=25, stateful_step_count=15, deadline=None)
     run_state_machine_as_test(LifeOfACompany, settings=found)
+
+
+def test_the_oracle_sees_a_platform_that_names_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: the same life, without the rule of the first one."""
+    monkeypatch.setattr(register_operator, "_check_first", lambda *_: None)
+    found = settings(
+        max_examples=50, stateful_step_count=15, deadline=None, derandomize=True, phases=UNSHRUNK
+    )
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(LifeOfACompany, settings=found)
