@@ -23,6 +23,7 @@ from domain.operator import EconomicOperator
 
 HOME = "/administration"
 JOINING = "21590512000162"
+SMALL = "39495278200016"
 ADA = "ada.martin@lille.example"
 MINUTE = timedelta(minutes=1)
 DAY = "2026-11-02"
@@ -393,7 +394,20 @@ def test_the_platform_registers_and_invites_the_first_officer(bench: Bench) -> N
     assert [one.scope for one in buyer_of(bench, platform).accesses] == ["platform"]
     assert "toute la plateforme" in root.get(HOME).text
     company = {"siret": RIVAL, "name": "Bâtisseurs du Nord", "size_class": "PME"}
+    lone = {"name": "Ève Blanc", "email": "eve@nord.example", "role": "CY"}
+    for org in ({}, {"org": RIVAL}):
+        assert list(faults(fill(root, "invitations", **lone, **org).text)) == ["org"]
     done(fill(root, "companies", **company), "companies")
+    assert 'value="CY"' not in root.get(f"{HOME}/roles").text
+    brought = [row for row in bench.platform.accounts.pending() if row.org == RIVAL]
+    assert not brought, "the token of the tests is its first representative"
+    assert list(faults(fill(root, "invitations", **lone, org=RIVAL).text)) == ["org"]
+    small = {"siret": SMALL, "name": "Une seule personne", "size_class": "TPE"}
+    done(fill(root, "companies", **small), "companies")
+    eve = invited_by(root, **lone, org=SMALL)
+    assert "administrateur de la plateforme" in eve.get(HOME).text, "who named her"
+    again = lone | {"email": "luc@nord.example"}
+    assert list(faults(fill(root, "invitations", **again, org=SMALL).text)) == ["org"]
     assert root.get(f"{HOME}/committee").status_code == 403
     assert root.get(f"{HOME}/consortia").status_code == 403
 

@@ -83,6 +83,7 @@ def test_the_platform_grants_the_first_officer_only(platform: Platform) -> None:
     ("act", "role", "refusal"),
     [
         (("PA", None), "CU", RoleNotAdministered),
+        (("PA", None), "CY", RoleNotAdministered),
         (("BU", None), "PA", RoleNotAdministered),
         (("BU", OTHER_BUYER), "DR", NotFound),
         (("CY", FIRST), "CY", NotFound),

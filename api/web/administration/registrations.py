@@ -18,6 +18,7 @@ from domain.commands import register_operator as operators
 from domain.errors import BadForm, BadSiret
 from domain.events.parties import BuyerKind, ConsortiumForm, SizeClass
 from domain.identifiers import check_organisation
+from domain.operator import EconomicOperator
 from domain.ports import Act
 from domain.tenure import COMPANY
 
@@ -25,6 +26,7 @@ YES, OWN = "Y", "o"
 NAMES = 300
 NOT_LISTED = N_("Une de ces lignes n'est ni un SIRET ni un identifiant étranger. Vérifiez-les.")
 UNREGISTERED = N_("Cette organisation n'est pas inscrite. Inscrivez-la d'abord.")
+HAS_PEOPLE = N_("Cette entreprise a déjà un représentant, qui invite lui-même les autres.")
 HAS_OFFICER = N_("Cet acheteur a déjà un responsable, qui donne lui-même les autres rôles.")
 
 
@@ -122,9 +124,12 @@ def _invitation_fields(who: Seated) -> list[Field]:
     given = sorted(who.platform.desk.law.roles.administers.get(who.role, ()))
     org = Field(
         "org",
-        N_("SIRET de l'acheteur"),
+        N_("SIRET de l'acheteur ou de l'entreprise"),
         "siret",
-        hint=N_("Pour le premier responsable d'un acheteur. Vide : votre propre organisation."),
+        hint=N_(
+            "Pour le premier responsable d'un acheteur, ou le premier représentant d'une "
+            "entreprise. Vide : votre propre organisation."
+        ),
         required=False,
         longest=20,
     )
@@ -141,7 +146,7 @@ def invite(who: Seated, entered: Entered) -> str:
     name, email, role = entered.text("name"), entered.text("email"), entered.chosen("role")
     org = entered.siret("org") if entered.raw("org") else who.org
     entered.check()
-    if org != who.org and who.role == ADMINISTRATOR:
+    if who.role == ADMINISTRATOR and (org != who.org or role == COMPANY):
         _check_joinable(who, org, role, entered)
     platform = who.platform
     who.entrance.may_invite(who.principal, org, role)
@@ -152,8 +157,17 @@ def invite(who: Seated, entered: Entered) -> str:
 
 
 def _check_joinable(who: Seated, org: str, role: str, entered: Entered) -> None:
-    """Return quietly if an invitation into this buyer can be accepted as things stand."""
-    buyer = who.platform.desk.files.find(Buyer, f"buyer/{org}")
+    """Return quietly if an invitation of the platform can be accepted as things stand."""
+    files, reveal = who.platform.desk.files, who.reveal
+    if role == COMPANY:
+        company = files.find(EconomicOperator, f"operator/{org}")
+        if company is None or not company.registered:
+            entered.fault("org", UNREGISTERED)
+        elif company.people(who.now, reveal):
+            entered.fault("org", HAS_PEOPLE)
+        entered.check()
+        return
+    buyer = files.find(Buyer, f"buyer/{org}")
     if buyer is None or not buyer.registered:
         entered.fault("org", UNREGISTERED)
     elif role == manage_members.OFFICER and any(
