@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
 
 import pytest
 
-from api.adapters.http import NoAnswer
+from api.adapters.http import NoAnswer, Outgoing
 from api.adapters.last_good import LAST_GOOD, PAUSE, LastGood
+from api.adapters.oidc import Asked, Client, Provider
+from ledger.witness import Reply
 
 HOUR = timedelta(hours=1)
 LONG_S = 30.0
+ISSUER = "https://id.example"
 
 
 class Service:
@@ -147,3 +153,34 @@ def test_whoever_waited_for_an_answer_that_failed_asks_for_no_second_one(
     for one in (first, second):
         with pytest.raises(NoAnswer):
             one.result(LONG_S)
+
+
+class SlowProvider:
+    """Tells its addresses, when it is let."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def exchange(self, method: str, url: str, body: bytes = b"", **headers: str) -> Reply:
+        self.service()
+        names = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
+        told = {name: f"https://id.example/{name}" for name in names}
+        return Reply(200, "application/json", json.dumps(told | {"issuer": ISSUER}).encode())
+
+
+def test_a_login_begins_while_another_one_asks_the_provider_again(
+    service: Service, elsewhere, tmp_path: Path
+) -> None:
+    client = Client(ISSUER, "pli", tmp_path / "secret", "openid", "https://pli.example")
+    http = cast("Outgoing", SlowProvider(service))
+    provider = Provider(client, lambda: service.at, http)
+    begun = provider.address(Asked("s", "n", "v"))
+    assert begun.startswith("https://id.example/authorization_endpoint?")
+    service.at += HOUR + timedelta(seconds=1)
+    service.hold()
+    slow = elsewhere(lambda: len(provider.address(Asked("s", "n", "v"))))
+    assert service.begun.wait(LONG_S)
+    assert provider.address(Asked("s", "n", "v")) == begun
+    assert not slow.done()
+    service.open.set()
+    assert slow.result(LONG_S) == len(begun)
