@@ -179,7 +179,7 @@ def test_services_that_are_called_in_plain_are_told(
         "postgresql:///pli",
         "postgresql://pli@db.example/pli?sslmode=verify-full",
         "http://10.0.0.7:8410",
-        "postgresql://pli:secret@db.example/pli",
+        "postgresql://pli:x@db.example/pli",
         "postgresql://db.example/pli?sslmode=prefer",
     )
     plain = ["http://10.0.0.7", "postgresql://db.example", "postgresql://db.example"]
