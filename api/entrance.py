@@ -67,6 +67,9 @@ class Entrance:
             absolute=timedelta(seconds=settings.session_absolute_s),
             fresh=timedelta(seconds=settings.session_fresh_s),
         )
+        self.breached = settings.breached
+        if self.breached is not None:
+            self.breached.holds("")  # else told at the start
         self._accounts = platform.accounts
         self._people = platform.accounts.people
         self._sessions = platform.accounts.sessions
@@ -202,6 +205,11 @@ class Entrance:
         """Return the new passkey that an answer proves."""
         _, secrets = self._take(browser, "registration", purpose)
         return self.party.registered(answer, secrets["challenge"], person, label, self._now())
+
+    def asks_current(self, visitor: Visitor) -> bool:
+        """Say whether a new password needs the one in force: not after a stronger proof."""
+        by_password = visitor.session.method == PASSWORD
+        return by_password and self._people.password(visitor.person.person) is not None
 
     def forget_passkey(self, person: Person, key_id: bytes) -> None:
         """Forget a passkey, unless it is all by which this person can still come in."""

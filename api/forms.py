@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
+from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
@@ -40,6 +41,14 @@ Short = Annotated[
 Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", json_schema_extra={"format": "date"})]
 Cents = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+At = Annotated[
+    str | None,
+    Query(
+        max_length=40,
+        description="Instant, RFC 3339; absent: now",
+        json_schema_extra={"format": "date-time"},
+    ),
+]
 
 
 class Form(BaseModel):

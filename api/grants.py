@@ -1,7 +1,8 @@
 """Grants of tokens and seats as events: the right stands in the ledger, the credential never does.
 
 A token is created beside a running server or without one, so its grant is recorded by the process
-that holds the ledger, at the token's first use. A seat's grant is the act of whoever invited.
+that holds the ledger, at the token's first use. A seat's grant is the act of whoever invited. What
+nobody else did is the act of the operator of the home, and recorded as theirs (docs/adr/0034).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from domain.clock import local_date
 from domain.commands.manage_members import GrantRole, grant_role
 from domain.commands.register_operator import AddRepresentative, add_representative
 from domain.errors import DomainError, NotFound
+from domain.tenure import COMPANY
 
 if TYPE_CHECKING:
     from api.accounts import Account
@@ -22,14 +24,12 @@ if TYPE_CHECKING:
     from api.platform import Platform
     from domain.ports import Act
 
-COMPANY = "CY"
-
 
 def grant(platform: Platform, account: Account) -> None:
     """Record the grant of an account, if its organisation is known; else it waits."""
     if account.token_id in platform.waiting_grants:
         return
-    act = platform.own_act(derived_id(account.token_id, "grant"), account.org)
+    act = platform.home_act(derived_id(account.token_id, "grant"), account.org)
     seat = Seat(account.org, account.role)
     try:
         _record(platform, act, account.person, seat, account.created_at, account.expires_at)
@@ -50,7 +50,7 @@ def grant_seat(platform: Platform, invitation: Invitation, person: str, now: dat
     seat = Seat(invitation.org, invitation.role)
     name = derived_id(invitation.invitation_id, "grant", person.encode())
     if invitation.host is None:
-        act = platform.own_act(name, seat.org)
+        act = platform.home_act(name, seat.org)
     else:
         host = invitation.host
         platform.seats.require(host.person, host.org, host.role)
@@ -73,7 +73,7 @@ def retry(platform: Platform, org: str) -> None:
             grant(platform, account)
     now = platform.now()
     for person, role in platform.accounts.people.waiting(org):
-        act = platform.own_act(derived_id(person, "grant", org.encode(), role.encode()), org)
+        act = platform.home_act(derived_id(person, "grant", org.encode(), role.encode()), org)
         try:
             _record(platform, act, person, Seat(org, role), now, None)
         except DomainError:

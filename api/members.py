@@ -77,15 +77,18 @@ class Members:
         return _named(self._platform.desk.subjects.reveal(person)) if self._named else {}
 
 
-def representatives(platform: Platform, operator: str) -> Rows:
-    """Return who may act for a company; raise Absent for one that nobody registered."""
+def representatives(platform: Platform, operator: str, at: str | None) -> tuple[str, Rows]:
+    """Return the instant that was asked, and who could act for a company then.
+
+    Raises Absent for one that nobody registered.
+    """
     company = platform.desk.files.find(EconomicOperator, f"operator/{operator}")
     if company is None or not company.registered:
         raise Absent
-    reveal = platform.desk.subjects.reveal
-    return [
-        (f"{number:06}", {"person": person} | _named(reveal(person)))
-        for number, person in enumerate(company.representatives)
+    instant, reveal = _instant(platform, at), platform.desk.subjects.reveal
+    rows = in_force(company, instant)
+    return instant_text(instant), [
+        (key, row | _named(reveal(str(row["person"])))) for key, row in rows
     ]
 
 

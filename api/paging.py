@@ -15,7 +15,8 @@ from api.errors import BadPageToken
 
 T = TypeVar("T")
 LARGEST = 100
-After = Annotated[str | None, Query(max_length=200, json_schema_extra={"format": "page-token"})]
+After = Annotated[str | None, Query(max_length=2_400, json_schema_extra={"format": "page-token"})]
+"""What the ``Link`` of an earlier page gave; as long as the longest key, which holds a scope."""
 
 
 @dataclass(frozen=True)

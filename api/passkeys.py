@@ -19,7 +19,7 @@ from webauthn import (
     verify_authentication_response,
     verify_registration_response,
 )
-from webauthn.helpers import bytes_to_base64url
+from webauthn.helpers import bytes_to_base64url, parse_authentication_credential_json
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
@@ -97,10 +97,17 @@ class RelyingParty:
         return options_to_json(options)
 
     def proven(self, answer: str, challenge: str, key: Passkey) -> int:
-        """Return the new counter of a key that answered, or raise PasskeyRefused."""
+        """Return the new counter of a key that answered, or raise PasskeyRefused.
+
+        The key is found by its own id; the person whom the authenticator names (``userHandle``)
+        must be the one to whom that key belongs (WebAuthn §7.2, step 6).
+        """
         try:
+            told = parse_authentication_credential_json(answer)
+            if told.response.user_handle != key.person.encode():
+                raise PasskeyRefused("another person")
             found = verify_authentication_response(
-                credential=answer,
+                credential=told,
                 expected_challenge=base64url_to_bytes(challenge),
                 expected_rp_id=self.name,
                 expected_origin=self.origin,

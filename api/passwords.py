@@ -17,6 +17,7 @@ from itertools import chain, pairwise
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from api.adapters.breached import BreachedPasswords
 from api.errors import LoginRefused, PasswordRefused
 from api.people import Person
 
@@ -60,8 +61,11 @@ def check_password(kept: str | None, password: str) -> str | None:
     return hash_password(password) if HASHER.check_needs_rehash(kept) else None
 
 
-def check_new(password: str, person: Person) -> str:
-    """Return a new password if it is good enough for this person, else raise PasswordRefused."""
+def check_new(password: str, person: Person, breached: BreachedPasswords | None = None) -> str:
+    """Return a new password if it is good enough for this person, else raise PasswordRefused.
+
+    ``breached``: the list that the operator installed, asked last: it reads a file.
+    """
     text = plain(password)
     if not SHORTEST <= len(text) <= LONGEST:
         raise PasswordRefused("wrong length", shortest=SHORTEST, longest=LONGEST)
@@ -74,6 +78,8 @@ def check_new(password: str, person: Person) -> str:
         raise PasswordRefused("it says little that name and address do not say")
     if len(set(_uncommon(small))) < FEWEST_SIGNS:
         raise PasswordRefused("it is made of what the most common passwords are made of")
+    if breached is not None and breached.holds(text):
+        raise PasswordRefused("it is known to have leaked elsewhere")
     return text
 
 

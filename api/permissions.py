@@ -169,6 +169,7 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         "list_delegations": tenant(SEEING_MEMBERS),
         "read_committee": tenant(SEEING_MEMBERS),
         "add_representative": own(REGISTERING, "register_operator.add_representative"),
+        "remove_representative": own(DEPOSITING, "register_operator.remove_representative"),
         "list_representatives": own(DEPOSITING),
         "declare_consortium": own(DEPOSITING, "declare_consortium.declare_consortium"),
         # every company may be excluded, an unregistered one too: its name is no object of anybody
@@ -211,6 +212,9 @@ PAGES: Mapping[str, Row] = MappingProxyType(
         "/administration/powers": own_seat(SEEING_MEMBERS),
         "/administration/refusals": own_seat(LISTING),
         "/administration/refusals.csv": own_seat(LISTING),
+        "/administration/representatives": own_seat(
+            DEPOSITING, "register_operator.remove_representative"
+        ),
         "/administration/revocations": own_seat(GRANTING, "manage_members.revoke_role"),
         "/administration/roles": own_seat(GRANTING, "manage_members.grant_role"),
         "/consultations": PUBLIC,

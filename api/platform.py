@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from crypto.notes import parse_checkpoint, parse_note
 from domain.clock import local_date
 from domain.commands.grant_access import PLATFORM_WIDE
 from domain.custody import KeyCeremony
-from domain.ports import Act, Desk, Principal, Recorded
+from domain.ports import AT_HOME, Act, Desk, Principal, Recorded
 from domain.tenure import EVERYTHING
 from ledger.errors import NotPublished, StorageFull
 
@@ -118,6 +118,10 @@ class Platform:
     def own_act(self, command_id: str, correlation: str) -> Act:
         """Return an act of the platform itself: deadlines, stalls, proofs of life."""
         return Act(command_id, self.itself, correlation)
+
+    def home_act(self, command_id: str, correlation: str) -> Act:
+        """Return an act of the operator of the home, known by its files alone; entries say so."""
+        return Act(command_id, replace(self.itself, auth=AT_HOME), correlation)
 
     @property
     def itself(self) -> Principal:

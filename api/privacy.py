@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from api.standing import Log, Standing, find
+from domain.buyer import Buyer
 from domain.clock import local_date
 from domain.commands.erase import RecordErasure, record_erasure
-from domain.erasure import check_erasable
+from domain.erasure import check_erasable, check_no_buyer, check_vacant
 from domain.identifiers import check_text
+from domain.operator import EconomicOperator
 
 if TYPE_CHECKING:
     from api.platform import Platform
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 ACCOUNT = re.compile(r"(person|token):[0-9a-f]+")
 """An account of a person; a company's has one name more in each need (``api/auth.py``)."""
+ORGANISATIONS = frozenset({"siret", "id"})
+"""How the name begins under which a company bids (``domain/commands/loading.py``)."""
 TAG_BYTES = 16
 REASON_LENGTH = 400
 
@@ -117,6 +121,12 @@ def apart(subject: str) -> str | None:
     return f"{subject} " if ACCOUNT.fullmatch(subject) else None
 
 
+def organisation_of(subject: str) -> str | None:
+    """Return the organisation that a subject is, None for a person."""
+    kind, separator, name = subject.partition(":")
+    return name if separator and kind in ORGANISATIONS else None
+
+
 class Privacy:
     """Erases on one open platform."""
 
@@ -134,11 +144,18 @@ class Privacy:
         for done in self.resume():
             if done[0] == subject:
                 return done[1]
+        desk = self._platform.desk
+        organisation = organisation_of(subject)
+        if organisation is not None:
+            check_no_buyer(desk.files.find(Buyer, f"buyer/{organisation}"))
         found = extract(subject, self._subjects, self._stores, self._platform.ledger)
         found.check()
-        desk = self._platform.desk
-        today = local_date(desk.clock.now().latest)
-        check_erasable(desk.law.rules, found.standing.involved(found.tags), today, ground)
+        now = desk.clock.now().latest
+        involved = found.standing.involved(found.tags)
+        check_erasable(desk.law.rules, involved, local_date(now), ground)
+        if organisation is not None:
+            company = desk.files.find(EconomicOperator, f"operator/{organisation}")
+            check_vacant(company, now, desk.subjects.reveal)
         tag = desk.rng.bytes(TAG_BYTES).hex()
         begun = self._subjects.begin_erasure(tag, subject, stated, apart(subject))
         return self._carry_out(begun)

@@ -235,11 +235,11 @@ class Scope:
             raise NotAllowed(AUDITOR, SEEING_MEMBERS)
         return Members(self._platform, buyer, not granted)
 
-    def representatives(self, operator: str) -> Rows:
-        """Return who may act for the company that calls."""
+    def representatives(self, operator: str, at: str | None) -> tuple[str, Rows]:
+        """Return who could act for the company that calls, and the instant that was asked."""
         if operator != self._company:
             raise Absent
-        return members.representatives(self._platform, operator)
+        return members.representatives(self._platform, operator, at)
 
     # -- the ledger, and what was refused
 

@@ -16,13 +16,12 @@ from api.errors import SeatNotInForce
 from domain.buyer import Buyer
 from domain.errors import DomainError
 from domain.operator import EconomicOperator
+from domain.tenure import COMPANY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from domain.ports import Clock, Files
-
-COMPANY = "CY"
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,8 @@ class SeatsInForce:
         return frozenset(role for file in files if file for role in self._roles(file, person))
 
     def _roles(self, file: Buyer | EconomicOperator, person: str) -> set[str]:
-        if isinstance(file, Buyer):
-            held = file.in_force(self._now())
-            return {one.role for one in held if self._reveal(one.person) == person}
-        return {COMPANY} if person in map(self._reveal, file.representatives) else set()
+        held = file.in_force(self._now())
+        return {one.role for one in held if self._reveal(one.person) == person}
 
     def _file(self, org: str, role: str) -> Buyer | EconomicOperator | None:
         company = role == COMPANY

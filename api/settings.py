@@ -11,7 +11,12 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.adapters.breached import BreachedPasswords
+
 DEFAULT_HOME = Path("var/home")
+STRONG_ALWAYS = "PA"
+STRONG_OVER_TLS = "BU,CU,CO,SI,PA"
+"""Who opens, reads opened bids, signs, publishes or administers (docs/adr/0034)."""
 
 
 class Settings(BaseSettings):
@@ -54,8 +59,13 @@ class Settings(BaseSettings):
     """A session ends after so long whatever happens."""
     session_fresh_s: int = Field(default=600, ge=1)
     """How old the proof of identity may be for acts that open or sign."""
-    strong_login: str = Field(default="PA", pattern=r"^([A-Z]{2}(,[A-Z]{2})*)?$")
-    """Roles in which a session acts only after a passkey or an identity provider, by commas."""
+    strong_login: str | None = Field(default=None, pattern=r"^([A-Z]{2}(,[A-Z]{2})*)?$")
+    """Roles in which a session acts only after a passkey or an identity provider, by commas.
+
+    None: over TLS whoever opens, reads, signs, publishes or administers; else administrators.
+    """
+    breached_passwords: Path | None = None
+    """Reference data: SHA-1 of passwords that leaked, a sorted file or a folder of ranges."""
     oidc_issuer: str | None = None
     """Identity provider (OpenID Connect, such as ProConnect); without one nobody enters by it."""
     oidc_client_id: str | None = None
@@ -82,9 +92,18 @@ class Settings(BaseSettings):
             return self.public_url
         return f"{'https' if self.secure else 'http'}://localhost:{self.port}"
 
+    @property
+    def breached(self) -> BreachedPasswords | None:
+        """The list of leaked passwords, where one is installed."""
+        place = self.breached_passwords
+        return None if place is None else BreachedPasswords(place)
+
     def asks_strong_login(self, role: str) -> bool:
         """Say whether a password alone is too little for this role."""
-        return role in self.strong_login.split(",")
+        named = self.strong_login
+        if named is None:
+            named = STRONG_OVER_TLS if self.secure else STRONG_ALWAYS
+        return role in named.split(",")
 
     def trusted(self) -> frozenset[str]:
         """Return the addresses of the reverse proxies."""

@@ -85,9 +85,9 @@ class Buyer(Aggregate):
     @folds(RoleRevoked)
     def _revoked(self, event: RoleRevoked) -> None:
         person, role, at = event.person, event.role, event.timestamp
-        self.grants = tuple(_ended(grant, person, role, at) for grant in self.grants)
+        self.grants = tuple(grant.ended(person, role, at) for grant in self.grants)
         self.delegations = tuple(
-            replace(one, tenure=_ended(one.tenure, person, role, at)) for one in self.delegations
+            replace(one, tenure=one.tenure.ended(person, role, at)) for one in self.delegations
         )
 
     @folds(SignatureDelegated)
@@ -238,10 +238,3 @@ class Buyer(Aggregate):
             and (among is None or grant.role in among)
             and reveal(grant.person) == person
         }
-
-
-def _ended(grant: Grant, person: str, role: str, at: datetime) -> Grant:
-    """Return the tenure after a revocation; it ends what the person holds in this role."""
-    if (grant.person, grant.role, grant.revoked_at) == (person, role, None):
-        return replace(grant, revoked_at=at)
-    return grant

@@ -7,13 +7,15 @@ end of the contract (code de la commande publique, R2184-12 and R2184-13).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from domain.aggregate import Aggregate
-from domain.errors import ErasureRetained, ProcedureRuns
+from domain.buyer import Buyer
+from domain.errors import BuyerIsNobody, ErasureRetained, ProcedureRuns, StillRepresented
 from domain.events.erasure import DataErased
+from domain.operator import EconomicOperator
 from domain.rulebook import RuleBook
 
 
@@ -39,6 +41,20 @@ class Involvement:
     def runs(self) -> bool:
         """Whether the procedure has neither ended nor led to a contract."""
         return self.ended_on is None and self.signed_on is None
+
+
+def check_no_buyer(buyer: Buyer | None) -> None:
+    """Return quietly unless the subject is a registered public buyer, which is no person."""
+    if buyer is not None and buyer.registered:
+        raise BuyerIsNobody(buyer.name)
+
+
+def check_vacant(
+    company: EconomicOperator | None, at: datetime, reveal: Callable[[str], str | None]
+) -> None:
+    """Return quietly if nobody acts for the company any more (a sole trader is a subject)."""
+    if company is not None and company.people(at, reveal):
+        raise StillRepresented(company.name)
 
 
 def check_erasable(

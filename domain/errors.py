@@ -110,6 +110,15 @@ class RoleIncompatible(DomainError):
 
 
 @refusal
+class LastRepresentative(DomainError):
+    """Nobody else acts for the company: whoever leaves names another one before."""
+
+    code = "representative.last"
+    text = "{operator} would have no representative"
+    operator: str
+
+
+@refusal
 class DelegationExceeds(DomainError):
     """The giver does not hold all that is given (domain.md §4.1)."""
 
@@ -562,6 +571,24 @@ class ProcedureRuns(DomainError):
 
     code = "erasure.procedure-runs"
     text = "a procedure that still runs needs what is held here"
+
+
+@refusal
+class BuyerIsNobody(DomainError):
+    """A public buyer is no natural person: nothing personal is held under its number."""
+
+    code = "erasure.buyer"
+    text = "{name} is a public buyer: its people are erased, never itself"
+    name: str
+
+
+@refusal
+class StillRepresented(DomainError):
+    """Somebody still acts for the company, so that more would be held of it at once."""
+
+    code = "erasure.represented"
+    text = "{name} is still represented: erase its representatives first"
+    name: str
 
 
 @refusal

@@ -1,7 +1,11 @@
-"""A company that bids; one account serves all buyers (domain.md §4.2)."""
+"""A company that bids; one account serves all buyers (domain.md §4.2).
+
+Who represents it is a tenure like a buyer's roles, so replay answers who could act at any instant.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -13,7 +17,9 @@ from domain.events.parties import (
     OperatorExcluded,
     OperatorRegistered,
     RepresentativeAdded,
+    RoleRevoked,
 )
+from domain.tenure import COMPANY, Grant
 
 
 @dataclass(frozen=True)
@@ -48,13 +54,19 @@ class EconomicOperator(Aggregate):
 
     TOPIC = "EconomicOperator"
     PREFIX = "operator"
-    EVENTS = (OperatorRegistered, RepresentativeAdded, ConsortiumDeclared, OperatorExcluded)
+    EVENTS = (
+        OperatorRegistered,
+        RepresentativeAdded,
+        RoleRevoked,
+        ConsortiumDeclared,
+        OperatorExcluded,
+    )
 
     def begin(self) -> None:
         """Start without registration."""
         super().begin()
         self.registered = False
-        self.representatives: tuple[str, ...] = ()
+        self.grants: tuple[Grant, ...] = ()
         self.consortia: tuple[Consortium, ...] = ()
         self.exclusions: tuple[Exclusion, ...] = ()
 
@@ -64,7 +76,14 @@ class EconomicOperator(Aggregate):
 
     @folds(RepresentativeAdded)
     def _represented(self, event: RepresentativeAdded) -> None:
-        self.representatives = (*self.representatives, event.person)
+        at = event.timestamp
+        seat = Grant(event.person, COMPANY, event.scope, at, local_date(at), None)
+        self.grants = (*self.grants, seat)
+
+    @folds(RoleRevoked)
+    def _removed(self, event: RoleRevoked) -> None:
+        person, role, at = event.person, event.role, event.timestamp
+        self.grants = tuple(one.ended(person, role, at) for one in self.grants)
 
     @folds(ConsortiumDeclared)
     def _joined(self, event: ConsortiumDeclared) -> None:
@@ -76,6 +95,24 @@ class EconomicOperator(Aggregate):
         buyer = event.meta.actor.org
         said = Exclusion(buyer, event.ground, event.until_on, event.timestamp)
         self.exclusions = (*self.exclusions, said)
+
+    def in_force(self, at: datetime) -> tuple[Grant, ...]:
+        """Return who represented the company at an instant, in the order of the record."""
+        return tuple(one for one in self.grants if one.held(at))
+
+    def people(
+        self, at: datetime | None, reveal: Callable[[str], str | None]
+    ) -> dict[str, tuple[str, ...]]:
+        """Return each person who represented it at an instant, or ever, with their commitments.
+
+        Whoever was erased acts no more and is not among them.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for one in self.grants if at is None else self.in_force(at):
+            person = reveal(one.person)
+            if person is not None and one.person not in found.get(person, ()):
+                found[person] = (*found.get(person, ()), one.person)
+        return found
 
     def exclusion(self, buyer: str, at: datetime) -> Exclusion | None:
         """Return how this buyer excludes the company at an instant; its last word counts."""

@@ -21,6 +21,10 @@ from domain.plain import digest
 A = TypeVar("A", bound=Aggregate)
 
 
+AT_HOME = "home"
+"""How the operator of the home is known (``Principal.auth``): by the files of the home itself."""
+
+
 @dataclass(frozen=True)
 class Principal:
     """Who calls: organisation (SIRET), two-letter role, person, how they were authenticated."""

@@ -7,7 +7,7 @@ Nothing is held before it was recorded, whatever its dates say.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -16,6 +16,7 @@ from domain.errors import DelegationExceeds
 
 SIGNATORY = "SI"
 MEMBER = "CO"
+COMPANY = "CY"
 EVERYTHING = "*"
 """The scope of a role or an access that is not narrowed."""
 
@@ -47,6 +48,12 @@ class Grant:
         revoked = self.revoked_at is not None and self.revoked_at <= at
         dated = self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
         return self.granted_at <= at and dated and not revoked
+
+    def ended(self, person: str, role: str, at: datetime) -> Grant:
+        """Return the tenure after a revocation of all that a person holds in a role."""
+        if (self.person, self.role, self.revoked_at) == (person, role, None):
+            return replace(self, revoked_at=at)
+        return self
 
     def meets(self, first: date, last: date | None) -> bool:
         """Say whether the role, as now recorded, is held on a day between these two."""

@@ -131,6 +131,9 @@ def _revoked(fact: Fact) -> Iterator[Change]:
     if role == "SI":
         given = {"org": fact.name, "receiver": person, "revoked_at": None}
         yield Amend(delegations, given, {"revoked_at": fact.at})
+    if role == "CY":  # of a company's stream: nobody else has this role
+        acting = {"operator": fact.name, "person": person, "revoked_at": None}
+        yield Amend(representatives, acting, {"revoked_at": fact.at})
 
 
 def _delegated(fact: Fact) -> Iterator[Change]:
@@ -300,7 +303,7 @@ class Members:
         """Return who may act for a company, in the order of the record."""
         asked = (
             select(representatives.c.person, representatives.c.scope)
-            .where(representatives.c.operator == operator)
+            .where(representatives.c.operator == operator, representatives.c.revoked_at.is_(None))
             .order_by(representatives.c.version)
         )
         with self._reader.connect() as connection:

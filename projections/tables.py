@@ -99,7 +99,13 @@ accesses = _table(
 )
 
 representatives = _table(
-    "representatives", _text("operator"), _number("version"), person=str, scope=str, added_at=str
+    "representatives",
+    _text("operator"),
+    _number("version"),
+    person=str,
+    scope=str,
+    added_at=str,
+    revoked_at=str,
 )
 
 consortia = _table(

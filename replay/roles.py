@@ -1,7 +1,8 @@
 """Who held which role at an instant: "who could open on 3 March at 12:00?" (domain.md §4.1, §5).
 
-A pure function of a buyer's stream and an instant. What was recorded later changes no answer, so
-the answer of then and the answer of now are one. Persons are the commitments of the entries.
+A pure function of the stream of a buyer or a company and an instant. What was recorded later
+changes no answer, so the answer of then and the answer of now are one. Persons are the commitments
+of the entries.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import datetime
 from domain.aggregate import Event
 from domain.buyer import Buyer
 from domain.clock import instant_text
+from domain.operator import EconomicOperator
 from domain.tenure import Grant
 from projections.facts import LedgerRow
 from replay.timeline import Log, aggregate_at, recorded_at
@@ -27,20 +29,20 @@ def roles_at(
     at: datetime | None = None,
 ) -> list[Shown]:
     """Return the roles in force once a position was written, at an instant or right then."""
-    buyer = aggregate_at(log, stream, position, event_of)
-    if not isinstance(buyer, Buyer):
+    members = aggregate_at(log, stream, position, event_of)
+    if not isinstance(members, Buyer | EconomicOperator):
         return []
-    instant = at or max(buyer.modified_on, recorded_at(log, position))
-    return [shown for _, shown in in_force(buyer, instant)]
+    instant = at or max(members.modified_on, recorded_at(log, position))
+    return [shown for _, shown in in_force(members, instant)]
 
 
 def in_force(
-    buyer: Buyer, at: datetime, among: Collection[str] | None = None
+    members: Buyer | EconomicOperator, at: datetime, among: Collection[str] | None = None
 ) -> list[tuple[str, Shown]]:
     """Return the roles in force at an instant, all or some, each with a key that orders them."""
     rows = [
         (_key(grant), _shown(grant))
-        for grant in buyer.in_force(at)
+        for grant in members.in_force(at)
         if among is None or grant.role in among
     ]
     return sorted(rows, key=lambda row: row[0])

@@ -44,6 +44,8 @@ class ArchiveWriter:
             raise BackupTarget(str(target))
         self._target = target
         self._place = target.with_name(f".{target.name}.new")
+        self._place.touch()
+        self._place.chmod(0o600)  # keys may lie in it, and whatever the log does not say
         self._file = self._place.open("w+b")
         self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)
         self.rows: list[FileRow] = []
@@ -51,6 +53,8 @@ class ArchiveWriter:
     def snapshot(self, home: Path, name: str, judge: Callable[[Path], None]) -> None:
         """Add a database as it is now; `judge` may read the copy before it is added."""
         copy = self._place.with_name(f"{self._place.name}.{name.replace('/', '-')}")
+        copy.touch()
+        copy.chmod(0o600)
         address = f"file:{quote(str((home / name).absolute()))}?mode=ro"
         try:
             with (

@@ -7,14 +7,15 @@ with what to do. No secret is read further than its mode, its presence and its e
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from api.adapters.archive import PUBLIC
 from api.adapters.custodians import local_names
+from api.adapters.oidc import is_loopback
 from api.home import Home
 from crypto.timestamps import Certificates
 
@@ -22,6 +23,8 @@ OTHERS = 0o077
 SOON = timedelta(days=30)
 TOKENS_SOON = timedelta(days=14)
 LOG_KEY_AGE = timedelta(days=730)
+POSTGRES = frozenset({"postgres", "postgresql"})
+ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
 SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSPHRASE")
 
 
@@ -29,13 +32,18 @@ def open_to_others(home: Home) -> list[str]:
     """Return the folders and key files of a home that somebody else may enter or read."""
     found = [
         f"{path.relative_to(home.folder.parent)}: chmod 700"
-        for path in (home.folder, home.keys, home.custodians, home.highwater)
+        for path in (home.folder, home.keys, home.custodians, home.highwater, *kept(home))
         if path.is_dir() and path.stat().st_mode & OTHERS
     ]
     for path in _secrets(home):
         if path.stat().st_mode & OTHERS:
             found.append(f"{path.relative_to(home.folder)}: chmod 600")
     return found
+
+
+def kept(home: Home) -> tuple[Path, ...]:
+    """Return the folders of what a backup must hold beside keys: blobs, and what was opened."""
+    return (home.blobs, home.envelopes)
 
 
 def _secrets(home: Home) -> Iterator[Path]:
@@ -47,7 +55,7 @@ def _secrets(home: Home) -> Iterator[Path]:
     for pattern in ("*.box", "state.db", "offline/*"):
         yield from (path for path in sorted(home.custodians.glob(f"*/{pattern}")) if path.is_file())
     if home.folder.stat().st_mode & OTHERS:
-        yield from sorted(home.folder.glob("*.db"))
+        yield from sorted(home.folder.glob("*.db*"))
 
 
 def missing(home: Home) -> list[str]:
@@ -71,6 +79,19 @@ def secrets_in(environment: Mapping[str, str]) -> list[str]:
             found.append(f"{name} is a secret in the environment: give it in a file")
         elif "://" in value and urlsplit(value).password:
             found.append(f"{name} holds a password: keep it in a passfile of the service")
+    return found
+
+
+def in_plain(urls: Iterable[str]) -> list[str]:
+    """Return the services on other machines that are called without TLS; no password is shown."""
+    found = []
+    for url in urls:
+        place = urlsplit(url)
+        if not place.hostname or is_loopback(place.hostname):
+            continue
+        mode = parse_qs(place.query).get("sslmode", ["prefer"])[-1]
+        if place.scheme != "https" and not (place.scheme in POSTGRES and mode in ENCRYPTED):
+            found.append(f"{place.scheme}://{place.hostname}")
     return found
 
 

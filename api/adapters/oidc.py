@@ -3,13 +3,13 @@
 OpenID Connect Core 1.0 §3.1; RFC 7636, 9207. The identity is what the provider signed: the ID token
 first, then the user information, JSON or (ProConnect) a signed JWT; both must name one subject.
 The client's secret is read from its file at each login; the provider's keys are asked for again
-when a token names an unknown one, once a minute at most.
+when a token names an unknown one, once a minute at most. One login at a time asks, the others go on
+with the last good copy (``last_good``).
 """
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +30,7 @@ from joserfc.jwk import KeySet
 
 from api.adapters.http import Outgoing
 from api.adapters.keys import KeysError, read_secret
+from api.adapters.last_good import LastGood
 from api.errors import ApiError
 from api.settings import Settings
 from ledger.witness import Reply
@@ -128,12 +129,8 @@ class Provider:
         self.client = client
         self._now = now
         self._http = http or Outgoing([client.issuer])
-        # guarded by _lock: what the provider published, and when it was asked
-        self._lock = threading.Lock()
-        self._known: Mapping[str, Any] = {}
-        self._known_at: datetime | None = None
-        self._keys = KeySet([])
-        self._keys_at: datetime | None = None
+        self._published = LastGood(self._ask_metadata, now)
+        self._keys = LastGood(self._ask_keys, now)
 
     # -- going there and coming back
 
@@ -265,34 +262,25 @@ class Provider:
     # -- what the provider publishes
 
     def _metadata(self) -> Mapping[str, Any]:
-        with self._lock:
-            now = self._now()
-            if self._known_at is None or now - self._known_at > KEPT:
-                address = self.client.issuer.rstrip("/") + WELL_KNOWN
-                found = self._object(self._http.exchange("GET", address))
-                wanted = (
-                    "authorization_endpoint",
-                    "token_endpoint",
-                    "userinfo_endpoint",
-                    "jwks_uri",
-                )
-                if found.get("issuer") != self.client.issuer or not _addresses(found, wanted):
-                    raise ProviderStrange("metadata of another issuer, or without its addresses")
-                self._known, self._known_at = found, now
-            return self._known
+        return self._published.within(KEPT)
 
     def _key_set(self, *, again: bool = False) -> KeySet:
-        address = self._metadata()["jwks_uri"]
-        with self._lock:
-            now = self._now()
-            wait = KEYS_AGAIN if again else KEPT
-            if self._keys_at is None or now - self._keys_at > wait:
-                try:
-                    keys = KeySet.import_key_set(self._object(self._http.exchange("GET", address)))  # type: ignore[arg-type]
-                except (JoseError, ValueError, KeyError, TypeError) as error:
-                    raise ProviderStrange("unreadable keys") from error
-                self._keys, self._keys_at = keys, now
-            return self._keys
+        return self._keys.within(KEYS_AGAIN if again else KEPT, patient=again)
+
+    def _ask_metadata(self) -> Mapping[str, Any]:
+        address = self.client.issuer.rstrip("/") + WELL_KNOWN
+        found = self._object(self._http.exchange("GET", address))
+        wanted = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
+        if found.get("issuer") != self.client.issuer or not _addresses(found, wanted):
+            raise ProviderStrange("metadata of another issuer, or without its addresses")
+        return found
+
+    def _ask_keys(self) -> KeySet:
+        reply = self._http.exchange("GET", self._metadata()["jwks_uri"])
+        try:
+            return KeySet.import_key_set(self._object(reply))  # type: ignore[arg-type]
+        except (JoseError, ValueError, KeyError, TypeError) as error:
+            raise ProviderStrange("unreadable keys") from error
 
     @staticmethod
     def _object(reply: Reply) -> Mapping[str, Any]:

@@ -12,9 +12,12 @@ import platform
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from api.home import Home
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -31,6 +34,8 @@ def doctor(
         "cryptography": _cryptography,
         "clock": _clock,
         "identity": _identity_provider,
+        "passwords": _passwords,
+        "lines": _lines,
         "home": lambda: _home(home),
         "environment": _environment,
         **_of_home(home),
@@ -65,6 +70,23 @@ def _clock() -> str:
     width = reading.latest - reading.earliest
     source = "setting" if kernel_bound_us() is None else "kernel"
     return f"±{width.total_seconds() / 2:.3f} s ({source})"
+
+
+def _passwords() -> str:
+    from api.settings import Settings
+
+    breached = Settings().breached
+    return "no list of breached ones" if breached is None else breached.check()
+
+
+def _lines() -> str:
+    """Say how many lines can be open at once; the hard limit of open files bounds them."""
+    from api.cli.serve import OPEN, files_wanted, lines_of, most_possible
+
+    most = lines_of(most_possible())
+    if most < OPEN:
+        raise Wanting(f"{most} lines at once instead of {OPEN}: LimitNOFILE={files_wanted()}")
+    return str(most)
 
 
 def _identity_provider() -> str:
@@ -102,6 +124,21 @@ def _environment() -> str:
     return _sound(secrets_in(os.environ))
 
 
+def _calls(place: Home) -> str:
+    """Say which services are called without TLS: the operator wrote them out, so it is no fault."""
+    from api.adapters.exposure import in_plain
+    from api.settings import Settings
+    from crypto.policies import Policy
+
+    settings = Settings()
+    policy = settings.policy_file or place.policy
+    urls = list(Policy.parse(policy.read_text()).urls.values()) if place.holds(policy) else []
+    urls += [settings.tsa_url] if settings.tsa_url else []
+    urls += [settings.database_url.get_secret_value()] if settings.database_url else []
+    plain = in_plain(urls)
+    return f"without TLS: {', '.join(plain)}" if plain else "ok"
+
+
 def _of_home(folder: Path) -> dict[str, Callable[[], str]]:
     """Return the checks of a home, none where there is none."""
     from api.adapters import exposure
@@ -123,6 +160,7 @@ def _of_home(folder: Path) -> dict[str, Callable[[], str]]:
     return {
         "modes": lambda: _sound(exposure.open_to_others(place)),
         "files": lambda: _sound(exposure.missing(place)),
+        "calls": lambda: _calls(place),
         "certificates": certificates,
         "tokens": lambda: _sound(exposure.tokens_ending(place.folder / "accounts.db", now)),
         "rotation": lambda: _sound(exposure.rotation_due(place, newest_since(place), OVERLAP, now)),

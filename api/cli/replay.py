@@ -1,6 +1,7 @@
 """``pli replay STREAM``: an aggregate, and the views about it, as they were.
 
-For ``buyer/…`` also the roles in force then: "who could open on 3 March at 12:00?".
+For ``buyer/…`` also the roles in force then, for ``operator/…`` who represented the company: "who
+could open on 3 March at 12:00?".
 
 Reads the ledger without its lock, so it may run beside the server. Example:
 ``pli replay consultation/roubaix-1 --at 2026-03-02T09:00:00Z --json``.
@@ -46,7 +47,7 @@ def replay(
             subject = stream.partition("/")[2]
             views = timeline.views_at(log, until, Path(scratch) / "views.db", subject)
     answer = {"position": until, "aggregate": shown, "views": views}
-    if stream.startswith("buyer/"):
+    if stream.startswith(("buyer/", "operator/")):
         answer["roles"] = held
     print(json.dumps(answer, ensure_ascii=False, indent=None if as_json else 2))
 

@@ -93,13 +93,25 @@ async def serve_until_signal(web: FastAPI, host: str, port: int) -> None:
         raise PortTaken(f"{host}:{port}: {error}") from error
 
 
+def files_wanted() -> int:
+    """Return how many open files all lines and the platform's own need."""
+    return OWN_FILES + FILES_OF_LINE * OPEN
+
+
+def most_possible() -> int:
+    """Return how many open files this machine allows such a process, as far as they are wanted."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return files_wanted() if hard == resource.RLIM_INFINITY else min(files_wanted(), hard)
+
+
 def most_files() -> int:
     """Return how many files this process may open, once it has asked for all it can get."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OWN_FILES + FILES_OF_LINE * OPEN
-    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    wanted, most = files_wanted(), most_possible()
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         soft = most

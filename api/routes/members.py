@@ -14,11 +14,11 @@ from pydantic import Field
 
 from api.auth import Known
 from api.errors import BadForm
-from api.forms import Day, Form, Hex64, IdText, Short, Text
+from api.forms import At, Day, Form, Hex64, IdText, Short, Text
 from api.idempotency import Key
 from api.law import shipped_law
 from api.openapi import reads, writes
-from api.paging import LARGEST, cut, link
+from api.paging import LARGEST, After, cut, link
 from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import (
@@ -41,14 +41,6 @@ router = APIRouter(prefix="/api/v1/buyers/{siret}", tags=["members"], route_clas
 
 Answer = dict[str, object]
 Organisation = Annotated[str, Path(max_length=64)]
-At = Annotated[
-    str | None,
-    Query(
-        max_length=40,
-        description="Instant, RFC 3339; absent: now",
-        json_schema_extra={"format": "date-time"},
-    ),
-]
 ActName = Annotated[
     str | None,
     Query(
@@ -202,7 +194,7 @@ def list_roles(  # noqa: PLR0913, PLR0917 - what is asked
     siret: Organisation,
     at: At = None,
     act: ActName = None,
-    after: Annotated[str | None, Query(max_length=600)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List who held which role at an instant; with ``act``, only who could do it."""
@@ -220,7 +212,7 @@ def list_delegations(  # noqa: PLR0913, PLR0917 - what is asked
     response: Response,
     siret: Organisation,
     at: At = None,
-    after: Annotated[str | None, Query(max_length=600)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List the delegations of signature in force at an instant."""

@@ -11,10 +11,10 @@ from pydantic import Field
 from api import grants, views
 from api.auth import Known
 from api.errors import BadForm
-from api.forms import Day, Form, IdText, Short, Text
+from api.forms import At, Day, Form, IdText, Short, Text
 from api.idempotency import Key
 from api.openapi import reads, writes
-from api.paging import LARGEST, cut, link
+from api.paging import LARGEST, After, cut, link
 from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import declare_consortium as consortia
@@ -60,6 +60,13 @@ class RepresentativeForm(Form):
 
     person: Short
     scope: Short = "*"
+
+
+class RemovalForm(Form):
+    """Who acts for the company no longer, and why."""
+
+    person: Short
+    reason: Text
 
 
 class ConsortiumForm(Form):
@@ -127,20 +134,31 @@ def add_representative(
     return {"operator": operator, "scope": form.scope}
 
 
+@router.post("/operators/{operator}/revocations", status_code=201, responses=writes())
+def remove_representative(who: Known, key: Key, operator: Operator, form: RemovalForm) -> Answer:
+    """Let a person act for the caller's own company no longer; never the last one."""
+    name = check_organisation("operator", operator)
+    command = operators.RemoveRepresentative(name, form.person, form.reason)
+    who.platform.act(operators.remove_representative, who.act(key, operator), command)
+    return {"operator": operator}
+
+
 @router.get("/operators/{operator}/representatives", responses=reads(400, 401, 403))
 def list_representatives(  # noqa: PLR0913, PLR0917 - what is asked
     who: Known,
     scope: Bound,
     response: Response,
     operator: Operator,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    at: At = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
-    """List who may act for the caller's own company."""
-    page = cut(scope.representatives(operator), after, limit)
+    """List who could act for the caller's own company at an instant."""
+    instant, rows = scope.representatives(operator, at)
+    page = cut(rows, after, limit)
     path = f"/api/v1/operators/{operator}/representatives"
-    response.headers.update(link(path, page, limit))
-    return {"operator": operator, "representatives": page.rows}
+    response.headers.update(link(path, page, limit, at=instant))
+    return {"operator": operator, "at": instant, "representatives": page.rows}
 
 
 @router.post("/operators/{operator}/consortia", status_code=201, responses=writes())

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from api.auth import Known
 from api.openapi import reads
-from api.paging import LARGEST, cut, link
+from api.paging import LARGEST, After, cut, link
 from api.scope import Bound
 
 router = APIRouter(prefix="/api/v1/refusals", tags=["refusals"])
@@ -20,7 +20,7 @@ def list_refusals(
     who: Known,
     scope: Bound,
     response: Response,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> Answer:
     """List refused accesses, oldest first; an auditor also gets the head, to keep as a pin."""

@@ -14,7 +14,7 @@ from domain.errors import BadForm, NotFound, RoleNotAdministered
 from domain.events.parties import BuyerKind, BuyerRegistered, RoleGranted, RoleRevoked
 from domain.identifiers import check_siret, check_text
 from domain.ports import Act, Desk, Recorded
-from domain.tenure import EVERYTHING
+from domain.tenure import COMPANY, EVERYTHING
 
 OFFICER = "BU"
 GRANTING = "grant roles"
@@ -80,6 +80,8 @@ def _grant(desk: Desk, act: Act, command: GrantRole) -> Recorded:
     check_text("person", command.person, 400)
     check_text("scope", command.scope, 400)
     desk.law.roles.require_administers(act.principal.role, command.role)
+    if command.role == COMPANY:  # it stands in the company's own stream
+        raise RoleNotAdministered(act.principal.role, COMPANY)
     first, last = command.valid_from, command.valid_to
     if last is not None and last < first:
         raise BadForm("valid_to", "before valid_from")

@@ -23,6 +23,7 @@ from domain.operator import EconomicOperator
 
 HOME = "/administration"
 JOINING = "21590512000162"
+SMALL = "39495278200016"
 ADA = "ada.martin@lille.example"
 MINUTE = timedelta(minutes=1)
 DAY = "2026-11-02"
@@ -393,7 +394,20 @@ def test_the_platform_registers_and_invites_the_first_officer(bench: Bench) -> N
     assert [one.scope for one in buyer_of(bench, platform).accesses] == ["platform"]
     assert "toute la plateforme" in root.get(HOME).text
     company = {"siret": RIVAL, "name": "Bâtisseurs du Nord", "size_class": "PME"}
+    lone = {"name": "Ève Blanc", "email": "eve@nord.example", "role": "CY"}
+    for org in ({}, {"org": RIVAL}):
+        assert list(faults(fill(root, "invitations", **lone, **org).text)) == ["org"]
     done(fill(root, "companies", **company), "companies")
+    assert 'value="CY"' not in root.get(f"{HOME}/roles").text
+    brought = [row for row in bench.platform.accounts.pending() if row.org == RIVAL]
+    assert not brought, "the token of the tests is its first representative"
+    assert list(faults(fill(root, "invitations", **lone, org=RIVAL).text)) == ["org"]
+    small = {"siret": SMALL, "name": "Une seule personne", "size_class": "TPE"}
+    done(fill(root, "companies", **small), "companies")
+    eve = invited_by(root, **lone, org=SMALL)
+    assert "administrateur de la plateforme" in eve.get(HOME).text, "who named her"
+    again = lone | {"email": "luc@nord.example"}
+    assert list(faults(fill(root, "invitations", **again, org=SMALL).text)) == ["org"]
     assert root.get(f"{HOME}/committee").status_code == 403
     assert root.get(f"{HOME}/consortia").status_code == 403
 
@@ -418,6 +432,34 @@ def test_a_company_registers_itself_and_declares_a_consortium(bench: Bench) -> N
     assert found is not None
     assert found.consortia[0].members == tuple(sorted((COMPANY, RIVAL)))
     assert RIVAL in carl.get(HOME).text
+
+
+def test_a_representative_is_removed_by_another_and_never_the_last(bench: Bench) -> None:
+    carl = joined(bench, COMPANY, "CY", "carl@company.example", "Carl Weber")
+    assert carl.get(f"{HOME}/representatives").status_code == 403, "not registered yet"
+    done(fill(carl, "companies", name="Électricité", size_class="GE"), "companies")
+    mine = person_of(bench, "carl@company.example")
+    found = bench.platform.desk.files.find(EconomicOperator, f"operator/{COMPANY}")
+    assert found is not None
+    for one in found.people(now(bench), bench.platform.desk.subjects.reveal).keys() - {mine}:
+        end = {"person": one, "reason": "jeton des essais"}
+        done(fill(carl, "representatives", **end), "representatives")
+    last = fill(carl, "representatives", person=mine, reason="Départ")
+    assert list(faults(last.text)) == ["person"]
+    dora = invited_by(carl, "Dora Klein", "dora@company.example", "CY")
+    page = carl.get(HOME).text
+    assert page.count("l'exploitant, sur la machine") == 1, "who brought Carl in"
+    assert "Dora Klein" in page
+    address = unescape(re.findall(rf'href="({HOME}/representatives\?person=[^"]+)"', page)[-1])
+    asked = dora.get(address).text
+    assert f'value="{person_of(bench, "dora@company.example")}" selected' in asked
+    empty = fill(dora, "representatives", person=mine, reason="")
+    assert list(faults(empty.text)) == ["reason"]
+    done(fill(dora, "representatives", person=mine, reason="Départ"), "representatives")
+    assert carl.get(HOME).status_code == 403, "at once"
+    assert "Carl Weber" not in dora.get(HOME).text
+    gone = fill(dora, "representatives", person=mine, reason="Départ")
+    assert list(faults(gone.text)) == ["person"]
 
 
 def test_whoever_has_no_seat_or_is_signed_out_sees_nothing(bench: Bench, ada: Reader) -> None:

@@ -61,6 +61,7 @@ def test_a_stopped_platform_goes_on_elsewhere(
     home = str(bench.home.folder)
     assert run(["backup", out, "--home", home, "--with-keys", "--json"]) == 0
     made = last(capsys)
+    assert Path(out).stat().st_mode & 0o077 == 0, "keys lie in it"
     mark = mark_of(bench, tmp_path / "mark")
     assert run(["restore", out, "--home", str(new), "--mark", str(mark), "--json"]) == 0
     found = last(capsys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,6 +50,14 @@ def entered(bench: Bench) -> None:
     bench.home.folder.chmod(0o755)
 
 
+def browsed(bench: Bench) -> None:
+    bench.home.envelopes.chmod(0o750)
+
+
+def listed(bench: Bench) -> None:
+    bench.home.blobs.chmod(0o755)
+
+
 def lost(bench: Bench) -> None:
     bench.home.subject_keys.unlink()
 
@@ -73,6 +82,9 @@ def expiring(bench: Bench) -> None:
         (opened, "modes", "keys/log.key: chmod 600"),
         (entered, "modes", "home: chmod 700"),
         (entered, "modes", "private.db: chmod 600"),
+        (entered, "modes", "accounts.db-wal: chmod 600"),
+        (browsed, "modes", "envelopes: chmod 700"),
+        (listed, "modes", "blobs: chmod 700"),
         (lost, "files", "keys/subjects.db is absent"),
         (left, "files", "log.key.old is not destroyed"),
         (credential, "files", "custodian-2.credential is absent"),
@@ -117,6 +129,68 @@ def test_an_environment_with_a_secret_is_exit_three(
     assert run(["doctor", "--home", str(tmp_path)]) == 0
     monkeypatch.setenv("PLI_TOKEN", "pli_x")
     assert run(["doctor", "--home", str(tmp_path)]) == 3
+
+
+@pytest.mark.parametrize(
+    ("hard", "told"),
+    [
+        (resource.RLIM_INFINITY, "8192"),
+        (16_896, "8192"),
+        (16_895, "! doctor.wanting: 8191 lines at once instead of 8192: LimitNOFILE=16896"),
+        (1_024, "! doctor.wanting: 256 lines at once instead of 8192: LimitNOFILE=16896"),
+    ],
+)
+def test_a_hard_limit_of_open_files_bounds_the_lines(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    hard: int,
+    told: str,
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (min(hard, 1_024) or 1_024, hard))
+    status = run(["doctor", "--home", str(tmp_path), "--json"])
+    assert json.loads(capsys.readouterr().out)["lines"] == told
+    assert status == (3 if told.startswith("!") else 0)
+
+
+def test_a_list_of_breached_passwords_that_cannot_serve_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "breached.txt"
+    monkeypatch.setenv("PLI_BREACHED_PASSWORDS", str(place))
+
+    def passwords() -> str:
+        run(["doctor", "--home", str(tmp_path), "--json"])
+        return str(json.loads(capsys.readouterr().out)["passwords"])
+
+    assert passwords().startswith("! platform.breached-passwords")
+    place.write_bytes(b"0" * 40 + b":1\r\n")
+    assert passwords() == str(place)
+    monkeypatch.delenv("PLI_BREACHED_PASSWORDS")
+    assert passwords() == "no list of breached ones"
+
+
+def test_services_that_are_called_in_plain_are_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = (
+        "https://chamber.example",
+        "http://127.0.0.1:8410",
+        "postgresql:///pli",
+        "postgresql://pli@db.example/pli?sslmode=verify-full",
+        "http://10.0.0.7:8410",
+        "postgresql://pli:x@db.example/pli",
+        "postgresql://db.example/pli?sslmode=prefer",
+    )
+    plain = ["http://10.0.0.7", "postgresql://db.example", "postgresql://db.example"]
+    assert exposure.in_plain(urls) == plain
+    monkeypatch.setenv("PLI_TSA_URL", "http://stamp.example/tsr")
+    home = ["--home", str(bench.home.folder), "--json"]
+    run(["doctor", *home])
+    assert json.loads(capsys.readouterr().out)["calls"] == "without TLS: http://stamp.example"
+    monkeypatch.delenv("PLI_TSA_URL")
+    run(["doctor", *home])
+    assert json.loads(capsys.readouterr().out)["calls"] == "ok"
 
 
 def test_certificates_end(bench: Bench) -> None:

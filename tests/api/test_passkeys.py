@@ -10,6 +10,9 @@ from typing import Any
 
 import cbor2
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from webauthn import base64url_to_bytes
 from webauthn.helpers import bytes_to_base64url as written
 
 from api.accounts import Accounts
@@ -68,6 +71,7 @@ def test_a_key_that_is_none_is_refused(name: str) -> None:
         "clientDataJSON": told("webauthn.get"),
         "authenticatorData": written(data),
         "signature": written(bytes(70)),
+        "userHandle": written(ADA.person.encode()),
     }
     with pytest.raises(PasskeyRefused):
         PARTY.proven(answer(login), written(CHALLENGE), kept)
@@ -76,6 +80,29 @@ def test_a_key_that_is_none_is_refused(name: str) -> None:
     except PasskeyRefused:
         return
     assert name in {"off the curve", "texts", "nulls"}
+
+
+def signed_login(key: ec.EllipticCurvePrivateKey, **handle: str) -> str:
+    """Return what an authenticator answers that holds this key, with the handle that it names."""
+    said = told("webauthn.get")
+    data = hashlib.sha256(b"localhost").digest() + b"\x05" + b"\0\0\0\x01"
+    over = data + hashlib.sha256(base64url_to_bytes(said)).digest()
+    signature = key.sign(over, ec.ECDSA(hashes.SHA256()))
+    response = {"clientDataJSON": said, "authenticatorData": written(data)}
+    return answer(response | {"signature": written(signature)} | handle)
+
+
+def test_an_answer_names_the_person_to_whom_the_passkey_belongs() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    point = key.public_key().public_numbers()
+    public = GOOD | {-2: point.x.to_bytes(32, "big"), -3: point.y.to_bytes(32, "big")}
+    kept = Passkey(KEY_ID, ADA.person, cbor2.dumps(public), 0, "1", NOW, None)
+    challenge = written(CHALLENGE)
+    good = signed_login(key, userHandle=written(ADA.person.encode()))
+    assert PARTY.proven(good, challenge, kept) == 1
+    for handle in ({}, {"userHandle": ""}, {"userHandle": written(b"person:bob")}):
+        with pytest.raises(PasskeyRefused, match="another person"):
+            PARTY.proven(signed_login(key, **handle), challenge, kept)
 
 
 def test_the_id_of_somebody_elses_passkey_is_refused(tmp_path: Path) -> None:

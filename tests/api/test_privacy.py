@@ -29,7 +29,7 @@ from api.privacy import Privacy
 from api.standing import find
 from api.wiring import subjects_of
 from domain.erasure import Involvement
-from domain.errors import ErasureRetained
+from domain.errors import ErasureRetained, StillRepresented
 from domain.ports import Principal
 from ledger.errors import SubjectKeysLocked
 from ledger.sqlite import connect
@@ -100,13 +100,35 @@ def test_an_erasure_needs_the_lock_and_the_law(
     assert bench.get("/api/v1/me", bench.tokens.buyer).status_code == 401, "its account is gone"
 
 
-def test_a_company_without_a_bid_leaves(bench: Bench) -> None:
+def test_a_company_without_a_bid_leaves_after_its_people(bench: Bench) -> None:
     at = bench.publish()
     bench.kit(at)
-    done = bench.platform.privacy.erase(f"siret:{COMPANY}", "asked for")
+    erase, size = bench.platform.privacy.erase, bench.platform.ledger.head()
+    with pytest.raises(StillRepresented):
+        erase(f"siret:{COMPANY}", "asked for", "no ground is enough")
+    assert bench.platform.ledger.head() == size
+    assert subjects(bench).held(f"siret:{COMPANY}")
+    erase(person_of(bench, "CY"), "asked for")
+    done = erase(f"siret:{COMPANY}", "asked for")
     assert done.commitments == 1
     assert subjects(bench).held(f"siret:{COMPANY}") == []
     assert stores_of(bench.home.folder)[0].held(f"siret:{COMPANY}") == []
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_public_buyer_is_no_person(
+    bench: Bench, capsys: pytest.CaptureFixture[str], held: bool
+) -> None:
+    """Not even as a bidder: a town that bids has a register of its own, and no privacy."""
+    if held:
+        subjects(bench).bidder_tag("lille-1", f"siret:{BUYER}")
+    bench.platform.close()
+    words = ("--reason", "x", "--despite", "y")
+    assert pli(bench, "erase", f"siret:{BUYER}", *words) == 1
+    assert "erasure.buyer" in capsys.readouterr().err
+    assert pli(bench, "erase", "siret:13001653800014", *words) == 1
+    assert "privacy.nothing-held" in capsys.readouterr().err, "the control: no buyer of this number"
+    bench.reopen()
 
 
 def test_a_depositor_is_told_and_erased_under_every_name(bench: Bench) -> None:

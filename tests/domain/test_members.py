@@ -83,6 +83,7 @@ def test_the_platform_grants_the_first_officer_only(platform: Platform) -> None:
     ("act", "role", "refusal"),
     [
         (("PA", None), "CU", RoleNotAdministered),
+        (("PA", None), "CY", RoleNotAdministered),
         (("BU", None), "PA", RoleNotAdministered),
         (("BU", OTHER_BUYER), "DR", NotFound),
         (("CY", FIRST), "CY", NotFound),
@@ -170,7 +171,8 @@ def test_a_company_registers_itself(platform: Platform) -> None:
     (added,) = platform.done(register_operator.add_representative, act, add)
     assert platform.subjects.reveal(added.person) == "M. C"
     assert register_operator.add_representative(platform.desk, act, add).repeated
-    assert platform.load(EconomicOperator, FIRST).representatives == (added.person,)
+    (seat,) = platform.load(EconomicOperator, FIRST).in_force(platform.clock.at)
+    assert (seat.person, seat.role, seat.scope) == (added.person, "CY", "all tenders")
 
 
 def test_the_platform_registers_a_foreign_company(platform: Platform) -> None:

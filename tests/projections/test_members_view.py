@@ -94,6 +94,18 @@ def test_the_views_say_what_was_recorded(views_of) -> None:
     assert views.of(ROUBAIX, DAY) == (), "it has left"
 
 
+def test_who_was_removed_represents_the_company_no_more(views_of) -> None:
+    teller = told()
+    act, home = teller.by("CY", COMPANY, COMPANY), f"operator/{COMPANY}"
+    for person in ("N", "O"):
+        act(home, "RepresentativeAdded", person=who(person), scope="*")
+    act(home, "RoleRevoked", person=who("M"), role="CY", reason="départ")
+    act(home, "RoleRevoked", person=who("N"), role="CY", reason="départ")
+    act(home, "RepresentativeAdded", person=who("M"), scope="all")
+    shown = views_of(teller.ledger).members.representatives(COMPANY)
+    assert [(row.person, row.scope) for row in shown] == [(who("O"), "*"), (who("M"), "all")]
+
+
 def test_access_consortia_and_exclusions_have_rows(tmp_path: Path) -> None:
     engine = store.writer(tmp_path / "views.db")
     Runner(told().ledger, engine).catch_up()

@@ -122,6 +122,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
         "hidden": {"own": own_sealed, "foreign": foreign_sealed},
     }
     pairs["company"] = {"own": {"operator": COMPANY}, "foreign": {"operator": RIVAL}}
+    pairs["spoken"] = pairs["company"]
     pairs["anybody"] = {"own": {"operator": siret(0)}, "foreign": {"operator": siret(1)}}
     yield Case(bench, tokens, pairs)
     bench.close()

@@ -94,6 +94,10 @@ CODES: Mapping[str, tuple[str, str]] = {
         "role",
         N_("Ce n'est pas à vous de donner ou de retirer ce rôle."),
     ),
+    "representative.last": (
+        "person",
+        N_("Personne d'autre ne représente l'entreprise. Invitez d'abord quelqu'un."),
+    ),
     "object.exists": (
         "siret",
         N_("Cette organisation est déjà inscrite. Rien n'est à refaire."),
@@ -111,6 +115,10 @@ CODES: Mapping[str, tuple[str, str]] = {
 }
 ABSENT: Mapping[str, tuple[str, str]] = {
     "role": ("holding", N_("Ce rôle a déjà pris fin. Choisissez-en un autre.")),
+    "representative": (
+        "person",
+        N_("Cette personne ne représente plus l'entreprise. Choisissez-en une autre."),
+    ),
     "consultation": (
         "scope",
         N_("Votre organisation n'a pas de consultation de ce nom. Vérifiez-le."),

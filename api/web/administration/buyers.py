@@ -14,8 +14,10 @@ from domain.commands import grant_access as opening
 from domain.commands import leave_platform as leaving
 from domain.commands import manage_members
 from domain.ports import Act
-from domain.tenure import EVERYTHING, SIGNATORY
+from domain.tenure import COMPANY, EVERYTHING, SIGNATORY
 
+FIRST_ONLY = {"BU", COMPANY}
+"""What an administrator gives by an invitation alone, to the first one of an organisation."""
 YES, FIRST, OWN, WIDE = "Y", "first one", "own", "platform"
 
 
@@ -26,7 +28,7 @@ def registered(who: Seated) -> bool:
 
 def _may_give(who: Seated) -> list[str]:
     given = set(who.platform.desk.law.roles.administers.get(who.role, ()))
-    return sorted(given - {"BU"} if who.role == ADMINISTRATOR else given)
+    return sorted(given - FIRST_ONLY if who.role == ADMINISTRATOR else given)
 
 
 def _role_fields(who: Seated) -> list[Field]:

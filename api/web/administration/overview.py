@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from api.web.administration.committees import seats
-from api.web.administration.seated import ADMINISTRATOR, COMPANY, Entry, Seated
+from api.web.administration.seated import ADMINISTRATOR, Entry, Seated
 from domain.clock import local_date
 from domain.committee import quorum
-from domain.tenure import Grant
+from domain.tenure import COMPANY, Grant
 
 SEEING = "see the members"
 PEOPLE_OF_A_BUYER = "tenant"
@@ -116,5 +116,7 @@ def accesses(who: Seated) -> list[Opened]:
     ]
 
 
-def _representatives(who: Seated) -> list[str]:
-    return [] if who.company is None else [who.name(one) for one in who.company.representatives]
+def _representatives(who: Seated) -> list[tuple[Held, str]]:
+    """Return who represents the company, each with the reference that names them in a form."""
+    seats = () if who.company is None else who.company.in_force(who.now)
+    return [(held(who, one), who.reveal(one.person) or "") for one in seats]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from api import grants
 from api.web.administration.acts import Form, roles_of
 from api.web.administration.fields import Entered, Field, Option
-from api.web.administration.seated import ADMINISTRATOR, COMPANY, HOME, Seated
+from api.web.administration.seated import ADMINISTRATOR, HOME, Seated
 from api.web.words import BUYER_KINDS, CONSORTIUM_FORMS, N_, SIZE_CLASSES
 from domain.buyer import Buyer
 from domain.commands import declare_consortium as consortia
@@ -18,12 +18,15 @@ from domain.commands import register_operator as operators
 from domain.errors import BadForm, BadSiret
 from domain.events.parties import BuyerKind, ConsortiumForm, SizeClass
 from domain.identifiers import check_organisation
+from domain.operator import EconomicOperator
 from domain.ports import Act
+from domain.tenure import COMPANY
 
 YES, OWN = "Y", "o"
 NAMES = 300
 NOT_LISTED = N_("Une de ces lignes n'est ni un SIRET ni un identifiant étranger. Vérifiez-les.")
 UNREGISTERED = N_("Cette organisation n'est pas inscrite. Inscrivez-la d'abord.")
+HAS_PEOPLE = N_("Cette entreprise a déjà un représentant, qui invite lui-même les autres.")
 HAS_OFFICER = N_("Cet acheteur a déjà un responsable, qui donne lui-même les autres rôles.")
 
 
@@ -121,9 +124,12 @@ def _invitation_fields(who: Seated) -> list[Field]:
     given = sorted(who.platform.desk.law.roles.administers.get(who.role, ()))
     org = Field(
         "org",
-        N_("SIRET de l'acheteur"),
+        N_("SIRET de l'acheteur ou de l'entreprise"),
         "siret",
-        hint=N_("Pour le premier responsable d'un acheteur. Vide : votre propre organisation."),
+        hint=N_(
+            "Pour le premier responsable d'un acheteur, ou le premier représentant d'une "
+            "entreprise. Vide : votre propre organisation."
+        ),
         required=False,
         longest=20,
     )
@@ -140,7 +146,7 @@ def invite(who: Seated, entered: Entered) -> str:
     name, email, role = entered.text("name"), entered.text("email"), entered.chosen("role")
     org = entered.siret("org") if entered.raw("org") else who.org
     entered.check()
-    if org != who.org and who.role == ADMINISTRATOR:
+    if who.role == ADMINISTRATOR and (org != who.org or role == COMPANY):
         _check_joinable(who, org, role, entered)
     platform = who.platform
     who.entrance.may_invite(who.principal, org, role)
@@ -151,8 +157,17 @@ def invite(who: Seated, entered: Entered) -> str:
 
 
 def _check_joinable(who: Seated, org: str, role: str, entered: Entered) -> None:
-    """Return quietly if an invitation into this buyer can be accepted as things stand."""
-    buyer = who.platform.desk.files.find(Buyer, f"buyer/{org}")
+    """Return quietly if an invitation of the platform can be accepted as things stand."""
+    files, reveal = who.platform.desk.files, who.reveal
+    if role == COMPANY:
+        company = files.find(EconomicOperator, f"operator/{org}")
+        if company is None or not company.registered:
+            entered.fault("org", UNREGISTERED)
+        elif company.people(who.now, reveal):
+            entered.fault("org", HAS_PEOPLE)
+        entered.check()
+        return
+    buyer = files.find(Buyer, f"buyer/{org}")
     if buyer is None or not buyer.registered:
         entered.fault("org", UNREGISTERED)
     elif role == manage_members.OFFICER and any(
@@ -160,6 +175,27 @@ def _check_joinable(who: Seated, org: str, role: str, entered: Entered) -> None:
     ):
         entered.fault("org", HAS_OFFICER)
     entered.check()
+
+
+def _removal_fields(who: Seated) -> list[Field]:
+    acting = {} if who.company is None else who.company.people(who.now, who.reveal)
+    return [
+        Field(
+            "person",
+            N_("Représentant"),
+            "select",
+            hint=N_("Ses sessions et ses jetons n'agiront plus pour l'entreprise."),
+            options=[Option(one, text) for one, text in who.known.items() if one in acting],
+        ),
+        Field("reason", N_("Motif"), "area", longest=1_000),
+    ]
+
+
+def _remove(who: Seated, act: Act, entered: Entered) -> None:
+    person, reason = entered.chosen("person"), entered.text("reason")
+    entered.check()
+    command = operators.RemoveRepresentative(who.org, person, reason)
+    who.platform.act(operators.remove_representative, act, command)
 
 
 def _link_only(_who: Seated, _act: Act, _entered: Entered) -> None:
@@ -198,6 +234,18 @@ REGISTRATIONS = (
         _register_company,
         N_("L'entreprise est inscrite au registre."),
         allows=_may_register,
+    ),
+    Form(
+        "representatives",
+        N_("Retirer un représentant"),
+        N_("Retirer ce représentant"),
+        N_("Ce qui a été fait au nom de l'entreprise reste au registre. Les plis restent déposés."),
+        frozenset({OWN}),
+        _removal_fields,
+        _remove,
+        N_("La fin de la représentation est inscrite au registre."),
+        fresh=False,
+        allows=lambda who: who.company is not None,
     ),
     Form(
         "consortia",

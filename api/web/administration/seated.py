@@ -24,10 +24,10 @@ from domain.buyer import Buyer
 from domain.clock import instant_text, local_date
 from domain.errors import NotAllowed
 from domain.operator import EconomicOperator
-from domain.ports import Principal
-from domain.tenure import Basis, Delegation, Grant
+from domain.ports import AT_HOME, Principal
+from domain.tenure import COMPANY, Basis, Delegation, Grant
 
-COMPANY, ADMINISTRATOR = "CY", "PA"
+ADMINISTRATOR = "PA"
 HOME = "/administration"
 GIVEN_BY = {
     Basis.GRANT: ("RoleGranted", "person"),
@@ -35,6 +35,8 @@ GIVEN_BY = {
     Basis.DELEGATION: ("SignatureDelegated", "to"),
 }
 """The entry that a role rests on, and the field which names its holder."""
+REPRESENTED_BY = ("RepresentativeAdded", "person")
+"""The same of a company's stream."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Entry:
     def person(self) -> str:
         """The commitment of whoever made it."""
         return str(self.data["meta"]["actor"]["person"])
+
+    @property
+    def at_home(self) -> bool:
+        """Whether the operator of the home made it, without anybody's session or token."""
+        return bool(self.data["meta"]["actor"]["auth"] == AT_HOME)
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,8 @@ class Seated:
         persons = [self.principal.person]
         if self.buyer is not None:
             persons += list(self.buyer.persons(self.reveal))
+        if self.company is not None:
+            persons += list(self.company.people(self.now, self.reveal))
         found: dict[str, str] = {}
         for person in dict.fromkeys(persons):
             text = self.called(person)
@@ -183,7 +192,7 @@ class Seated:
 
     def origin(self, grant: Grant) -> Entry | None:
         """Return the entry on which a role rests."""
-        kind, holder = GIVEN_BY[grant.basis]
+        kind, holder = REPRESENTED_BY if grant.role == COMPANY else GIVEN_BY[grant.basis]
         at = instant_text(grant.granted_at)
         return next(
             (

@@ -14,7 +14,7 @@ from webauthn.helpers import bytes_to_base64url
 from api import passwords
 from api.accounts import SCOPES
 from api.entrance import Visitor
-from api.errors import BadForm, EmailRefused, NotAllowed, PasswordRefused
+from api.errors import BadForm, EmailRefused, LoginRefused, NotAllowed, PasswordRefused
 from api.web.pages.forms import Door, Sent, go, go_by_script, options, token
 from api.web.pages.login import credential
 from api.web.rendering import Renderer
@@ -58,6 +58,7 @@ def show(
         "sessions": accounts.sessions.of(person, now, entrance.bounds),
         "passkeys": [(bytes_to_base64url(k.key_id), k) for k in accounts.people.passkeys(person)],
         "has_password": accounts.people.password(person) is not None,
+        "asks_current": entrance.asks_current(reader),
         "identities": accounts.people.identities(person),
         "tokens": [one for one in accounts.of(person) if one.expires_at > now],
         "scopes": SCOPES,
@@ -113,9 +114,15 @@ def _proofs(made: APIRouter, door: Door, render: Renderer) -> None:
         sent: Sent = Depends(door.of_session),  # noqa: B008
         reader: Visitor = Depends(door.fresh),  # noqa: B008
     ) -> Response:
-        """Keep a new password, and end every other session."""
+        """Keep a new password, and end every other session; the one in force is asked for first."""
+        if entrance.asks_current(reader):
+            try:
+                entrance.password_again(reader, sent.text("current"))
+            except LoginRefused as refusal:
+                door.note(request, refusal)
+                return show(door, render, request, reader, 403, wrong="current")
         try:
-            password = passwords.check_new(sent.text("password"), reader.person)
+            password = passwords.check_new(sent.text("password"), reader.person, entrance.breached)
         except PasswordRefused:
             return show(door, render, request, reader, 422, wrong="password")
         person = reader.person.person

@@ -54,7 +54,9 @@ def pages(door: Door, render: Renderer) -> APIRouter:
         """Take the seat with a new password."""
         found = entrance.invitation(secret, address_of(request))
         try:
-            password = passwords.check_new(sent.text("password"), entrance.newcomer(found))
+            password = passwords.check_new(
+                sent.text("password"), entrance.newcomer(found), entrance.breached
+            )
         except PasswordRefused:
             return form(request, secret, 422, weak=True)
         kept = passwords.hash_password(password)

@@ -39,6 +39,7 @@ AT_THE_DOOR = ("request.", "login.", "role.not-allowed", "object.not-found")
 FORMS = {"request.form", "request.json", "request.key-required", "request.page"}
 FREE_SIRET = "73282932000074"
 AUDITOR = "audit-region"
+SPEAKER = "Mme R"
 CPVS = ("45261910", "72000000")
 
 
@@ -113,6 +114,8 @@ class World:
             "ground": "audit",
         }
         bench.done(f"/api/v1/buyers/{platform}/accesses", bench.tokens.admin, whole_log)
+        speaks = {"person": SPEAKER}
+        bench.done(f"/api/v1/operators/{COMPANY}/representatives", bench.tokens.company, speaks)
         bench.done("/api/v1/ledger/checkpoints", bench.tokens.admin)
         known = {
             "consultation": ["lille-1", "lille-2", "lille-3", "lille-draft"],
@@ -123,6 +126,7 @@ class World:
             "sha256": [dossier["sha256"]],
             "siret": [FREE_SIRET, OTHER_BUYER, BUYER],
             "operator": [COMPANY],
+            "person": [SPEAKER],
             "path": ["0/000.p/1", "000.p/1"],
             "index": [0],
             "number": [1],

@@ -243,7 +243,10 @@ CALLS: Mapping[str, Call] = {
     "list_delegations": Call(SEE, "seen", "GET", BUYER_AT + "/delegations"),
     "read_committee": Call(SEE, "seen", "GET", BUYER_AT + "/committee"),
     "add_representative": Call(
-        SPEAK, "company", "POST", COMPANY_AT + "/representatives", {"person": "ada"}
+        SPEAK, "spoken", "POST", COMPANY_AT + "/representatives", {"person": "ada"}
+    ),
+    "remove_representative": Call(
+        BID, "company", "POST", COMPANY_AT + "/revocations", {"person": "ada", "reason": "r"}
     ),
     "list_representatives": Call(BID, "company", "GET", COMPANY_AT + "/representatives"),
     "declare_consortium": Call(
@@ -348,6 +351,7 @@ PAGES: Mapping[str, Page] = {
     "/administration/powers": acts("/powers", *OF_A_BUYER),
     "/administration/refusals": acts("/refusals", "BU", "AU"),
     "/administration/refusals.csv": acts("/refusals.csv", "BU", "AU"),
+    "/administration/representatives": acts("/representatives", "CY"),
     "/administration/revocations": acts("/revocations", "BU", "PA"),
     "/administration/roles": acts("/roles", "BU", "PA"),
     "/account": Page("/account", 200, LOGIN_FIRST),
@@ -413,6 +417,13 @@ def _company(role: str, _seat: str, where: str, may: bool) -> int | None:
     return REACHED if may and where != "absent" else 404
 
 
+def _spoken(role: str, seat: str, where: str, may: bool) -> int | None:
+    """Each of these companies has its people already: the platform names the first one only."""
+    if role == "PA" and where != "absent":
+        return 403
+    return _company(role, seat, where, may)
+
+
 def _anybody(_role: str, _seat: str, _where: str, may: bool) -> int | None:
     return REACHED if may else 403
 
@@ -456,6 +467,7 @@ _CELLS = {
     "members": _members,
     "seen": _seen,
     "company": _company,
+    "spoken": _spoken,
     "anybody": _anybody,
     "figures": _figures,
 }
