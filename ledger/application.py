@@ -10,7 +10,7 @@ import base64
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.domain import DomainEventProtocol
@@ -23,7 +23,6 @@ from ledger.creation import log_signers
 from ledger.entry import Draft, Row
 from ledger.errors import CommandReused, LedgerHalted, NoSuchEntry, NotPublished
 from ledger.files import SYSTEM, Files
-from ledger.inbox import InboxSequencer
 from ledger.library import LedgerApplication
 from ledger.opened_store import OpenedStore
 from ledger.other_writers import OtherWriters
@@ -38,6 +37,9 @@ from ledger.recovery import check_mark, check_witnesses, read_genesis, verified_
 from ledger.second_path import SecondPath
 from ledger.sqlite import connect
 from ledger.store import Connection
+
+if TYPE_CHECKING:
+    from ledger.inbox import InboxSequencer
 
 
 class Aggregate(Protocol):
@@ -124,7 +126,7 @@ class Ledger:
             pad=self.genesis.pad,
             turn=store.database.turn,
         )
-        self._inbox = InboxSequencer.of(store)
+        self._inbox = _inbox_of(store)
         self._recorder = LedgerRecorder(self._inbox or store.sequencer, store.readers.snapshot)
         self.application = LedgerApplication(self._recorder)
         self._grown = threading.Condition()
@@ -325,6 +327,19 @@ class Ledger:
         self._recorder.notify()
         with self._grown:
             self._grown.notify_all()
+
+
+def _inbox_of(store: OpenedStore) -> InboxSequencer | None:
+    """Return who records for this store, None where each process does it for itself.
+
+    Imported here, because it needs the driver of PostgreSQL, which a log in a file does without.
+    """
+    inbox = store.database.inbox(store.writer, store.fail_stop)
+    if inbox is None:
+        return None
+    from ledger.inbox import InboxSequencer
+
+    return InboxSequencer(inbox, store.sequencer, store.fail_stop)
 
 
 def _fold(
