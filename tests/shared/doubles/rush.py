@@ -21,7 +21,7 @@ STEP_S = 20.0
 """How long a client waits for one answer before it takes its line for broken."""
 AGAIN_S = (0.05, 0.15)
 """How soon a client comes again after something broke."""
-GIVEN_UP_S = 60.0
+GIVEN_UP_S = 300.0
 """A client that holds no receipt after so long was never answered."""
 BROKEN = (OSError, EOFError, TimeoutError)
 KeyOf = Callable[[Bid, int], str]
