@@ -19,7 +19,7 @@ from doubles.rush_stock import Bid
 
 STEP_S = 20.0
 """How long a client waits for one answer before it takes its line for broken."""
-AGAIN_S = (0.05, 0.15)
+AGAIN_S = (0.1, 0.3)
 """How soon a client comes again after something broke."""
 GIVEN_UP_S = 300.0
 """A client that holds no receipt after so long was never answered."""
