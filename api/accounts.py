@@ -107,7 +107,7 @@ class Accounts:
             raise LoginRequired("the token is revoked or has expired")
         if account.used_at is None or now - account.used_at >= SEEN_EVERY:
             sql = "UPDATE tokens SET used_at = ? WHERE id = ?"
-            self.file.do(sql, now.isoformat(), account.token_id)
+            self.file.note(sql, now.isoformat(), account.token_id)
         return account
 
     def of(self, person: str) -> list[Account]:

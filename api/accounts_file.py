@@ -89,6 +89,15 @@ class AccountsFile:
         with self._lock:
             return self._db.execute(sql, values).rowcount
 
+    def note(self, sql: str, *values: Value) -> None:
+        """Change what a power cut may take: nobody waits for the disk, whoever asks meanwhile."""
+        with self._lock:
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            try:
+                self._db.execute(sql, values)
+            finally:
+                self._db.execute("PRAGMA synchronous=FULL")
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make what is done inside the block one transaction."""

@@ -129,8 +129,11 @@ def _by_session(request: Request, platform: Platform, operation: str) -> Princip
     return principal
 
 
-def caller(found: Annotated[Caller | None, Depends(optional_caller)]) -> Caller:
-    """Return who calls; raise LoginRequired without a token and a session."""
+async def caller(found: Annotated[Caller | None, Depends(optional_caller)]) -> Caller:
+    """Return who calls; raise LoginRequired without a token and a session.
+
+    A coroutine, because anything else is handed to a thread, and here is nothing to wait for.
+    """
     if found is None:
         raise LoginRequired("a token or a session is required")
     return found

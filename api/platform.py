@@ -19,6 +19,7 @@ from crypto.notes import parse_checkpoint, parse_note
 from domain.clock import local_date
 from domain.commands.grant_access import PLATFORM_WIDE
 from domain.custody import KeyCeremony
+from domain.errors import DomainError
 from domain.ports import AT_HOME, Act, Desk, Principal, Recorded
 from domain.tenure import EVERYTHING
 from ledger.errors import NotPublished, StorageFull
@@ -97,12 +98,20 @@ class Platform:
         return SeatsInForce(desk.files, desk.clock, desk.subjects.reveal, moved, self.now)
 
     def act(self, use_case: UseCase[C], act: Act, command: C) -> Recorded:
-        """Run one command; one that raced with another is decided again on the new state."""
+        """Run one command; one that raced with another is decided again on the new state.
+
+        Also where that other one was the same command, sent twice: a rule that the first has moved
+        (what it made exists now) refuses the second no more than a later repetition (N3).
+        """
         for _ in range(ATTEMPTS - 1):
             try:
                 return use_case(self.desk, act, command)
             except self.moved:
                 continue
+            except DomainError:
+                if self.desk.earlier(act, command) is None:
+                    raise
+                break
         return use_case(self.desk, act, command)
 
     def keyset_document(self, digest: str) -> Mapping[str, Any]:

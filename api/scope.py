@@ -309,8 +309,8 @@ class Scope:
             raise NotAllowed(AUDITOR, READING)
 
 
-def bound(request: Request, who: Anyone) -> Scope:
-    """Return what the caller of this request reaches."""
+async def bound(request: Request, who: Anyone) -> Scope:
+    """Return what the caller of this request reaches; there is nothing to wait for."""
     return Scope(platform_of(request), who.principal if who else None)
 
 

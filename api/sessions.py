@@ -119,7 +119,7 @@ class Sessions:
             raise SessionEnded("the session has ended")
         if now - datetime.fromisoformat(str(row[7])) >= KEPT_EVERY:
             sql = "UPDATE sessions SET seen_at = ? WHERE id = ?"
-            self._file.do(sql, now.isoformat(), session.session_id)
+            self._file.note(sql, now.isoformat(), session.session_id)
         self._seen[session.session_id] = now
         return session
 

@@ -120,8 +120,11 @@ def accept_chunk(  # noqa: PLR0913, PLR0917 - one chunk at one place
         platform.uploads.add(upload.transmission, Part(index, leaf, blob, len(chunk)))
         # after this line the chunk is durable; if it was the last, the envelope is received
         platform.activity.heard(upload.transmission)
-        if not seal_if_whole(platform, principal, upload):
+        ended = _ended_if_whole(platform, principal, upload)
+        if not ended:
             _record_progress(platform, principal, upload, index)
+    if ended:
+        forget(platform, upload)  # nobody waits for it with the turn
     return True
 
 
@@ -140,6 +143,13 @@ def _require_running(session: TransmissionSession | None, act: str) -> None:
 
 def seal_if_whole(platform: Platform, principal: Principal, upload: Upload) -> bool:
     """Seal the deposit if nothing is missing; return whether the session has ended."""
+    ended = _ended_if_whole(platform, principal, upload)
+    if ended:
+        forget(platform, upload)
+    return ended
+
+
+def _ended_if_whole(platform: Platform, principal: Principal, upload: Upload) -> bool:
     if upload.head is None:
         return False
     if platform.uploads.progress(upload.transmission).chunks < upload.chunks:
@@ -149,15 +159,19 @@ def seal_if_whole(platform: Platform, principal: Principal, upload: Upload) -> b
         session = session_of(platform, upload.transmission)
         if session is not None and session.state not in ENDED:
             _seal(platform, principal, upload, parts)
-    forget(platform, upload)
     return True
 
 
 def keep_promises(platform: Platform) -> None:
-    """Keep the room that running sessions were promised before this process started."""
+    """Keep the room that running sessions were promised before this process started.
+
+    A session that had ended is let go of again: a power cut may have taken that note.
+    """
     for upload in platform.uploads.running():
         session = session_of(platform, upload.transmission)
-        if session is not None and session.state not in ENDED:
+        if session is not None and session.state in ENDED:
+            platform.uploads.end(upload.transmission)
+        elif session is not None:
             here = upload.head_size + platform.uploads.progress(upload.transmission).size
             left = max(session.start().declared_bytes - here, 0)
             platform.vault.promised(upload.transmission, left)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.domain import DomainEventProtocol
 
 from crypto.canonical import Json
@@ -23,7 +22,6 @@ from ledger.creation import log_signers
 from ledger.entry import Draft, Row
 from ledger.errors import CommandReused, LedgerHalted, NoSuchEntry, NotPublished
 from ledger.files import SYSTEM, Files
-from ledger.inbox import InboxSequencer
 from ledger.library import LedgerApplication
 from ledger.opened_store import OpenedStore
 from ledger.other_writers import OtherWriters
@@ -33,11 +31,15 @@ from ledger.publisher import Publisher
 from ledger.queue import Recorded
 from ledger.readers import LogReader, StoredLog
 from ledger.receipt import make_receipt
+from ledger.recent import RecentAggregates
 from ledger.recorder import LedgerRecorder
 from ledger.recovery import check_mark, check_witnesses, read_genesis, verified_tiles
 from ledger.second_path import SecondPath
 from ledger.sqlite import connect
 from ledger.store import Connection
+
+if TYPE_CHECKING:
+    from ledger.inbox import InboxSequencer
 
 
 class Aggregate(Protocol):
@@ -124,9 +126,10 @@ class Ledger:
             pad=self.genesis.pad,
             turn=store.database.turn,
         )
-        self._inbox = InboxSequencer.of(store)
+        self._inbox = _inbox_of(store)
         self._recorder = LedgerRecorder(self._inbox or store.sequencer, store.readers.snapshot)
         self.application = LedgerApplication(self._recorder)
+        self._recent = RecentAggregates(self.application.events)
         self._grown = threading.Condition()
         store.sequencer.moved = self._moved
 
@@ -144,9 +147,8 @@ class Ledger:
 
     def find(self, kind: type[A], stream: str) -> A | None:
         """Return the aggregate rebuilt from its stream, None if the stream is empty."""
-        try:
-            found: object = self.application.repository.get(stream, projector_func=_fold)
-        except AggregateNotFoundError:
+        found = self._recent.find(stream)
+        if found is None:
             return None
         if not isinstance(found, kind):
             raise NoSuchEntry(f"of a {kind.__name__} in {stream}")
@@ -327,11 +329,14 @@ class Ledger:
             self._grown.notify_all()
 
 
-def _fold(
-    aggregate: Any,  # noqa: ANN401 - any aggregate of the library
-    events: Iterable[Any],
-) -> Any:  # noqa: ANN401
-    """Apply events in turn; the library's own projector asks each for its protocol again."""
-    for event in events:
-        aggregate = event.mutate(aggregate)
-    return aggregate
+def _inbox_of(store: OpenedStore) -> InboxSequencer | None:
+    """Return who records for this store, None where each process does it for itself.
+
+    Imported here, because it needs the driver of PostgreSQL, which a log in a file does without.
+    """
+    inbox = store.database.inbox(store.writer, store.fail_stop)
+    if inbox is None:
+        return None
+    from ledger.inbox import InboxSequencer
+
+    return InboxSequencer(inbox, store.sequencer, store.fail_stop)

@@ -32,7 +32,6 @@ from ledger.queue import Recorded, Save, SaveSlot, TaskSlot, wake
 
 if TYPE_CHECKING:
     from ledger.fail_stop import FailStop
-    from ledger.opened_store import OpenedStore
     from ledger.sequencer import Sequencer
 
 POLL_SECONDS: Final = 0.2
@@ -80,12 +79,6 @@ class InboxSequencer:
             threading.Thread(target=work, name=f"inbox-{name}", daemon=True)
             for name, work in (("put", self._put), ("hear", self._hear), ("lead", self._lead))
         ]
-
-    @classmethod
-    def of(cls, store: OpenedStore) -> InboxSequencer | None:
-        """Return who records for this store, None where each process does it for itself."""
-        inbox = store.database.inbox(store.writer, store.fail_stop)
-        return None if inbox is None else cls(inbox, store.sequencer, store.fail_stop)
 
     def start(self) -> None:
         """Begin to put, to hear and to stand for election."""

@@ -5,6 +5,9 @@ The log holds a commitment; the value lies here, under the key of its subject, w
 number drawn by lot for each subject, so that this file alone names nobody.
 
 The same field and value of the same subject keep one commitment.
+
+What was asked once is answered from memory, and waits for nobody who writes: each request asks who
+its caller is. An erasure forgets all of it before it destroys the key.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from crypto import blinding
 from crypto.blinding import PersonalValue
@@ -32,6 +35,9 @@ CREATE TABLE IF NOT EXISTS bidders(
  UNIQUE(consultation, subject))
 """
 _NO_KEY: Final = b""
+MOST_ANSWERS: Final = 50_000
+"""Answers of each sort that are kept in memory."""
+K = TypeVar("K")
 
 
 class PrivateRow(NamedTuple):
@@ -71,49 +77,43 @@ class Subjects:
         self._lock = threading.Lock()
         self._known: dict[tuple[bytes, str, str], str] = {}  # filled subject by subject
         self._loaded: set[bytes] = set()
+        # Written under _lock, read without: an answer that is there was true a moment ago.
+        self._remembered: dict[tuple[str, str, str], str] = {}
+        self._revealed: dict[str, str] = {}
+        self._tags: dict[tuple[str, str], str] = {}
         self._database = PrivateDatabase(path, _SCHEMA, connect, halt)
 
     def remember(self, field: str, value: str, subject: str) -> str:
         """Store a value under a subject's key, durably; return its commitment, 64 hex."""
-        with self._lock:
-            number = self._keys.make(subject)
-            self._load(number)
-            known = self._known.get((number, field, value))
-            if known is not None:
-                return known
-            personal = PersonalValue(field, value, self._rng.bytes(blinding.SALT_BYTES))
-            with self._database.transaction():
-                commitment = self._insert(number, personal)
-            self._known[number, field, value] = commitment
-            return commitment
+        asked = (subject, field, value)
+        found = self._remembered.get(asked)
+        if found is None:
+            with self._lock:
+                found = self._remember(field, value, subject)
+                _keep(self._remembered, asked, found)
+        return found
 
     def reveal(self, commitment: str) -> str | None:
         """Return the value of a commitment, None where it was erased or never here."""
-        with self._lock:
-            personal = self._open(commitment)
-        return None if personal is None else str(personal.value)
+        found = self._revealed.get(commitment)
+        if found is None:
+            with self._lock:
+                personal = self._open(commitment)
+                if personal is None:
+                    return None
+                found = str(personal.value)
+                _keep(self._revealed, commitment, found)
+        return found
 
     def bidder_tag(self, consultation: str, operator: str) -> str:
         """Return the tag of an operator such as ``siret:…`` in one consultation, 64 hex."""
-        with self._lock:
-            number = self._keys.make(operator)
-            found = self._database.one(
-                "SELECT tag FROM bidders WHERE consultation = ? AND subject = ?",
-                (consultation, number),
-            )
-            if found is not None:
-                return str(found[0])
-            salt = self._rng.bytes(blinding.BIDDER_SALT_BYTES)
-            tag = blinding.bidder_tag(consultation, salt, operator)
-            hidden: dict[str, Json] = {"operator": operator, "salt": salt.hex()}
-            personal = PersonalValue("bidder", hidden, self._rng.bytes(blinding.SALT_BYTES))
-            with self._database.transaction():
-                commitment = self._insert(number, personal)
-                self._database.write(
-                    "INSERT INTO bidders VALUES (?, ?, ?, ?)",
-                    (tag, consultation, number, commitment),
-                )
-            return tag
+        asked = (consultation, operator)
+        found = self._tags.get(asked)
+        if found is None:
+            with self._lock:
+                found = self._tag(consultation, operator)
+                _keep(self._tags, asked, found)
+        return found
 
     def bidder_salt(self, consultation: str, operator: str) -> str:
         """Return the salt of a bidder's tag, 32 hex: the bidder's own client checks the tag."""
@@ -163,8 +163,7 @@ class Subjects:
     def erase(self, erasure: Erasure) -> None:
         """Destroy key, salts and rows of a subject; after a crash it is simply called again."""
         with self._lock:
-            self._known.clear()
-            self._loaded.clear()
+            self._forget()
             if erasure.id != NOBODY:
                 # first: from here on nothing opens the rows
                 self._keys.destroy(erasure.numbers())
@@ -174,6 +173,7 @@ class Subjects:
     def sweep(self) -> int:
         """Delete the rows of erased subjects that an older backup brought back; say how many."""
         with self._lock:
+            self._forget()
             swept = self._sweep()
             if swept:
                 self._database.wipe()
@@ -191,6 +191,44 @@ class Subjects:
             self._keys.close()
 
     # -- below: under _lock ------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        """Let go of every answer, those too of whoever stays."""
+        answers = (self._known, self._loaded, self._remembered, self._revealed, self._tags)
+        for each in answers:
+            each.clear()
+
+    def _remember(self, field: str, value: str, subject: str) -> str:
+        number = self._keys.make(subject)
+        self._load(number)
+        known = self._known.get((number, field, value))
+        if known is not None:
+            return known
+        personal = PersonalValue(field, value, self._rng.bytes(blinding.SALT_BYTES))
+        with self._database.transaction():
+            commitment = self._insert(number, personal)
+        self._known[number, field, value] = commitment
+        return commitment
+
+    def _tag(self, consultation: str, operator: str) -> str:
+        number = self._keys.make(operator)
+        found = self._database.one(
+            "SELECT tag FROM bidders WHERE consultation = ? AND subject = ?",
+            (consultation, number),
+        )
+        if found is not None:
+            return str(found[0])
+        salt = self._rng.bytes(blinding.BIDDER_SALT_BYTES)
+        tag = blinding.bidder_tag(consultation, salt, operator)
+        hidden: dict[str, Json] = {"operator": operator, "salt": salt.hex()}
+        personal = PersonalValue("bidder", hidden, self._rng.bytes(blinding.SALT_BYTES))
+        with self._database.transaction():
+            commitment = self._insert(number, personal)
+            self._database.write(
+                "INSERT INTO bidders VALUES (?, ?, ?, ?)",
+                (tag, consultation, number, commitment),
+            )
+        return tag
 
     def _sweep(self) -> int:
         rows = self._database.all("SELECT subject, count(*) FROM rows GROUP BY subject")
@@ -254,3 +292,10 @@ class Subjects:
         if personal is None or not isinstance(personal.value, dict):
             raise NoSuchEntry(f"behind the tag {tag}")
         return personal.value
+
+
+def _keep(answers: dict[K, str], asked: K, found: str) -> None:
+    """Keep an answer; before there are too many, all are let go of."""
+    if len(answers) >= MOST_ANSWERS:
+        answers.clear()
+    answers[asked] = found

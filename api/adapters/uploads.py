@@ -6,12 +6,12 @@ stay as long as their bytes: a stored envelope is found through them.
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from api.adapters.grouped import GroupedDatabase
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS uploads(
@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS uploads(
   deposit TEXT UNIQUE, commitment TEXT, head TEXT, head_size INTEGER,
   body INTEGER, chunks INTEGER, refused INTEGER NOT NULL DEFAULT 0,
   ended INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS running ON uploads(ended) WHERE ended = 0;
 CREATE TABLE IF NOT EXISTS parts(
   transmission TEXT NOT NULL, chunk INTEGER NOT NULL, leaf TEXT NOT NULL, blob TEXT NOT NULL,
   size INTEGER NOT NULL, PRIMARY KEY(transmission, chunk)) WITHOUT ROWID;
@@ -64,15 +65,10 @@ class Progress(NamedTuple):
 
 
 class Uploads:
-    """The index of uploads of one home; one short transaction per call."""
+    """The index of uploads of one home; whoever writes at once shares a commit."""
 
     def __init__(self, path: Path) -> None:
-        # check_same_thread is off because _lock, and nothing else, guards the connection
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        self._lock = threading.Lock()
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(SCHEMA)
+        self._file = GroupedDatabase(path, SCHEMA)
 
     def start(self, transmission: str, consultation: str, owner: str) -> None:
         """Remember whose transmission this is; a repetition changes nothing."""
@@ -120,8 +116,12 @@ class Uploads:
         )
 
     def end(self, transmission: str) -> None:
-        """Remember that nothing more is accepted."""
-        self._write("UPDATE uploads SET ended = 1 WHERE transmission = ?", (transmission,))
+        """Remember that nothing more is accepted.
+
+        The ledger says how it ended: what a power cut takes of this is noted again from there.
+        """
+        statement = "UPDATE uploads SET ended = 1 WHERE transmission = ?"
+        self._write(statement, (transmission,), durable=False)
 
     def find(self, transmission: str) -> Upload | None:
         """Return one upload."""
@@ -189,19 +189,17 @@ class Uploads:
 
     def close(self) -> None:
         """Give the file back."""
-        self._db.close()
+        self._file.close()
 
     def _one(self, where: str, *values: str) -> Upload | None:
         rows = self._read(f"{SELECT} WHERE {where}", values)
         return _upload(rows[0]) if rows else None
 
     def _read(self, query: str, values: tuple[object, ...]) -> list[tuple[int | str, ...]]:
-        with self._lock:
-            return self._db.execute(query, values).fetchall()
+        return self._file.rows(query, values)
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> None:
-        with self._lock:
-            self._db.execute(statement, values)
+    def _write(self, statement: str, values: tuple[object, ...], *, durable: bool = True) -> None:
+        self._file.write(statement, values, durable=durable)
 
 
 SELECT = (

@@ -108,9 +108,11 @@ async def announce_envelope(  # noqa: PLR0913, PLR0917 - one call of one protoco
     """Announce which bytes come: the head, and the commitment to all of them."""
     own = await run_in_threadpool(scope.transmission, transmission)
     with await _body(request, own) as body:
-        new = await run_in_threadpool(lambda: own.accept_head(body.read(), commitment))
+        new, state = await run_in_threadpool(
+            lambda: (own.accept_head(body.read(), commitment), own.state())
+        )
     response.status_code = 201 if new else 200
-    return await run_in_threadpool(own.state)
+    return state
 
 
 @router.put(
@@ -131,9 +133,11 @@ async def store_chunk(  # noqa: PLR0913, PLR0917 - one call of one protocol
     """Store one chunk; the answer to the last missing one carries the receipt."""
     own = await run_in_threadpool(scope.transmission, transmission)
     with await _body(request, own) as body:
-        new = await run_in_threadpool(lambda: own.accept_chunk(index, body.read(), leaf))
+        new, state = await run_in_threadpool(
+            lambda: (own.accept_chunk(index, body.read(), leaf), own.state())
+        )
     response.status_code = 201 if new else 200
-    return await run_in_threadpool(own.state)
+    return state
 
 
 @router.get("/{transmission}", responses=reads(401, 403))

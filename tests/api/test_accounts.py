@@ -62,3 +62,13 @@ def test_a_grant_waits_until_the_ledger_holds_it(accounts: Accounts) -> None:
     assert [row.token_id for row in accounts.pending()] == [made.token_id]
     accounts.granted(made.token_id)
     assert accounts.pending() == []
+
+
+def test_the_note_of_a_tokens_last_use_waits_for_no_disk(accounts: Accounts) -> None:
+    token, made = accounts.create(ORG, "CY", 30, NOW, counter())
+    said: list[str] = []
+    accounts.file._db.set_trace_callback(said.append)
+    accounts.authenticate(token, NOW)
+    accounts.revoke(made.token_id)
+    kinds = [line.split("=")[-1] if line.startswith("PRAGMA") else line[:6] for line in said]
+    assert kinds == ["SELECT", "NORMAL", "UPDATE", "FULL", "UPDATE"]

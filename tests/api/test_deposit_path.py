@@ -36,3 +36,15 @@ def test_from_publication_to_opened_documents(bench: Bench) -> None:
         f"/api/v1/deposits/{envelope.made.deposit}/receipt?form=published", bench.tokens.company
     )
     assert TlogProof.parse(receipt.content).verify(Policy.parse(policies["policy.txt"]))
+
+
+def test_a_lost_note_of_an_end_is_made_again_by_the_next_start(bench: Bench) -> None:
+    """It is not waited for, so a power cut may take it; the ledger knows that it ended."""
+    at = bench.publish()
+    bench.deposit(bench.seal(at))
+    running = bench.announce(bench.seal(at, token=bench.tokens.rival), bench.tokens.rival)
+    bench.platform.uploads._write("UPDATE uploads SET ended = 0", ())
+    bench.close()
+    bench.reopen()
+    left = [upload.transmission for upload in bench.platform.uploads.running()]
+    assert left == [running.json()["transmission"]]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
 from doubles.bench import COMPANY, Bench, shown
 
 from api.idempotency import as_uuid, command_id, derived_id, object_id
@@ -13,6 +16,28 @@ def test_a_repeated_announce_is_the_same_session(bench: Bench) -> None:
     first, second = bench.announce(envelope), bench.announce(envelope)
     assert first.status_code == second.status_code == 201
     assert first.json() == second.json()
+
+
+def test_a_repetition_beside_the_first_call_gets_its_answer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client lost its line and came again while the first call was being recorded."""
+    at = bench.publish()
+    envelope = bench.seal(at)
+    first = bench.announce(envelope)
+    ledger, looks = bench.platform.ledger, itertools.count()
+    known = ledger.known
+
+    def unseen_at_first(command: str, digest: bytes) -> object:
+        return known(command, digest) if next(looks) else None
+
+    monkeypatch.setattr(ledger, "known", unseen_at_first)
+    second = bench.announce(envelope)
+    assert (second.status_code, second.json()) == (201, first.json())
+    assert next(looks) == 3
+    size = ledger.head()
+    assert shown(bench.announce(bench.seal(at), consultation="absent")) == "object.not-found"
+    assert ledger.head() == size
 
 
 def test_another_body_under_the_same_key_is_refused(bench: Bench) -> None:

@@ -440,3 +440,8 @@ def test_a_reader_beside_the_server_sees_what_is_durable(ledger: Ledger, bench: 
     ):
         reads.connection.execute("DELETE FROM commands")
     reader.close()
+
+
+def test_a_log_in_a_file_needs_no_driver_of_another_database() -> None:
+    program = "import sys; sys.modules['psycopg'] = None; import ledger.application"
+    subprocess.run([sys.executable, "-c", program], check=True)

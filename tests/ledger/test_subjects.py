@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -335,3 +336,34 @@ def test_who_reads_meanwhile_holds_up_the_wiping_only(path: Path) -> None:
     subjects.settled(begun)
     assert subjects.held("jeanne") == []
     subjects.close()
+
+
+def test_what_was_asked_once_waits_for_nobody_who_writes(subjects: Subjects) -> None:
+    commitment = subjects.remember("person", "ada", "ada")
+    asked: list[tuple[Callable[..., object], tuple[str, ...]]] = [
+        (subjects.remember, ("person", "ada", "ada")),
+        (subjects.reveal, (commitment,)),
+        (subjects.bidder_tag, ("c-1", SIRET)),
+    ]
+    before = [ask(*given) for ask, given in asked]
+    with ThreadPoolExecutor(1) as pool, subjects._lock:
+        after = [pool.submit(ask, *given).result(20) for ask, given in asked]
+    assert after == before
+
+
+def test_an_erasure_leaves_no_answer_in_memory(subjects: Subjects) -> None:
+    commitment = subjects.remember("person", "ada", "ada")
+    tag = subjects.bidder_tag("c-1", SIRET)
+    assert subjects.reveal(commitment) == "ada"
+    for number, subject in enumerate(("ada", SIRET)):
+        subjects.erase(subjects.begin_erasure(f"e-{number}", subject, "asked"))
+    assert subjects.reveal(commitment) is None
+    assert subjects.remember("person", "ada", "ada") != commitment
+    assert subjects.bidder_tag("c-1", SIRET) != tag
+
+
+def test_answers_in_memory_are_bounded(subjects: Subjects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.subjects.MOST_ANSWERS", 2)
+    tags = {name: subjects.bidder_tag(name, SIRET) for name in ("c-1", "c-2", "c-3")}
+    assert len(subjects._tags) == 1
+    assert {name: subjects.bidder_tag(name, SIRET) for name in tags} == tags

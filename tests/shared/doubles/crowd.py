@@ -34,11 +34,14 @@ class ServerProcess:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             self.port = int(listener.getsockname()[1])
-        command = ["serve", "--home", str(home), "--port", str(self.port)]
+        serve = ["serve", "--home", str(home), "--port", str(self.port)]
+        self._command = [sys.executable, "-c", before + SERVE, *serve]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again after it was killed; return once it listens."""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", before + SERVE, *command],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         for _ in range(600):
             assert self.process.poll() is None, "the server left by itself"
@@ -50,8 +53,15 @@ class ServerProcess:
 
     def memory(self) -> int:
         """Return the resident bytes of the process."""
+        return self._status("VmRSS")
+
+    def peak(self) -> int:
+        """Return the most resident bytes that it ever held."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> int:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
-        line = next(line for line in text.splitlines() if line.startswith("VmRSS:"))
+        line = next(line for line in text.splitlines() if line.startswith(f"{name}:"))
         return int(line.split()[1]) * 1024
 
     def kill(self) -> None:

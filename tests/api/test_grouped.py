@@ -1,0 +1,159 @@
+"""Writers of a small file share their commits; each is told what became of its own statement."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.adapters.grouped import GroupedDatabase
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS names(name TEXT PRIMARY KEY)"
+INSERT = "INSERT INTO names VALUES (?)"
+SELECT = "SELECT name FROM names ORDER BY name"
+PATIENCE_S = 20
+
+
+class Gated(GroupedDatabase):
+    """The first batch stops at its beginning until the gate opens; every batch is noted."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, SCHEMA)
+        self.gate = threading.Event()
+        self.inside = threading.Event()
+        self.batches: list[int] = []
+
+    def _written(self, batch: Sequence[Any]) -> Exception | None:
+        self.batches.append(len(batch))
+        self.inside.set()
+        assert self.gate.wait(PATIENCE_S)
+        return super()._written(batch)
+
+
+class Failing:
+    """A connection whose commits fail as planned."""
+
+    def __init__(self, inner: sqlite3.Connection, *failures: BaseException | None) -> None:
+        self.inner = inner
+        self.failures = list(failures)
+        self.commits = 0
+
+    def execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        if statement == "COMMIT":
+            self.commits += 1
+            failure = self.failures.pop(0) if self.failures else None
+            if failure is not None:
+                raise failure
+        return self.inner.execute(statement, values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+@pytest.fixture
+def gated(tmp_path: Path) -> Iterator[Gated]:
+    made = Gated(tmp_path / "names.db")
+    yield made
+    made.gate.set()
+    made.close()
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as made:
+        yield made
+
+
+def behind_one(
+    gated: Gated, pool: ThreadPoolExecutor, names: Sequence[str]
+) -> tuple[Future[None], list[Future[None]]]:
+    """Let one writer stop in its commit, and these wait behind it; return all of them."""
+    first = pool.submit(gated.write, INSERT, ("first",))
+    assert gated.inside.wait(PATIENCE_S)
+    others = [pool.submit(gated.write, INSERT, (name,)) for name in names]
+    until = time.monotonic() + PATIENCE_S
+    while len(gated._waiting) < len(names):
+        assert time.monotonic() < until
+    return first, others
+
+
+def test_whoever_comes_during_a_commit_shares_the_next(
+    gated: Gated, pool: ThreadPoolExecutor
+) -> None:
+    first, others = behind_one(gated, pool, [f"n{number}" for number in range(8)])
+    assert not any(one.done() for one in others)
+    gated.gate.set()
+    for one in (first, *others):
+        one.result(PATIENCE_S)
+    assert gated.batches == [1, 8]
+    assert len(gated.rows(SELECT, ())) == 9
+
+
+def test_readers_wait_for_no_commit_and_see_none_that_is_under_way(
+    gated: Gated, pool: ThreadPoolExecutor
+) -> None:
+    first, _ = behind_one(gated, pool, [])
+    assert gated.rows(SELECT, ()) == []
+    gated.gate.set()
+    first.result(PATIENCE_S)
+    assert gated.rows(SELECT, ()) == [("first",)]
+
+
+def test_a_refused_statement_is_the_affair_of_its_own_caller(
+    gated: Gated, pool: ThreadPoolExecutor
+) -> None:
+    _, (before, double, after) = behind_one(gated, pool, ["a", "first", "b"])
+    gated.gate.set()
+    before.result(PATIENCE_S)
+    after.result(PATIENCE_S)
+    with pytest.raises(sqlite3.IntegrityError):
+        double.result(PATIENCE_S)
+    assert gated.batches == [1, 3, 1, 1, 1]
+    assert gated.rows(SELECT, ()) == [("a",), ("b",), ("first",)]
+
+
+def test_a_commit_that_fails_is_told_to_all_and_is_not_tried_again(
+    gated: Gated, pool: ThreadPoolExecutor
+) -> None:
+    first, others = behind_one(gated, pool, ["a", "b"])
+    failing = Failing(gated._writer, None, sqlite3.OperationalError("disk I/O error"))
+    gated._writer = failing  # type: ignore[assignment]
+    gated.gate.set()
+    first.result(PATIENCE_S)
+    assert {str(one.exception(PATIENCE_S)) for one in others} == {"disk I/O error"}
+    assert failing.commits == 2
+    gated.write(INSERT, ("later",))
+    assert gated.rows(SELECT, ()) == [("first",), ("later",)]
+
+
+def test_nobody_takes_an_interrupted_commit_for_done(
+    gated: Gated, pool: ThreadPoolExecutor
+) -> None:
+    first, others = behind_one(gated, pool, ["a", "b"])
+    gated._writer = Failing(gated._writer, None, KeyboardInterrupt())  # type: ignore[assignment]
+    gated.gate.set()
+    first.result(PATIENCE_S)
+    told = {type(one.exception(PATIENCE_S)) for one in others}
+    assert told == {KeyboardInterrupt, sqlite3.OperationalError}
+    gated.write(INSERT, ("later",))
+    assert gated.rows(SELECT, ()) == [("first",), ("later",)]
+
+
+def test_only_what_must_be_durable_waits_for_the_disk(tmp_path: Path) -> None:
+    database = GroupedDatabase(tmp_path / "names.db", SCHEMA)
+    said: list[str] = []
+    database._writer.set_trace_callback(said.append)
+    for name, durable in (("a", True), ("b", False), ("c", False), ("d", True)):
+        database.write(INSERT, (name,), durable=durable)
+    database.close()
+    assert [line for line in said if line.startswith("PRAGMA")] == [
+        "PRAGMA synchronous=NORMAL",
+        "PRAGMA synchronous=FULL",
+    ]
+    assert said.index("PRAGMA synchronous=FULL") < said.index("INSERT INTO names VALUES ('d')")
