@@ -1,0 +1,81 @@
+"""One key for each buyer: what was opened of its procedures lies encrypted under it.
+
+A file ``keys/buyer-<name>.key`` (one line in hexadecimal, mode 0600), made at the first opening.
+Destroying it makes every document and every answer of custodians of that buyer unreadable at once,
+in older copies of the home too; ``buyer-<name>.gone`` then says so, and no new key takes its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from api.adapters.keys import KEY_BYTES, Random, destroy_file, read_secret, write_durably
+from domain.errors import DocumentsGone
+from domain.identifiers import ID
+
+PREFIX = "buyer-"
+
+
+class BuyerKeys:
+    """The keys of one home by deposit; ``tenant``: which buyer a deposit belongs to."""
+
+    def __init__(self, folder: Path, random: Random, tenant: Callable[[str], str | None]) -> None:
+        self._folder = folder
+        self.random = random
+        self._tenant = tenant
+        self._lock = threading.Lock()
+
+    def nonce(self, size: int) -> bytes:
+        """Return random bytes for one file."""
+        return self.random.bytes(size)
+
+    def sealing(self, deposit: str) -> bytes:
+        """Return the key under which something of this deposit is written, made if it must be."""
+        path = self._path(self._buyer(deposit), "key")
+        with self._lock:
+            if path.exists():
+                return _key(path)
+            if path.with_suffix(".gone").exists():
+                raise DocumentsGone(deposit)
+            key = self.random.bytes(KEY_BYTES)
+            write_durably(path, key.hex().encode() + b"\n")
+            return key
+
+    def opening(self, deposit: str) -> bytes:
+        """Return the key under which something of this deposit was written, or DocumentsGone."""
+        path = self._path(self._buyer(deposit), "key")
+        with self._lock:
+            if not path.exists():
+                raise DocumentsGone(deposit)
+            return _key(path)
+
+    def is_gone(self, buyer: str) -> bool:
+        """Say whether the key of a buyer was destroyed."""
+        return self._path(buyer, "gone").exists() and not self._path(buyer, "key").exists()
+
+    def destroy(self, buyer: str) -> None:
+        """Overwrite and remove the key of a buyer; a second call finds nothing to do."""
+        path = self._path(buyer, "key")
+        with self._lock:
+            write_durably(path.with_suffix(".gone"), b"")
+            # after this line no key is made any more; a crash leaves one to destroy again
+            if path.exists():
+                destroy_file(path, self.random)
+
+    def _buyer(self, deposit: str) -> str:
+        buyer = self._tenant(deposit)
+        if buyer is None:
+            raise LookupError(f"{deposit} belongs to no buyer")
+        return buyer
+
+    def _path(self, buyer: str, ending: str) -> Path:
+        plain = ID.fullmatch(buyer) is not None
+        name = buyer if plain else hashlib.sha256(buyer.encode()).hexdigest()
+        return self._folder / f"{PREFIX}{name}.{ending}"
+
+
+def _key(path: Path) -> bytes:
+    return bytes.fromhex(read_secret(path).decode("ascii").strip())
