@@ -112,6 +112,9 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         "read_dossier": PUBLISHED,
         "download_dossier_file": PUBLISHED,
         "read_opening": PUBLISHED,
+        "read_minutes": PUBLISHED,
+        "export_minutes": PUBLISHED,
+        "print_minutes": PUBLISHED,
         "read_ledger": PUBLIC,
         "read_checkpoint": PUBLIC,
         "read_tile": PUBLIC,
@@ -153,6 +156,7 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         # whoever is no officer of another buyer is refused by the rule, and recorded
         "open_envelopes": Row(Whose.PUBLISHED, OPENING, "open_envelopes.open_envelopes"),
         "open_deposit": tenant(OPENING, "open_envelopes.open_deposit"),
+        "scan_opened_documents": tenant(CONVENING, "detect_malware.detect_malware"),
         "list_opened_documents": tenant(READING),
         "read_opened_document": tenant(READING),
         "register_buyer": at_the_door(Whose.PLATFORM, RUNNING, "manage_members.register_buyer"),

@@ -34,6 +34,7 @@ from api.adapters.personal_rows import stores_of
 from api.adapters.refusal_book import RefusalBook
 from api.adapters.reserve import Reserve
 from api.adapters.rng import SystemRng
+from api.adapters.scanner import scanner_of
 from api.adapters.signer import FileSigner
 from api.adapters.subjects_key import SubjectsKeyFile
 from api.adapters.timestamps import timestamper_of
@@ -396,6 +397,7 @@ class _Opening:
             law=shipped_law(),
             platform=local[0].identity.organisation,
             origin=ledger.origin,
+            scanner=scanner_of(self.settings.clamd),
         )
         views = prepared(ledger, place.views)
         runner = Runner(ledger, views)

@@ -23,6 +23,7 @@ PIECE: Final = 64 * 1024
 LONGEST: Final = 4_096
 """Bytes of an answer that are read at most."""
 SIGNATURE: Final = 200
+FOUND: Final = re.compile(rb"stream: (.*) FOUND", re.DOTALL)
 TCP: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})", re.ASCII)
 
 
@@ -120,9 +121,8 @@ def parse_answer(data: bytes, engine: str) -> Scan:
     line = data.rstrip(b"\0\r\n")
     if line == b"stream: OK":
         return Scan(ScanVerdict.CLEAN, engine)
-    if line.startswith(b"stream: ") and line.endswith(b" FOUND"):
-        signature = shown(line.removeprefix(b"stream: ").removesuffix(b" FOUND"), SIGNATURE)
-        return Scan(ScanVerdict.MALWARE, engine, signature or "?")
+    if found := FOUND.fullmatch(line):
+        return Scan(ScanVerdict.MALWARE, engine, shown(found[1], SIGNATURE) or "?")
     if b"size limit exceeded" in line:
         return _not(NotScanned.SIZE, engine)
     return _not(NotScanned.ANSWER, engine)

@@ -81,6 +81,9 @@ CALLS: Mapping[str, Call] = {
     "read_dossier": Call(DRAFT, "draft", "GET", AT + "/dossier"),
     "download_dossier_file": Call(DRAFT, "draft", "GET", AT + "/dossier/files/pièces/RC.pdf"),
     "read_opening": Call(DRAFT, "draft", "GET", "/api/v1/openings/{consultation}/001"),
+    "read_minutes": Call(DRAFT, "minutes", "GET", OPENING + "/minutes"),
+    "export_minutes": Call(DRAFT, "minutes", "GET", OPENING + "/minutes.csv"),
+    "print_minutes": Call(DRAFT, "minutes", "GET", OPENING + "/minutes.pdf"),
     "draft_consultation": Call(
         DRAFT,
         "door",
@@ -146,6 +149,9 @@ CALLS: Mapping[str, Call] = {
     "reject_late_deposit": Call(LATE, "tenant", "POST", DEPOSIT + "/rejection", {"reasons": "r"}),
     "open_envelopes": Call("nobody before the hour", "attempt", "POST", OPENING + "/envelopes", {}),
     "open_deposit": Call("nobody before the hour", "hidden", "POST", DEPOSIT + "/opening"),
+    "scan_opened_documents": Call(
+        CONVENE, "tenant", "POST", OPENING + "/envelopes/{deposit}/scan"
+    ),
     "list_opened_documents": Call(READ, "bid", "GET", OPENING + "/envelopes/{deposit}/documents"),
     "read_opened_document": Call(READ, "bid", "GET", OPENING + "/envelopes/{deposit}/documents/1"),
     # what only the company does
