@@ -222,6 +222,7 @@ PAGES: Mapping[str, Row] = MappingProxyType(
         "/consultations/{name}/deposit": PUBLIC,
         "/consultations/{name}/history": PUBLIC,
         "/consultations/{name}/opening/{lot}": PUBLIC,
+        "/consultations/{name}/opening/{lot}/session": tenant(CONVENING),
         "/invitation/{secret}": HELD,
         "/invitation/{secret}/oidc": HELD,
         "/invitation/{secret}/passkey": HELD,

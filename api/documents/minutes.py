@@ -42,12 +42,6 @@ ANSWERS = {
     "BAD": "a donné une réponse fausse",
     "NOT_ASKED": "n'a pas été sollicité : assez de réponses étaient prouvées",
 }
-NOT_SCANNED = {
-    "none": "aucun antivirus n'est configuré",
-    "silent": "l'antivirus n'a pas répondu",
-    "answer": "l'antivirus a donné une réponse inconnue",
-    "size": "document plus grand que ce que l'antivirus accepte",
-}
 
 
 def document(minutes: Row, records: Mapping[str, str]) -> bytes:
@@ -254,7 +248,7 @@ def _scan(one: Row) -> Fact:
     scan = one.get("scan", {})
     if scan.get("verdict") == "CLEAN":
         return [one["deposit"], f"rien trouvé, {_hour(scan['at'])} ({scan.get('engine', '')})"]
-    reason = NOT_SCANNED.get(scan.get("reason", ""), scan.get("reason", ""))
+    reason = words.NOT_SCANNED.get(scan.get("reason", ""), scan.get("reason", ""))
     return [one["deposit"], f"non analysé : {reason}"]
 
 
