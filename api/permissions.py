@@ -130,6 +130,7 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         "set_deposit_policy": tenant(DRAFTING, "draft.set_deposit_policy"),
         "assign_keyset": tenant(BUYING, "hold_ceremony.assign_keyset"),
         "decrypt_canary": tenant(BUYING, "prove_life.decrypt_canary"),
+        "retire_keyset": tenant(BUYING, "hold_ceremony.retire_keyset"),
         "publish_consultation": tenant(BUYING, "publish.publish"),
         "correct_limits": tenant(BUYING, "correct.correct_limits"),
         "correct_dossier": tenant(BUYING, "correct.correct_dossier"),

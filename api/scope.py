@@ -97,6 +97,12 @@ class Scope:
         self.own(name)
         ceremonies.open_canary(self._platform, act, name)
 
+    def retire_keyset(self, act: Act, name: str, reason: str) -> Answer:
+        """Let the custodians erase their shares; return who stated it, from the ledger."""
+        self.own(name)
+        ceremonies.retire(self._platform, act, name, reason)
+        return ceremonies.retired(self._platform, name)
+
     def dossier(self, name: str) -> Answer:
         """Return the dossier version in force."""
         self._visible(name)

@@ -122,6 +122,7 @@ CALLS: Mapping[str, Call] = {
     # what only the officer does
     "assign_keyset": Call(BUY, "tenant", "POST", AT + "/ceremony"),
     "decrypt_canary": Call(BUY, "tenant", "POST", AT + "/canary"),
+    "retire_keyset": Call(BUY, "tenant", "POST", AT + "/keyset/retirement", {"reason": "r"}),
     "publish_consultation": Call(BUY, "tenant", "POST", AT + "/publication", {}),
     "correct_limits": Call(BUY, "tenant", "POST", AT + "/corrections/limits", {"reason": "r"}),
     "correct_dossier": Call(
