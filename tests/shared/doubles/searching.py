@@ -1,8 +1,8 @@
 """Where a secret could lie: every file of a folder, and the memory of a process and its children.
 
-Looked for as it is, as text in other encodings, in hexadecimal and in base64; a scalar also the
-other way round. Memory is read through ``/proc``: what a process may write, and the files of the
-home that it maps.
+In files a secret is looked for as it is, as text in other encodings, in hexadecimal and base64, a
+scalar also the other way round; in memory as it is, in the wide forms of texts, and in hexadecimal.
+Memory is read through ``/proc``: what a process may write, and the files of the home that it maps.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-BLOCK = 8 * 1024 * 1024
+BLOCK = 256 * 1024
 REGION = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+ *(.*)")
 Needles = Mapping[str, frozenset[bytes]]
 
@@ -23,6 +23,16 @@ def needles_of(secrets: Mapping[str, str | bytes]) -> Needles:
     """Return how each secret may stand somewhere."""
     return {
         name: of_bytes(secret) if isinstance(secret, bytes) else of_text(secret)
+        for name, secret in secrets.items()
+    }
+
+
+def in_memory_of(secrets: Mapping[str, str | bytes]) -> Needles:
+    """Return how each secret may stand in memory, where a program works with it."""
+    return {
+        name: frozenset({secret, secret.hex().encode()})
+        if isinstance(secret, bytes)
+        else frozenset(secret.encode(form) for form in ("utf-8", "utf-16-le", "utf-32-le"))
         for name, secret in secrets.items()
     }
 
@@ -116,6 +126,9 @@ def in_blocks(blocks: Iterator[bytes], needles: Needles) -> set[str]:
     found: set[str] = set()
     tail = b""
     for block in blocks:
+        if not block.strip(b"\0"):
+            tail = b""  # nothing was ever written there
+            continue
         found |= hits(tail + block[:longest], needles) if tail else set()
         found |= hits(block, needles)
         tail = block[-longest:]
