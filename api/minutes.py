@@ -243,7 +243,8 @@ def scan_of(platform: Platform, deposit: str) -> Row:
     """Return how the documents of an opened envelope were last scanned."""
     traces = platform.vault.scans(deposit)
     if not traces:
-        return {"verdict": "NOT_SCANNED", "reason": "none"}
+        erased = platform.vault.is_gone(deposit)
+        return {"verdict": "NOT_SCANNED", "reason": "gone" if erased else "none"}
     told = looked(traces[-1])
     missed = [scan for _, scan in told.scans if scan.verdict == "NOT_SCANNED"]
     engines = sorted({scan.engine for _, scan in told.scans if scan.engine})

@@ -8,6 +8,7 @@ in older copies of the home too; ``buyer-<name>.gone`` then says so, and no new 
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -52,15 +53,23 @@ class BuyerKeys:
                 raise DocumentsGone(deposit)
             return _key(path)
 
-    def is_gone(self, buyer: str) -> bool:
-        """Say whether the key of a buyer was destroyed."""
-        return self._path(buyer, "gone").exists() and not self._path(buyer, "key").exists()
+    def is_gone(self, deposit: str) -> bool:
+        """Say whether the key of a deposit's buyer was destroyed."""
+        path = self._path(self._buyer(deposit), "gone")
+        return path.exists() and not path.with_suffix(".key").exists()
 
-    def destroy(self, buyer: str) -> None:
+    def gone(self) -> list[tuple[str, str]]:
+        """Return every buyer whose key was destroyed, or is to be, with the reason."""
+        found = [json.loads(path.read_bytes()) for path in self._folder.glob(f"{PREFIX}*.gone")]
+        return sorted((told["buyer"], told["reason"]) for told in found)
+
+    def destroy(self, buyer: str, reason: str) -> None:
         """Overwrite and remove the key of a buyer; a second call finds nothing to do."""
         path = self._path(buyer, "key")
+        told = path.with_suffix(".gone")
         with self._lock:
-            write_durably(path.with_suffix(".gone"), b"")
+            if not told.exists():
+                write_durably(told, json.dumps({"buyer": buyer, "reason": reason}).encode())
             # after this line no key is made any more; a crash leaves one to destroy again
             if path.exists():
                 destroy_file(path, self.random)

@@ -155,7 +155,9 @@ class OpenedFiles:
             self._write(SITTINGS, f"{deposit}.{lot}.{plan_no}", [dict(row) for row in told])
 
     def sitting(self, deposit: str, lot: str, plan_no: int) -> list[dict[str, str]]:
-        """Return what each custodian said when it was last asked for an envelope."""
+        """Return what each custodian said when it was last asked; nothing once that is erased."""
+        if self._keys.is_gone(deposit):
+            return []
         with self._lock:
             return self._rows(SITTINGS, f"{deposit}.{lot}.{plan_no}")
 
@@ -166,7 +168,9 @@ class OpenedFiles:
             self._write(SCANS, deposit, rows)
 
     def scans(self, deposit: str) -> list[bytes]:
-        """Return the traces of all scans of an envelope, the oldest first."""
+        """Return the traces of all scans of an envelope, the oldest first; none once erased."""
+        if self._keys.is_gone(deposit):
+            return []
         with self._lock:
             return [str(row["trace"]).encode() for row in self._rows(SCANS, deposit)]
 

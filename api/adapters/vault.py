@@ -133,6 +133,7 @@ class EnvelopeVault:
         self._folder = folder
         self._reserve = reserve
         self._fresh = fresh
+        self._keys = keys
         # guarded by _lock: the room promised to each announced transmission
         self._lock = threading.Lock()
         self._promised: dict[str, int] = {}
@@ -254,6 +255,18 @@ class EnvelopeVault:
     def lock_all(self) -> int:
         """Lock and overwrite what an earlier version left in clear; return how many files."""
         return self._opened.lock_all()
+
+    def destroy_key(self, buyer: str, reason: str) -> None:
+        """Make everything that was opened of a buyer unreadable, for ever."""
+        self._keys.destroy(buyer, reason)
+
+    def is_gone(self, deposit: str) -> bool:
+        """Say whether what was opened of a deposit was erased with its buyer."""
+        return self._keys.is_gone(deposit)
+
+    def gone(self) -> list[tuple[str, str]]:
+        """Return the buyers whose key was destroyed, with the reason."""
+        return self._keys.gone()
 
     def _committed(self, deposit: str) -> str | None:
         upload = self._uploads.of_deposit(deposit)

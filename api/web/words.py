@@ -85,6 +85,7 @@ NOT_SCANNED: Mapping[str, str] = {
     "silent": N_("l'antivirus n'a pas répondu"),
     "answer": N_("l'antivirus a donné une réponse inconnue"),
     "size": N_("un document dépasse ce que l'antivirus accepte"),
+    "gone": N_("les traces de l'analyse ont été effacées avec l'acheteur"),
 }
 CAPACITIES: Mapping[str, str] = {
     "TITULAR": N_("titulaire"),

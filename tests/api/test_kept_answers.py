@@ -214,8 +214,8 @@ def test_each_buyer_has_a_key_and_its_end_is_the_end_of_its_documents(tmp_path: 
     keys = BuyerKeys(tmp_path / "keys", SystemRng(), lambda _: TOWN)
     secret = files[0].read_bytes().strip()
     for _ in range(2):
-        keys.destroy(TOWN)
-        assert keys.is_gone(TOWN)
+        keys.destroy(TOWN, "it left")
+        assert keys.gone() == [(TOWN, "it left")]
     assert holds(tmp_path, secret) == []
     again = vault(tmp_path)
     for asked in (again.opened, text_of_town(again), lambda one: opened(again, one)):
