@@ -31,6 +31,7 @@ from domain.errors import DomainError
 from domain.events.opening import Capacity
 from domain.identifiers import HEX32
 from domain.ports import Act
+from domain.scanning import NoScanner
 
 PATH = "/consultations/{name}/opening/{lot}/session"
 MOST_MEMBERS = 50
@@ -144,6 +145,7 @@ def _page(
         code=code,
         text=text_of(code) if code else None,
         told=told,
+        scans=not isinstance(platform.desk.scanner, NoScanner),
         csrf=token(sitting.who.reader.secret),
         once=platform.desk.rng.bytes(16).hex(),
         capacities=[one.value for one in Capacity],
