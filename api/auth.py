@@ -30,10 +30,11 @@ FRESH = frozenset(
         "grant_access",
         "add_representative",
         "leave_platform",
+        "retire_keyset",
     }
 )
-"""Operations that open, sign or give a right: a session must have been proven lately, a token made
-for it."""
+"""Operations that open, sign, give a right or destroy keys: a session must have been proven lately,
+a token made for it."""
 bearer = HTTPBearer(auto_error=False, description="API token: pli_…")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 

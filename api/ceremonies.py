@@ -12,13 +12,15 @@ from domain.commands.hold_ceremony import (
     AssignKeyset,
     HoldCeremony,
     KeysetPurpose,
+    RetireKeyset,
     assign_keyset,
     check_unassigned,
     hold_ceremony,
+    retire_keyset,
 )
 from domain.commands.loading import own_consultation
 from domain.commands.prove_life import DecryptCanary, decrypt_canary
-from domain.custody import KeyCeremony
+from domain.custody import Custody, KeyCeremony
 from domain.ports import Act
 
 CANARY = object_id("canary", "ceremony")
@@ -47,6 +49,35 @@ def open_canary(platform: Platform, act: Act, consultation: str) -> None:
     own_consultation(platform.desk, act, consultation)
     asked = platform.own_act(act.part("canary").command_id, consultation)
     platform.act(decrypt_canary, asked, DecryptCanary(consultation))
+
+
+def retire(platform: Platform, act: Act, consultation: str, reason: str) -> None:
+    """Let the custodians erase their shares of a consultation's key, as its buyer asks.
+
+    After the last appeal, or a cancellation (``envelope.md`` 2.6): when that is, the buyer says. A
+    custodian that is silent is asked again by the same request under another key.
+    """
+    own_consultation(platform.desk, act, consultation)
+    custody = platform.desk.files.find(Custody, f"custody/{consultation}")
+    named = custody.keyset.custodians if custody and custody.keyset else ()
+    if custody and named and custody.destroyed >= {*named}:
+        return
+    asked = platform.own_act(act.part("retire").command_id, consultation)
+    platform.act(retire_keyset, asked, RetireKeyset(consultation, reason))
+
+
+def retired(platform: Platform, consultation: str) -> dict[str, object]:
+    """Return which custodians have stated that their share is erased, and which have not."""
+    custody = platform.desk.files.find(Custody, f"custody/{consultation}")
+    assert custody is not None  # noqa: S101 - it was just retired
+    assert custody.keyset is not None  # noqa: S101
+    named = custody.keyset.custodians
+    return {
+        "consultation": consultation,
+        "retired": custody.retired,
+        "destroyed": [name for name in named if name in custody.destroyed],
+        "awaited": [name for name in named if name not in custody.destroyed],
+    }
 
 
 def hold(platform: Platform, ceremony: str, purpose: KeysetPurpose) -> None:

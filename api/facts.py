@@ -20,6 +20,7 @@ class Fact:
     version: int
     position: int
     data: Mapping[str, Any]
+    leaf: str
 
 
 def facts(ledger: Ledger, stream: str, until: int | None = None) -> list[Fact]:
@@ -27,7 +28,8 @@ def facts(ledger: Ledger, stream: str, until: int | None = None) -> list[Fact]:
     found = []
     for row in ledger.stream(stream, until):
         entry = orjson.loads(row.entry)
-        found.append(Fact(row.kind, entry["at"], row.version, row.position, entry["data"]))
+        place = (row.kind, entry["at"], row.version, row.position)
+        found.append(Fact(*place, entry["data"], row.leaf.hex()))
     return found
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from api import views
 from api.errors import Absent
-from api.facts import Fact, facts
+from api.facts import Fact, facts, last
+from api.minutes import scan_of
 from api.platform import Platform
 from domain.archives import ArchiveContents
+from domain.commands.detect_malware import DetectMalware, detect_malware
 from domain.commands.fix_opening_plan import (
     AnchorPlan,
     FixOpeningPlan,
@@ -15,7 +18,7 @@ from domain.commands.fix_opening_plan import (
     fix_opening_plan,
 )
 from domain.consultation import Consultation
-from domain.errors import DomainError
+from domain.errors import DocumentsQuarantined, DomainError
 from domain.opening import OpeningSession
 from domain.ports import Act
 
@@ -55,23 +58,41 @@ def view(platform: Platform, found: Consultation, lot: str, *, own: bool) -> Ans
     return shown
 
 
-def documents(platform: Platform, deposit: str) -> list[Answer]:
-    """Return the list of documents of an opened envelope."""
+def documents(platform: Platform, deposit: str) -> Answer:
+    """Return the documents of an opened envelope, and how they were scanned."""
     vault = platform.vault
-    return [
+    rows = [
         {"number": n, "name": row.name, "size": row.size, "sha256": row.sha256}
         | _archive(vault.opened_archive(deposit, row))
         for n, row in enumerate(vault.opened(deposit), 1)
     ]
+    return {"documents": rows} | _scanned(platform, deposit)
 
 
 def document(platform: Platform, deposit: str, number: int) -> tuple[str, int, Iterator[bytes]]:
-    """Return name, size and bytes of one document of an opened envelope."""
+    """Return name, size and bytes of one document of an opened envelope; none in quarantine."""
+    if "malware" in _scanned(platform, deposit):
+        raise DocumentsQuarantined(deposit)
     rows = platform.vault.opened(deposit)
     if number > len(rows):
         raise Absent
     row = rows[number - 1]
     return row.name.split("/")[-1], row.size, platform.vault.opened_parts(deposit, row)
+
+
+def scan(platform: Platform, act: Act, deposit: str) -> Answer:
+    """Scan the documents of an opened envelope again; return what is known of them now."""
+    detect_malware(platform.desk, act, DetectMalware(deposit))
+    return documents(platform, deposit)
+
+
+def _scanned(platform: Platform, deposit: str) -> Answer:
+    """Say what malware was found in an opened envelope, or how its documents were scanned."""
+    found = last(facts(platform.ledger, f"deposit/{deposit}"), "MalwareDetected")
+    if found is None:
+        return {"scan": scan_of(platform, deposit)}
+    keys = ("file", "engine", "signature", "trace_hash")
+    return {"malware": {key: found.data[key] for key in keys} | {"at": found.at}}
 
 
 def _archive(found: ArchiveContents | DomainError | None) -> Answer:
@@ -109,4 +130,10 @@ def _outcome(platform: Platform, deposit: str) -> Answer:
         return {"deposit": deposit}
     keys = ("operator", "form", "documents_count", "documents_match", "fault", "cause")
     shown: Answer = {"deposit": deposit, "event": ends[-1].kind}
-    return shown | {key: ends[-1].data[key] for key in keys if key in ends[-1].data}
+    shown |= {key: ends[-1].data[key] for key in keys if key in ends[-1].data}
+    if ends[-1].kind == "EnvelopeUnreadable":
+        return shown
+    siret = str(shown["operator"]).partition(":")[2]
+    company = views.organisation(platform, "operator", siret).get("name")
+    named = {"company": company} if company is not None else {}
+    return shown | named | _scanned(platform, deposit)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from api.standing import Log, Standing, find
+from crypto.digests import H
 from domain.buyer import Buyer
 from domain.clock import local_date
 from domain.commands.erase import RecordErasure, record_erasure
@@ -34,6 +35,8 @@ ORGANISATIONS = frozenset({"siret", "id"})
 """How the name begins under which a company bids (``domain/commands/loading.py``)."""
 TAG_BYTES = 16
 REASON_LENGTH = 400
+BUYER_LENGTH = 100
+DOCUMENTS_OF = "opened documents of buyer"
 
 
 class PrivacyError(Exception):
@@ -46,6 +49,12 @@ class NothingHeld(PrivacyError):
     """Nothing is held of this subject: never was, or it is erased."""
 
     code = "privacy.nothing-held"
+
+
+class BuyerPresent(PrivacyError):
+    """The buyer has not left with its export: the documents are its archive."""
+
+    code = "privacy.buyer-present"
 
 
 class PersonalStore(Protocol):
@@ -160,8 +169,27 @@ class Privacy:
         begun = self._subjects.begin_erasure(tag, subject, stated, apart(subject))
         return self._carry_out(begun)
 
+    def erase_buyer(self, buyer: str, reason: str) -> Erased:
+        """Destroy the key of all that was opened for a buyer which has left with its export."""
+        check_text("reason", reason, REASON_LENGTH - BUYER_LENGTH)
+        found = self._platform.desk.files.find(Buyer, f"buyer/{buyer}")
+        if found is None or found.left_at is None:
+            raise BuyerPresent(buyer)
+        return self._end_documents(buyer, reason)
+
+    def _end_documents(self, buyer: str, reason: str) -> Erased:
+        """Destroy, then record; both may be done twice: the buyer names the erasure."""
+        self._platform.vault.destroy_key(buyer, reason)
+        tag = H("pli/v1/erased-buyer", buyer.encode()).hex()[: 2 * TAG_BYTES]
+        act = self._platform.own_act(f"erasure/{tag}", tag)
+        command = RecordErasure(tag, (), f"{DOCUMENTS_OF} {buyer}: {reason}")
+        recorded = self._platform.act(record_erasure, act, command)
+        return Erased(f"erasure/{tag}", 0, recorded.first)
+
     def resume(self) -> list[tuple[str, Erased]]:
         """Finish what a crash cut short, and sweep what an older backup brought back."""
+        for buyer, reason in self._platform.vault.gone():
+            self._end_documents(buyer, reason)
         self._subjects.sweep()
         return [(each.subject, self._carry_out(each)) for each in self._subjects.pending()]
 

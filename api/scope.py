@@ -14,10 +14,21 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api import attestations, ceremonies, dossiers, kits, members, openings, refusals, views
+from api import (
+    attestations,
+    ceremonies,
+    dossiers,
+    kits,
+    members,
+    minutes,
+    openings,
+    refusals,
+    views,
+)
 from api.adapters.refusal_book import Head, Row
 from api.adapters.vault import Incoming
 from api.auth import Anyone, Caller, platform_of
+from api.documents.minutes import document
 from api.dossiers import DossierFile
 from api.errors import Absent
 from api.facts import facts
@@ -86,6 +97,12 @@ class Scope:
         self.own(name)
         ceremonies.open_canary(self._platform, act, name)
 
+    def retire_keyset(self, act: Act, name: str, reason: str) -> Answer:
+        """Let the custodians erase their shares; return who stated it, from the ledger."""
+        self.own(name)
+        ceremonies.retire(self._platform, act, name, reason)
+        return ceremonies.retired(self._platform, name)
+
     def dossier(self, name: str) -> Answer:
         """Return the dossier version in force."""
         self._visible(name)
@@ -135,6 +152,17 @@ class Scope:
         """Fix the opening plan of a lot of the caller's own consultation."""
         self.own(name)
         openings.plan(self._platform, act, name, lot)
+
+    def minutes(self, name: str, lot: str) -> Answer:
+        """Return the minutes of a lot, absent before its plan; names are for its own buyer."""
+        found = self._visible(name)
+        own = found.tenant == self._org or self._audits(found.tenant, name)
+        return minutes.minutes(self._platform, found, lot, named=own)
+
+    def minutes_document(self, name: str, lot: str) -> bytes:
+        """Return the same as a PDF/A, with the records that the ledger names."""
+        told = self.minutes(name, lot)
+        return document(told, minutes.records(self._platform, told))
 
     # -- deposits and transmissions
 
@@ -203,10 +231,16 @@ class Scope:
         sessions = [self._session(home, lot) for lot in sealed.sealed().lots] if sealed else []
         return any(session is not None and session.plans for session in sessions)
 
-    def opened(self, consultation: str, lot: str, deposit: str) -> list[Answer]:
+    def opened(self, consultation: str, lot: str, deposit: str) -> Answer:
         """Return the list of documents of an opened envelope of the caller's own procedure."""
         self._opened(consultation, lot, deposit)
         return openings.documents(self._platform, deposit)
+
+    def scan(self, act: Act, consultation: str, lot: str, deposit: str) -> Answer:
+        """Scan the documents of an opened envelope of the caller's own procedure again."""
+        self.own(consultation)
+        self._opened(consultation, lot, deposit)
+        return openings.scan(self._platform, act, deposit)
 
     def opened_document(
         self, consultation: str, lot: str, deposit: str, number: int

@@ -85,6 +85,12 @@ class Settings(BaseSettings):
     policy_file: Path | None = None
     """Policy with the witnesses of this log (C2SP tlog-policy); else ``policy.txt`` of the home."""
 
+    clamd: str | None = Field(
+        default=None,
+        pattern=r"^(/[^\x00]+|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5})$",
+    )
+    """Where clamd listens (path of its socket, or host:port); else documents are not scanned."""
+
     @property
     def origin(self) -> str:
         """The origin under which browsers know the platform."""

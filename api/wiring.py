@@ -17,6 +17,7 @@ from api.adapters import custodians as custody
 from api.adapters.activity import Activity
 from api.adapters.anchor_book import AnchorBook
 from api.adapters.bodies import Allowance
+from api.adapters.buyer_keys import BuyerKeys
 from api.adapters.clock import HostClock, boot_us, host_time
 from api.adapters.follower import ViewsFollower
 from api.adapters.heads import LedgerHeads
@@ -33,6 +34,7 @@ from api.adapters.personal_rows import stores_of
 from api.adapters.refusal_book import RefusalBook
 from api.adapters.reserve import Reserve
 from api.adapters.rng import SystemRng
+from api.adapters.scanner import scanner_of
 from api.adapters.signer import FileSigner
 from api.adapters.subjects_key import SubjectsKeyFile
 from api.adapters.timestamps import timestamper_of
@@ -42,6 +44,7 @@ from api.adapters.vault import EnvelopeVault
 from api.adapters.witnesses import read_policy, remote_witnesses
 from api.anchoring import Anchoring
 from api.home import DriverAbsent, Home, check_origin
+from api.journal import say
 from api.law import shipped_law
 from api.platform import Platform
 from api.privacy import Privacy
@@ -377,6 +380,7 @@ class _Opening:
             place.envelopes,
             self.settings.reserve_bytes,
             lambda: self.rng.bytes(8).hex(),
+            BuyerKeys(place.keys, self.rng, index.buyer_of),
         )
         book = AnchorBook(ledger)
         desk = Desk(
@@ -393,6 +397,7 @@ class _Opening:
             law=shipped_law(),
             platform=local[0].identity.organisation,
             origin=ledger.origin,
+            scanner=scanner_of(self.settings.clamd),
         )
         views = prepared(ledger, place.views)
         runner = Runner(ledger, views)
@@ -446,6 +451,7 @@ class _Opening:
         if self.settings.reserve_bytes:
             platform.reserve = Reserve(place.reserve, self.settings.reserve_bytes)
         keep_promises(platform)
+        _lock_clear_files(platform)
         platform.privacy = Privacy(platform, subjects, stores_of(place.folder))
         platform.privacy.resume()
         self.built = platform
@@ -464,6 +470,17 @@ class _Opening:
     def _halt(self, failure: LedgerHalted) -> None:
         if self.built is not None:
             self.built.note_ledger_error(failure)
+
+
+def _lock_clear_files(platform: Platform) -> None:
+    """Lock what an earlier version opened in clear; where it fails, each waits until it is asked.
+
+    A full disk holds up no start: a deadline may be near.
+    """
+    try:
+        platform.vault.lock_all()
+    except OSError as error:
+        say("chore.failed", chore="clear documents", code=type(error).__name__)
 
 
 def _ports(place: Home, clock: Clock, rng: Rng, connect: Connect, highwater: Path | None) -> Ports:

@@ -16,6 +16,7 @@ from domain.events.deposit import (
     LateDepositAdmitted,
     LateDepositRecorded,
     LateDepositRejected,
+    MalwareDetected,
     OpeningRefused,
 )
 from domain.events.transmission import DepositKind, Intent, MessageShown
@@ -62,6 +63,7 @@ class SealedEnvelope(Aggregate):
         OpeningRefused,
         EnvelopeUnreadable,
         EnvelopeOpened,
+        MalwareDetected,
         MessageShown,
     )
 
@@ -76,6 +78,7 @@ class SealedEnvelope(Aggregate):
         self.opened_lots: frozenset[str] = frozenset()
         self.refusals: tuple[OpeningRefused, ...] = ()
         self.outcome: EnvelopeOpened | EnvelopeUnreadable | None = None
+        self.malware: MalwareDetected | None = None
         self.told: frozenset[str] = frozenset()
 
     @folds(DepositSealed, LateDepositRecorded)
@@ -102,6 +105,10 @@ class SealedEnvelope(Aggregate):
     @folds(EnvelopeUnreadable)
     def _unreadable(self, event: EnvelopeUnreadable) -> None:
         self.outcome = event
+
+    @folds(MalwareDetected)
+    def _malware(self, event: MalwareDetected) -> None:
+        self.malware = event
 
     @folds(OpeningRefused)
     def _refused(self, event: OpeningRefused) -> None:

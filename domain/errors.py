@@ -544,6 +544,34 @@ class NotInPlan(DomainError):
 
 
 @refusal
+class DocumentsGone(DomainError):
+    """What was opened cannot be read: the key of its buyer is destroyed, or is not here."""
+
+    code = "documents.gone"
+    text = "the documents of deposit {deposit} can be read no more"
+    deposit: str
+
+
+@refusal
+class DocumentsQuarantined(DomainError):
+    """Malware was found in this envelope: it is kept as evidence, and gives out no document."""
+
+    code = "documents.quarantined"
+    text = "malware was found in deposit {deposit}; its documents are not handed out"
+    deposit: str
+
+
+@refusal
+class KeysetNeeded(DomainError):
+    """Shares are destroyed only when no envelope waits for them (envelope.md 2.6)."""
+
+    code = "custody.keyset-needed"
+    text = "lot {lot} of {consultation} is neither opened nor ended"
+    consultation: str
+    lot: str
+
+
+@refusal
 class OpeningOrder(DomainError):
     """A step of the opening is missing (domain.md §4.10)."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crypto.canonical import Json, encode
 from crypto.digests import sha256
 from domain.aggregate import Aggregate, Meta, folds
 from domain.errors import OpeningOrder
-from domain.events.deposit import EnvelopeUnreadable, OpeningRefused
+from domain.events.deposit import EnvelopeOpened, OpeningRefused
 from domain.events.opening import (
     AnchorPurpose,
     CheckpointAnchored,
@@ -33,6 +34,8 @@ class Outcome:
     deposit: str
     event: str
     detail: str
+    custodians: Sequence[Mapping[str, str]] = ()
+    """What each custodian said when it was last asked for this envelope."""
 
 
 class OpeningSession(Aggregate):
@@ -140,21 +143,23 @@ class OpeningSession(Aggregate):
             )
         )
 
-    def complete(self, meta: Meta, outcomes: list[Outcome]) -> None:
-        """Append the end of the plan with the hash of its minutes.
+    def complete(self, meta: Meta, outcomes: list[Outcome]) -> bytes:
+        """Append the end of the plan; return its minutes, to be kept before the save.
 
         Without a quorum only if no envelope needed one: none is planned, or none can be read.
         """
-        readable = [one for one in outcomes if one.event != EnvelopeUnreadable.TOPIC]
-        if self.state == "WITNESSED" and readable:
+        needed = [one for one in outcomes if one.event == EnvelopeOpened.TOPIC]
+        if self.state == "WITNESSED" and needed:
             raise OpeningOrder(self.name, "a quorum of custodians")
+        record = encode(self.minutes_of(outcomes))
         self.append(
             OpeningCompleted(
                 **self.stamp(meta),
                 plan_no=self.plan().plan_no,
-                minutes_hash=sha256(encode(self.minutes_of(outcomes))).hex(),
+                minutes_hash=sha256(record).hex(),
             )
         )
+        return record
 
     def minutes_of(self, outcomes: list[Outcome]) -> dict[str, Json]:
         """Return the minutes of the plan in force; their canonical bytes are what is hashed."""
@@ -166,7 +171,12 @@ class OpeningSession(Aggregate):
             "members": list(self.members),
             "opening": self.name,
             "outcomes": [
-                {"deposit": one.deposit, "detail": one.detail, "event": one.event}
+                {
+                    "custodians": [dict(told) for told in one.custodians],
+                    "deposit": one.deposit,
+                    "detail": one.detail,
+                    "event": one.event,
+                }
                 for one in sorted(outcomes, key=lambda one: one.deposit)
             ],
             "plan_no": plan.plan_no,

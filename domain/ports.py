@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from crypto.streams import Reader, Writer
@@ -17,6 +17,7 @@ from domain.clock import Reading
 from domain.errors import ClockWentBack, DomainError
 from domain.law import Law
 from domain.plain import digest
+from domain.scanning import NoScanner, Piece, Scanner
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -195,6 +196,23 @@ class Vault(Protocol):
     ) -> None:
         """Add the custodians' answers, by index, beside the envelope, durably; none is lost."""
 
+    def keep_sitting(
+        self, deposit: str, lot: str, plan_no: int, told: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Keep what each custodian said when it was last asked for an envelope, durably."""
+
+    def sitting(self, deposit: str, lot: str, plan_no: int) -> Sequence[Mapping[str, str]]:
+        """Return what each custodian said when it was last asked for an envelope."""
+
+    def pieces(self, deposit: str) -> Sequence[Piece]:
+        """Return the documents of an opened envelope; none where there is no plaintext."""
+
+    def keep_scan(self, deposit: str, trace: bytes) -> None:
+        """Add the trace of one scan, durably; none is replaced."""
+
+    def put(self, data: bytes) -> str:
+        """Store bytes for good, durably; return their SHA-256, 64 hex."""
+
 
 @dataclass(frozen=True)
 class StoredEnvelope:
@@ -338,6 +356,7 @@ class Desk:
     law: Law
     platform: str
     origin: str
+    scanner: Scanner = field(default_factory=NoScanner)
 
     def earlier(self, act: Act, command: object) -> Recorded | None:
         """Return the record of the same act, before any rule is applied."""

@@ -107,6 +107,10 @@ def _unreadable(fact: Fact) -> Iterator[Change]:
     yield from _moved(fact, "UNREADABLE", fault=fact.text("fault"), cause=fact.text("cause"))
 
 
+def _quarantined(fact: Fact) -> Iterator[Change]:
+    yield from _moved(fact, "QUARANTINED")
+
+
 fold = folded(
     {
         "DepositSealed": _recorded,
@@ -117,6 +121,7 @@ fold = folded(
         "DepositSuperseded": _superseded,
         "EnvelopeOpened": _opened,
         "EnvelopeUnreadable": _unreadable,
+        "MalwareDetected": _quarantined,
     }
 )
 

@@ -6,6 +6,7 @@ Every query on deposits in this file starts from a row of ``plans``: before the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,10 +22,21 @@ from projections.tables import (
     presences,
     refusals,
     shares,
+    story,
 )
 
 OUTCOMES = ("open", "superseded", "withdrawn", "late", "undetermined")
 """The lists of a plan, in the order of the event."""
+
+
+@dataclass(frozen=True)
+class Malware:
+    """What was found in an opened envelope, in which document."""
+
+    file: str
+    engine: str
+    signature: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,7 @@ class Envelope:
     fault: str | None
     cause: str | None
     answers: tuple[str, ...]
+    malware: Malware | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +188,7 @@ def _envelopes(
         .order_by(shares.c.deposit, shares.c.custodian)
         .distinct()
     ).all()
+    malware = _malware(connection, verdicts)
     for row in connection.execute(asked).mappings():
         yield Envelope(
             deposit=row["deposit"],
@@ -191,7 +205,20 @@ def _envelopes(
             fault=row["fault"],
             cause=row["cause"],
             answers=tuple(name for deposit, name in answers if deposit == row["deposit"]),
+            malware=malware.get(row["deposit"]),
         )
+
+
+def _malware(connection: Connection, verdicts: dict[str, str]) -> dict[str, Malware]:
+    """Return what was found, by deposit: the line of the procedure holds it."""
+    asked = select(story.c.deposit, story.c.at, story.c.detail).where(
+        story.c.kind == "MalwareDetected", story.c.deposit.in_(list(verdicts))
+    )
+    found = {}
+    for deposit, at, detail in connection.execute(asked):
+        told = json.loads(detail)
+        found[deposit] = Malware(told["file"], told["engine"], told["signature"], instant(at))
+    return found
 
 
 def _refusals(

@@ -28,7 +28,7 @@ TOLD = frozenset(
     {
         *("capacity", "cause", "code", "fault", "form", "importance", "k", "late_by_ms", "lot"),
         *("n", "new_at", "old_at", "placement", "plan_no", "purpose", "reason", "reference"),
-        *("title", "version"),
+        *("title", "version", "file", "engine", "signature"),
     }
 )
 """The fields of an event that a line repeats; all others are read in the entry itself."""

@@ -134,6 +134,11 @@ class LedgerIndex:
             self._follow()
             return self._home_of.get(f"deposit/{deposit}")
 
+    def buyer_of(self, deposit: str) -> str | None:
+        """Return the buyer of the consultation of a deposit."""
+        consultation = self.consultation_of(deposit)
+        return None if consultation is None else self.tenant_of(consultation)
+
     def awaited(self) -> dict[str, Awaited]:
         """Return the consultations whose deadline is still to be reached."""
         with self._lock:

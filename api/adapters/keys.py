@@ -23,6 +23,8 @@ from crypto.keys import SigningKey, read_key_file, write_key_file
 KEY_BYTES = 32
 NONCE_BYTES = 24
 SALT_BYTES = 16
+PART = 1024 * 1024
+"""Bytes overwritten at once: an opened envelope may have many gigabytes."""
 
 
 class KeysError(Exception):
@@ -226,8 +228,10 @@ class Chest:
 
 def destroy_file(path: Path, random: Random) -> None:
     """Overwrite a file with random bytes, durably, then remove its name."""
+    left = path.stat().st_size
     with path.open("r+b") as file:
-        file.write(random.bytes(path.stat().st_size))
+        while left:
+            left -= file.write(random.bytes(min(left, PART)))
         file.flush()
         os.fsync(file.fileno())
     path.unlink()

@@ -1,8 +1,7 @@
 """Stored envelopes behind the port Vault: chunks as blobs, and after the opening their plaintext.
 
 A sealed file is never stored twice: its bytes are the head and the chunks in their order, read
-through one seekable view. What was opened lies apart, under the deposit's name; names of documents
-are data, never paths (N13).
+through one seekable view. What was opened lies apart and locked (``api/adapters/opened.py``).
 """
 
 from __future__ import annotations
@@ -12,36 +11,23 @@ import io
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import orjson
-
-from api.adapters.keys import sync_folder, write_durably
+from api.adapters.buyer_keys import BuyerKeys
+from api.adapters.locked_file import LockedFile
+from api.adapters.opened import Document, OpenedFiles
 from api.adapters.uploads import Uploads
-from api.adapters.zip_directory import archive_in
-from crypto.errors import CryptoError, PackageRefused
-from crypto.names import shown_name
-from crypto.package import MAGIC, MAX_MANIFEST, Manifest
 from domain.archives import ArchiveContents
 from domain.errors import DomainError
+from domain.scanning import Piece
 from ledger.vault import Vault as Blobs
 
 PART = 1024 * 1024
 """Bytes moved at once."""
-
-
-@dataclass(frozen=True)
-class Document:
-    """One document of an opened envelope: where its bytes lie in the plaintext."""
-
-    name: str
-    size: int
-    sha256: str
-    offset: int
 
 
 class Spread(io.RawIOBase):
@@ -133,21 +119,29 @@ class Incoming:
 class EnvelopeVault:
     """The bytes of one home: dossiers, envelopes, answers of custodians, opened plaintext."""
 
-    def __init__(
-        self, blobs: Blobs, uploads: Uploads, folder: Path, reserve: int, fresh: Callable[[], str]
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a home that hold bytes
+        self,
+        blobs: Blobs,
+        uploads: Uploads,
+        folder: Path,
+        reserve: int,
+        fresh: Callable[[], str],
+        keys: BuyerKeys,
     ) -> None:
         self._blobs = blobs
         self._uploads = uploads
         self._folder = folder
         self._reserve = reserve
         self._fresh = fresh
-        # guarded by _lock: the room promised to each announced transmission, kept answers
+        self._keys = keys
+        # guarded by _lock: the room promised to each announced transmission
         self._lock = threading.Lock()
         self._promised: dict[str, int] = {}
-        for part in ("incoming", "opened", "partials"):
-            (folder / part).mkdir(parents=True, exist_ok=True, mode=0o700)
-        for left in (folder / "incoming").iterdir():
+        incoming = folder / "incoming"
+        incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in incoming.iterdir():
             left.unlink()
+        self._opened = OpenedFiles(folder, keys, self._committed, incoming)
 
     def put(self, data: bytes) -> str:
         """Store bytes durably; return their name, the hash."""
@@ -208,63 +202,75 @@ class EnvelopeVault:
             return None
         return closing(io.BufferedReader(Spread(files), PART))
 
-    @contextmanager
-    def plaintext(self, deposit: str) -> Iterator[io.BufferedRandom]:
+    def plaintext(self, deposit: str) -> AbstractContextManager[LockedFile]:
         """Give a place for a plaintext, published only when the block ends without error."""
-        path = self._folder / "opened" / deposit
-        place = self._folder / "incoming" / f"{deposit}.{self._fresh()}"
-        try:
-            with place.open("x+b") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            place.replace(path)
-            sync_folder(path.parent)
-        finally:
-            place.unlink(missing_ok=True)
+        return self._opened.plaintext(deposit)
 
     def keep_partials(
         self, deposit: str, lot: str, plan_no: int, partials: Mapping[int, bytes]
     ) -> None:
-        """Add the custodians' answers, by index, beside the envelope, durably; none is lost.
+        """Add the custodians' answers, by index, beside the envelope, durably; none is lost."""
+        self._opened.keep_partials(deposit, lot, plan_no, partials)
 
-        The ledger names the hash of each answer given, so one that is kept is never replaced.
-        """
-        path = self._folder / "partials" / f"{deposit}.{lot}.{plan_no}.json"
-        rows = [{"index": n, "partial": data.hex()} for n, data in partials.items()]
-        with self._lock:
-            write_durably(path, orjson.dumps(_distinct([*_rows(path), *rows])))
+    def keep_sitting(
+        self, deposit: str, lot: str, plan_no: int, told: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Keep what each custodian said when it was asked for an envelope, durably."""
+        self._opened.keep_sitting(deposit, lot, plan_no, told)
+
+    def sitting(self, deposit: str, lot: str, plan_no: int) -> list[dict[str, str]]:
+        """Return what each custodian said when it was last asked for an envelope."""
+        return self._opened.sitting(deposit, lot, plan_no)
+
+    def pieces(self, deposit: str) -> Sequence[Piece]:
+        """Return the documents of an opened envelope, as a scanner reads them."""
+        return self._opened.pieces(deposit)
+
+    def keep_scan(self, deposit: str, trace: bytes) -> None:
+        """Add the trace of one scan, durably; none is replaced."""
+        self._opened.keep_scan(deposit, trace)
+
+    def scans(self, deposit: str) -> list[bytes]:
+        """Return the traces of all scans of an envelope, the oldest first."""
+        return self._opened.scans(deposit)
 
     def partials(self, deposit: str) -> list[dict[str, Any]]:
         """Return the stored answers of the custodians, of every lot and plan, each once."""
-        paths = sorted((self._folder / "partials").glob(f"{deposit}.*.json"))
-        return _distinct([row for path in paths for row in _rows(path)])
+        return self._opened.partials(deposit)
 
     def opened(self, deposit: str) -> list[Document]:
         """Return the documents of an opened envelope; a broken package is one raw document."""
-        path = self._folder / "opened" / deposit
-        if not path.is_file():
-            return []
-        try:
-            return _documents(path)
-        except CryptoError:
-            return [Document("pli-brut.bin", path.stat().st_size, "", 0)]
+        return self._opened.documents(deposit)
 
     def opened_archive(
         self, deposit: str, document: Document
     ) -> ArchiveContents | DomainError | None:
         """Return what a document holds as an archive, or why it is refused; None: it is none."""
-        with (self._folder / "opened" / deposit).open("rb") as file:
-            return archive_in(file, document.offset, document.size)
+        return self._opened.archive(deposit, document)
 
     def opened_parts(self, deposit: str, document: Document) -> Iterator[bytes]:
         """Yield the bytes of one document."""
-        with (self._folder / "opened" / deposit).open("rb") as file:
-            file.seek(document.offset)
-            left = document.size
-            while left and (data := file.read(min(PART, left))):
-                left -= len(data)
-                yield data
+        return self._opened.parts(deposit, document)
+
+    def lock_all(self) -> int:
+        """Lock and overwrite what an earlier version left in clear; return how many files."""
+        return self._opened.lock_all()
+
+    def destroy_key(self, buyer: str, reason: str) -> None:
+        """Make everything that was opened of a buyer unreadable, for ever."""
+        self._keys.destroy(buyer, reason)
+
+    def is_gone(self, deposit: str) -> bool:
+        """Say whether what was opened of a deposit was erased with its buyer."""
+        return self._keys.is_gone(deposit)
+
+    def gone(self) -> list[tuple[str, str]]:
+        """Return the buyers whose key was destroyed, with the reason."""
+        return self._keys.gone()
+
+    def _committed(self, deposit: str) -> str | None:
+        upload = self._uploads.of_deposit(deposit)
+        return None if upload is None else upload.commitment
 
 
 @dataclass(frozen=True)
@@ -279,29 +285,3 @@ class Stored:
         with self.path.open("rb") as file:
             while data := file.read(PART):
                 yield data
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = orjson.loads(path.read_bytes()) if path.is_file() else []
-    return found
-
-
-def _distinct(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return each answer once, in the order of their indices."""
-    once = {(row["index"], row["partial"]): row for row in rows}
-    return sorted(once.values(), key=lambda row: int(row["index"]))
-
-
-def _documents(path: Path) -> list[Document]:
-    with path.open("rb") as file:
-        prefix = file.read(8)
-        length = int.from_bytes(prefix[4:8], "big")
-        if prefix[:4] != MAGIC or length > MAX_MANIFEST:
-            raise PackageRefused("no package")
-        manifest = Manifest.parse(file.read(length))
-    found, offset = [], 8 + length
-    for number, row in enumerate(manifest.documents, 1):
-        name = shown_name(row.name, number)
-        found.append(Document(name, row.size, row.sha256.hex(), offset))
-        offset += row.size
-    return found

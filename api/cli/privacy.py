@@ -1,4 +1,4 @@
-"""``pli privacy export|erase SUBJECT``: what is held of a person or company contact (T31).
+"""``pli privacy export|erase SUBJECT|erase-buyer SIRET``: what is held, and its end (T31).
 
 A subject is named as the platform names it: ``token:…`` of an account, ``siret:…`` of a company, a
 member's name. ``export`` only reads, beside a running server too; ``erase`` writes, so it needs the
@@ -72,6 +72,30 @@ def erase(
         "commitments": done.commitments,
         "position": done.position,
     }
+    print(json.dumps(shown) if as_json else f"effacé / erased: {_line(shown)}")
+
+
+@app.command("erase-buyer")
+def erase_buyer(
+    buyer: str,
+    reason: Annotated[str, typer.Option(help="Pourquoi, inscrit au registre / why, recorded")],
+    home: HomeOption = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Make all that was opened for a buyer that has left unreadable, and record it.
+
+    Its key is destroyed; destroy older copies of ``keys/`` too: they alone still read it.
+    """
+    from api.home import Home
+    from api.settings import Settings
+    from api.wiring import open_platform
+
+    platform = open_platform(Home(home).existing(), Settings(home=home))
+    try:
+        done = platform.privacy.erase_buyer(buyer, reason)
+    finally:
+        platform.close()
+    shown = {"stream": done.stream, "position": done.position}
     print(json.dumps(shown) if as_json else f"effacé / erased: {_line(shown)}")
 
 

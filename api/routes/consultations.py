@@ -279,6 +279,12 @@ def decrypt_canary(who: Known, scope: Bound, key: Key, consultation: Id) -> Answ
     return scope.consultation(consultation)
 
 
+@router.post("/{consultation}/keyset/retirement", status_code=201, responses=writes())
+def retire_keyset(who: Known, scope: Bound, key: Key, consultation: Id, form: ReasonForm) -> Answer:
+    """Let the custodians erase their shares, for ever; only once no lot waits to be opened."""
+    return scope.retire_keyset(who.act(key, consultation), consultation, form.reason)
+
+
 @router.post("/{consultation}/publication", status_code=201, responses=writes(412))
 def publish_consultation(on: On, form: PublishForm) -> Answer:
     """Make the consultation public, once nothing is missing."""

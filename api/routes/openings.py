@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from fastapi.responses import StreamingResponse
 
 from api.auth import Known
+from api.documents.minutes import table
 from api.downloads import disposition
 from api.forms import Form, Hex32, IdText, LotText, Short
 from api.idempotency import Key
@@ -30,6 +31,18 @@ Id = Annotated[IdText, Path()]
 Lot = Annotated[LotText, Path()]
 DepositId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Answer = dict[str, object]
+
+
+class PdfResponse(Response):
+    """A document for people."""
+
+    media_type = "application/pdf"
+
+
+class CsvResponse(Response):
+    """A table for spreadsheets."""
+
+    media_type = "text/csv; charset=utf-8"
 
 
 class MembersForm(Form):
@@ -96,18 +109,46 @@ def open_envelopes(  # noqa: PLR0913, PLR0917 - one call of one command
     return scope.opening(consultation, lot)
 
 
-@router.get("/envelopes/{deposit}/documents", responses=reads(401, 403))
+@router.get("/envelopes/{deposit}/documents", responses=reads(401, 403, 409))
 def list_opened_documents(
     who: Known, scope: Bound, consultation: Id, lot: Lot, deposit: DepositId
 ) -> Answer:
-    """List the documents of an opened envelope."""
-    return {"documents": scope.opened(consultation, lot, deposit)}
+    """List the documents of an opened envelope, and how they were scanned."""
+    return scope.opened(consultation, lot, deposit)
+
+
+@router.post("/envelopes/{deposit}/scan", responses=writes())
+def scan_opened_documents(  # noqa: PLR0913, PLR0917 - one call of one command
+    who: Known, scope: Bound, key: Key, consultation: Id, lot: Lot, deposit: DepositId
+) -> Answer:
+    """Look for malware again, such as after a time without a scanner."""
+    return scope.scan(who.act(key, consultation), consultation, lot, deposit)
+
+
+@router.get("/minutes", responses=reads(401))
+def read_minutes(scope: Bound, consultation: Id, lot: Lot) -> Answer:
+    """Read the minutes of a lot as data; names of companies and members are for its buyer."""
+    return scope.minutes(consultation, lot)
+
+
+@router.get("/minutes.csv", response_class=CsvResponse, responses=reads(401))
+def export_minutes(scope: Bound, consultation: Id, lot: Lot) -> Response:
+    """Download the envelopes of the minutes as a table for spreadsheets."""
+    text = table(scope.minutes(consultation, lot))
+    return CsvResponse(text, headers=disposition(f"proces-verbal-{consultation}-{lot}.csv"))
+
+
+@router.get("/minutes.pdf", response_class=PdfResponse, responses=reads(401))
+def print_minutes(scope: Bound, consultation: Id, lot: Lot) -> Response:
+    """Download the minutes of a lot as PDF/A-3a, its facts and its record inside."""
+    made = scope.minutes_document(consultation, lot)
+    return PdfResponse(made, headers=disposition(f"proces-verbal-{consultation}-{lot}.pdf"))
 
 
 @router.get(
     "/envelopes/{deposit}/documents/{number}",
     response_class=StreamingResponse,
-    responses=reads(401, 403),
+    responses=reads(401, 403, 409),
 )
 def read_opened_document(  # noqa: PLR0913, PLR0917 - one document at one place
     who: Known,

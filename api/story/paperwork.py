@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -119,8 +118,3 @@ def shared(contract: Contract) -> dict[str, Fact]:
         "reference": f"{contract.buyer.name}, {contract.reference}",
         "notice": NOTICE.format(source=contract.source),
     }
-
-
-def minutes(facts: Mapping[str, Fact], dated: datetime) -> Paper:
-    """Return the minutes of an opening as PDF/A-3a, from the facts of the opening's projection."""
-    return Paper("proces-verbal-d-ouverture.pdf", pdf("minutes", facts, dated))

@@ -62,6 +62,7 @@ VERDICTS: Mapping[str, str] = {
 STATES: Mapping[str, str] = {
     "OPENED": N_("Ouvert"),
     "UNREADABLE": N_("Illisible"),
+    "QUARANTINED": N_("En quarantaine"),
     "SEALED": N_("Scellé"),
     "LATE": N_("Scellé"),
     "WITHDRAWN": N_("Scellé"),
@@ -78,6 +79,13 @@ FAULTS: Mapping[str, str] = {
     "DEPOSITOR": N_("les octets étaient déjà faux à leur arrivée"),
     "STORAGE": N_("les octets conservés ne sont plus ceux qui ont été reçus"),
     "CUSTODY": N_("trop de parts de clé sont perdues"),
+}
+NOT_SCANNED: Mapping[str, str] = {
+    "none": N_("aucun antivirus n'est configuré"),
+    "silent": N_("l'antivirus n'a pas répondu"),
+    "answer": N_("l'antivirus a donné une réponse inconnue"),
+    "size": N_("un document dépasse ce que l'antivirus accepte"),
+    "gone": N_("les traces de l'analyse ont été effacées avec l'acheteur"),
 }
 CAPACITIES: Mapping[str, str] = {
     "TITULAR": N_("titulaire"),
@@ -204,6 +212,7 @@ KINDS: Mapping[str, str] = {
     "DepositWithdrawn": N_("Pli retiré"),
     "EnvelopeOpened": N_("Pli ouvert"),
     "EnvelopeUnreadable": N_("Pli illisible"),
+    "MalwareDetected": N_("Logiciel malveillant trouvé dans un pli ouvert"),
     "TransmissionStarted": N_("Envoi commencé"),
     "FeasibilityRefused": N_("Envoi refusé avant le premier octet : limite publiée dépassée"),
     "TransmissionFailed": N_("Envoi échoué"),

@@ -12,10 +12,10 @@ from crypto.ceremony import Ceremony
 from crypto.errors import CryptoError
 from crypto.keyset import Keyset
 from domain.aggregate import Event, Stamp
-from domain.commands.loading import RUNNING, custody_of, found, found_or_blank
+from domain.commands.loading import RUNNING, custody_of, found, found_or_blank, opening_of
 from domain.consultation import Consultation
 from domain.custody import Custody, KeyCeremony, check_strength
-from domain.errors import BadForm, CeremonyAborted, KeysetTaken, NotFound
+from domain.errors import BadForm, CeremonyAborted, KeysetNeeded, KeysetTaken, NotFound
 from domain.events.custody import (
     CeremonyCommitted,
     CeremonyComplained,
@@ -145,7 +145,10 @@ def report_share_lost(desk: Desk, act: Act, command: ReportShareLost) -> Recorde
 
 
 def retire_keyset(desk: Desk, act: Act, command: RetireKeyset) -> Recorded:
-    """Append KeysetRetired, then ShareDestroyed for each custodian that states it."""
+    """Append KeysetRetired, then ShareDestroyed for each custodian that states it.
+
+    Nothing can be undone: what is unopened stays unreadable for ever. So no lot may wait.
+    """
     if earlier := desk.earlier(act, command):
         return earlier
     desk.law.roles.require(act.principal.role, RUNNING)
@@ -153,6 +156,7 @@ def retire_keyset(desk: Desk, act: Act, command: RetireKeyset) -> Recorded:
     keyset = custody.keyset
     if keyset is None:
         raise NotFound("keyset of", command.consultation)
+    check_unneeded(desk, found(desk, Consultation, command.consultation))
     meta = desk.meta(act, desk.reading(custody), custody.tenant)
     if not custody.retired:
         reason = check_text("reason", command.reason)
@@ -171,6 +175,15 @@ def retire_keyset(desk: Desk, act: Act, command: RetireKeyset) -> Recorded:
     if not custody.pending_events:
         raise CustodianSilent("of this keyset")
     return desk.save(act, command, [custody])
+
+
+def check_unneeded(desk: Desk, consultation: Consultation) -> None:
+    """Return quietly if no envelope waits for the keys: it ended, or every lot is opened."""
+    if consultation.state == "ENDED":
+        return
+    for lot in consultation.lot_names():
+        if opening_of(desk, consultation.name, lot).state != "COMPLETED":
+            raise KeysetNeeded(consultation.name, lot)
 
 
 @dataclass

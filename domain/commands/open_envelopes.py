@@ -28,7 +28,7 @@ from domain.errors import (
     QuorumMissed,
     TooEarlyToOpen,
 )
-from domain.events.deposit import EnvelopeOpened, EnvelopeUnreadable
+from domain.events.deposit import EnvelopeOpened, EnvelopeUnreadable, MalwareDetected
 from domain.opening import OpeningSession, Outcome
 from domain.ports import Act, Desk, Recorded
 
@@ -132,25 +132,31 @@ def _refusal(  # noqa: PLR0913, PLR0917 - everything that one opening is judged 
 
 
 def _open_all(table: Table, command: OpenEnvelopes) -> Recorded:
-    """Open what the plan names, one save each, then append the minutes."""
+    """Open what the plan names, one save each, then keep the minutes and append their hash."""
     plan = table.session.plan()
     for deposit in plan.open:
         open_one(table, deposit, table.act.part(deposit), command)
     meta = table.meta()
-    table.session.complete(meta, [_outcome(table, one) for one in plan.open])
+    record = table.session.complete(meta, [_outcome(table, one) for one in plan.open])
+    # a crash after this line leaves minutes that no entry names, and nothing else
+    table.desk.vault.put(record)
     return table.desk.save(table.act, command, [table.session])
 
 
 def _outcome(table: Table, deposit: str) -> Outcome:
     """Return what became of one envelope, for the minutes."""
-    outcome = found(table.desk, SealedEnvelope, deposit).outcome
+    envelope = found(table.desk, SealedEnvelope, deposit)
+    outcome = envelope.malware or envelope.outcome
     if outcome is None:
         raise OpeningOrder(table.session.name, "the outcome of every envelope")
-    return Outcome(deposit, outcome.TOPIC, detail_of(outcome))
+    told = table.desk.vault.sitting(deposit, table.lot, table.session.plan().plan_no)
+    return Outcome(deposit, outcome.TOPIC, detail_of(outcome), told)
 
 
-def detail_of(outcome: EnvelopeOpened | EnvelopeUnreadable) -> str:
-    """Return the form of an opened envelope, or fault and cause of an unreadable one."""
+def detail_of(outcome: EnvelopeOpened | EnvelopeUnreadable | MalwareDetected) -> str:
+    """Return the form of an opened envelope, the malware in it, or why it is unreadable."""
     if isinstance(outcome, EnvelopeOpened):
         return outcome.form.value
+    if isinstance(outcome, MalwareDetected):
+        return f"{outcome.file} {outcome.signature}"
     return f"{outcome.fault} {outcome.cause}"

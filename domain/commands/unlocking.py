@@ -1,4 +1,7 @@
-"""Open one envelope: ask the custodians, check every answer, record what came of it (§4.10)."""
+"""Open one envelope: ask the custodians, check every answer, record what came of it (§4.10).
+
+What was decrypted is scanned before the save that opens it: nobody can ask for it in between.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 from crypto.digests import sha256
 from crypto.errors import CryptoError
 from domain.aggregate import Meta
+from domain.commands.detect_malware import scan_opened
 from domain.commands.loading import custody_of, found
 from domain.consultation import Consultation
 from domain.custody import Custody, KeyCeremony
@@ -29,6 +33,9 @@ from domain.ports import (
 )
 from domain.verdict import Findings, OpeningVerdict, opening_verdict
 
+CLOSED_FOR_ALL_LOTS = frozenset({"UNREADABLE", "QUARANTINED"})
+"""States in which an envelope of several lots is handled for those that come later too."""
+NOT_ASKED: Mapping[str, str] = {"answer": "NOT_ASKED"}
 NOTHING = Unsealed(
     key_ok=False, chunks_ok=False, package_ok=False, documents_match=False, documents_count=0
 )
@@ -75,10 +82,10 @@ class Table:
 def open_one(table: Table, deposit: str, act: Act, command: object) -> Recorded | None:
     """Open one planned envelope, save its outcome under this act; None: it has one already.
 
-    1 examine the stored bytes; 2 gather k proven answers, keep them; 3 decrypt; 4 record.
+    1 examine the stored bytes; 2 gather k proven answers, keep them; 3 decrypt; 4 scan, record.
     """
     envelope = found(table.desk, SealedEnvelope, deposit)
-    handled = table.lot in envelope.opened_lots or envelope.state == "UNREADABLE"
+    handled = table.lot in envelope.opened_lots or envelope.state in CLOSED_FOR_ALL_LOTS
     if earlier := table.desk.earlier(act, command):
         if handled:
             return earlier
@@ -109,12 +116,15 @@ def open_one(table: Table, deposit: str, act: Act, command: object) -> Recorded 
 
 
 def _answers(table: Table, meta: Meta, deposit: str, examined: StoredEnvelope) -> dict[int, bytes]:
-    """Ask custodian after custodian until k answers are proven; record each refusal."""
+    """Ask custodian after custodian until k answers are proven; record each refusal.
+
+    No event says who was silent or answered falsely, so what each one said is kept for the minutes.
+    """
     answers: dict[int, bytes] = {}
-    if examined.stored != "ok" or not examined.head_ok:
-        return answers
+    told = dict.fromkeys(table.keyset.custodians, NOT_ASKED)
     plan_no = table.session.plan().plan_no
-    for index, custodian in enumerate(table.keyset.custodians, 1):
+    readable = examined.stored == "ok" and examined.head_ok
+    for index, custodian in enumerate(table.keyset.custodians if readable else (), 1):
         if len(answers) == table.keyset.k:
             break
         try:
@@ -123,12 +133,18 @@ def _answers(table: Table, meta: Meta, deposit: str, examined: StoredEnvelope) -
             )
             table.desk.unsealing.check_partial(table.document, examined.head, index, partial)
         except CustodianRefusal as refusal:
+            told[custodian] = {"answer": "REFUSED", "code": refusal.reason}
             _refused(table, meta, deposit, refusal)
-        except (CustodianSilent, CryptoError):
-            continue
+        except CustodianSilent:
+            told[custodian] = {"answer": "SILENT"}
+        except CryptoError:
+            told[custodian] = {"answer": "BAD"}
         else:
+            told[custodian] = {"answer": "PROVEN"}
             answers[index] = partial
             _released(table, meta, deposit, custodian, partial)
+    rows = [{"custodian": name, **said} for name, said in told.items()]
+    table.desk.vault.keep_sitting(deposit, table.lot, plan_no, rows)
     return answers
 
 
@@ -211,3 +227,4 @@ def _record(  # noqa: PLR0913, PLR0917 - the facts of one opened envelope
             external_references=0,
         )
     )
+    scan_opened(table.desk, meta, envelope)

@@ -117,6 +117,15 @@ class EnvelopeUnreadable(Event, kind="EnvelopeUnreadable"):
     cause: str
 
 
+class MalwareDetected(Event, kind="MalwareDetected"):
+    """Malware was found in an opened document; ``file``: its place, such as ``piece-0003``."""
+
+    file: str
+    engine: str
+    signature: str
+    trace_hash: str
+
+
 class EnvelopeOpened(Event, kind="EnvelopeOpened"):
     """The envelope was opened under a plan."""
 

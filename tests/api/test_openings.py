@@ -105,3 +105,28 @@ def test_an_admitted_late_deposit_opens_under_a_later_plan(bench: Bench) -> None
     assert plan["state"] == "WITNESSED"
     done = bench.done(f"{OPENING}/envelopes", bench.tokens.buyer, {})
     assert done["state"] == "COMPLETED"
+
+
+def test_shares_are_destroyed_at_the_buyers_word_once_nothing_waits(bench: Bench) -> None:
+    at = bench.publish()
+    bench.deposit(bench.seal(at))
+    asked, reason = f"{at}/keyset/retirement", {"reason": "délai de recours expiré"}
+    early = bench.post(asked, bench.tokens.buyer, reason)
+    assert (early.status_code, shown(early)) == (409, "custody.keyset-needed")
+    bench.forward(SOON)
+    place = bench.attend()
+    bench.done(f"{place}/plan", bench.tokens.buyer)
+    bench.done(f"{place}/envelopes", bench.tokens.buyer, {})
+    boxes = sorted(bench.home.custodians.glob("*/share-*.box"))
+    assert bench.post(asked, bench.tokens.other, reason).status_code == 404
+    assert bench.post(asked, bench.tokens.admin, reason).status_code == 404
+    told = bench.done(asked, bench.tokens.buyer, reason)
+    assert told["destroyed"] == ["custodian-1", "custodian-2", "custodian-3"]
+    assert told["awaited"] == []
+    left = sorted(bench.home.custodians.glob("*/share-*.box"))
+    assert len(boxes) - len(left) == 3, "the canary's shares are of another keyset"
+    kinds = [fact.kind for fact in facts(bench.platform.ledger, "custody/lille-1")]
+    assert kinds[-4:] == ["KeysetRetired", *["ShareDestroyed"] * 3]
+    assert bench.done(asked, bench.tokens.buyer, reason) == told, "asked again, nothing is left"
+    minutes = bench.get(f"{place}/minutes").json()
+    assert minutes["custody"]["destroyed"] == told["destroyed"]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 import pytest
-from doubles.bench import BUYER, COMPANY, Bench
+from doubles.bench import BUYER, COMPANY, SOON, Bench
 from doubles.reader import Reader, invited, joined, officer
 from doubles.rng import SeededRng
 
@@ -28,6 +28,7 @@ from api.people import Passkey
 from api.privacy import Privacy
 from api.standing import find
 from api.wiring import subjects_of
+from crypto.notes import parse_checkpoint, parse_note
 from domain.erasure import Involvement
 from domain.errors import ErasureRetained, StillRepresented
 from domain.ports import Principal
@@ -392,3 +393,63 @@ def test_a_key_that_is_replaced_is_overwritten(tmp_path: Path) -> None:
     former.write_text("the key before")
     keys.keep(b"\1" * 32)
     assert not former.exists()
+
+
+# --- what was opened for a buyer
+
+
+def test_the_documents_of_a_buyer_end_with_its_key(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = bench.publish()
+    name = bench.deposit(bench.seal(at))["deposit"]
+    bench.forward(SOON)
+    place = bench.attend()
+    bench.done(f"{place}/plan", bench.tokens.buyer)
+    bench.done(f"{place}/envelopes", bench.tokens.buyer, {})
+    listed = f"{place}/envelopes/{name}/documents"
+    assert bench.get(f"{listed}/1", bench.tokens.buyer).status_code == 200
+    key = (bench.home.keys / f"buyer-{BUYER}.key").read_bytes().strip()
+    bench.close()
+    reason = ["--reason", "archives remises"]
+    assert pli(bench, "erase-buyer", BUYER, *reason) == 1
+    assert "privacy.buyer-present" in capsys.readouterr().err
+    assert key in (bench.home.keys / f"buyer-{BUYER}.key").read_bytes()
+    bench.reopen()
+    left(bench)
+    bench.close()
+    for _ in range(2):
+        assert pli(bench, "erase-buyer", BUYER, *reason, "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+    assert not [path for path in bench.home.keys.iterdir() if key in path.read_bytes()]
+    bench.reopen()
+    (entry,) = bench.platform.ledger.stream(told["stream"])
+    said = orjson.loads(entry.entry)["data"]
+    assert said["reason"] == f"opened documents of buyer {BUYER}: archives remises"
+    assert said["commitments"] == []
+    own = bench.get(f"{listed}/1", bench.tokens.company)
+    assert (own.status_code, own.json()["code"]) == (409, "documents.gone")
+    (envelope,) = bench.get(f"{place}/minutes").json()["envelopes"]
+    assert envelope["scan"] == {"verdict": "NOT_SCANNED", "reason": "gone"}
+    answers = [row["answer"] for row in envelope["custodians"]]
+    assert answers == ["PROVEN", "PROVEN"], "what the ledger holds is told for ever"
+
+
+def test_an_erasure_that_a_crash_cut_short_is_recorded_at_the_next_start(bench: Bench) -> None:
+    left(bench)
+    bench.platform.vault.destroy_key(BUYER, "archives remises")
+    bench.close()
+    bench.reopen()
+    kinds = [row.kind for row in bench.platform.ledger.read(-1, 10_000)]
+    assert kinds.count("DataErased") == 1
+    bench.close()
+    bench.reopen()
+    kinds = [row.kind for row in bench.platform.ledger.read(-1, 10_000)]
+    assert kinds.count("DataErased") == 1
+
+
+def left(bench: Bench) -> None:
+    """Let the tests' buyer leave with a complete export."""
+    note = parse_checkpoint(parse_note(bench.platform.publish()).text)
+    body = {"size": note.size, "root": note.root.hex()}
+    bench.done(f"/api/v1/buyers/{BUYER}/departure", bench.tokens.buyer, body)

@@ -316,8 +316,12 @@ def test_an_opening_leaves_shares_outcomes_and_minutes(platform: Platform) -> No
     for name in session.plan().open:
         found = platform.load(SealedEnvelope, name).outcome
         assert found is not None
-        outcomes.append(Outcome(name, found.TOPIC, detail_of(found)))
-    assert completed.minutes_hash == sha256(encode(session.minutes_of(outcomes))).hex()  # type: ignore[attr-defined]
+        told = platform.vault.sitting(name, "0", 1)
+        assert [row["answer"] for row in told] == ["PROVEN", "PROVEN", "NOT_ASKED"]
+        outcomes.append(Outcome(name, found.TOPIC, detail_of(found), told))
+    record = encode(session.minutes_of(outcomes))
+    assert completed.minutes_hash == sha256(record).hex()  # type: ignore[attr-defined]
+    assert platform.vault.blobs[sha256(record).hex()] == record, "whoever has the hash has these"
     assert platform.kinds().count("CustodyQuorumReached") == 1
 
 

@@ -37,6 +37,7 @@ from domain.errors import (
     CanaryFailed,
     CeremonyAborted,
     CustodyTooWeak,
+    KeysetNeeded,
     KeysetTaken,
     NotFound,
     OpeningOrder,
@@ -610,6 +611,11 @@ def test_a_retired_keyset_is_gone_for_ever(world: Sealed) -> None:
     world.published()
     retire, command = hold_ceremony.retire_keyset, hold_ceremony.RetireKeyset("C1", "it is over")
     platform = world.platform
+    platform.ready_to_open()
+    with pytest.raises(KeysetNeeded, match="lot 0 of C1"):
+        retire(platform.desk, platform.act("PA"), command)
+    assert "KeysetRetired" not in platform.kinds()
+    platform.open()
     for name in NAMES:
         world.keepers.moods[name] = "silent"
     act = platform.act("PA")
@@ -625,6 +631,15 @@ def test_a_retired_keyset_is_gone_for_ever(world: Sealed) -> None:
     custody = platform.load(Custody, "C1")
     assert custody.retired
     assert custody.destroyed == set(NAMES)
+
+
+def test_the_keys_of_what_ended_are_needed_by_nobody(world: Sealed) -> None:
+    world.published()
+    consultation = world.platform.load(Consultation, "C1")
+    with pytest.raises(KeysetNeeded):
+        hold_ceremony.check_unneeded(world.platform.desk, consultation)
+    consultation.state = "ENDED"
+    hold_ceremony.check_unneeded(world.platform.desk, consultation)
 
 
 def test_acts_of_custody_are_repeatable(world: Sealed) -> None:

@@ -29,6 +29,7 @@ from api.web.pages import (
     opening,
     problems,
     receipts,
+    sitting,
 )
 from api.web.pages.forms import Door, go_first
 from api.web.pages.problems import failed, not_found
@@ -123,7 +124,7 @@ def _entrance(
     """Add the pages of people who sign in, and what they are told when something is refused."""
     door = Door(entrance)
     render.visitor = door.visitor
-    for part in (login, invitation, account, administration):
+    for part in (login, invitation, account, administration, sitting):
         made.include_router(part.pages(door, render))
 
     async def sign_in(request: Request, _error: Exception) -> Response:

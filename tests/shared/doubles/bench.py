@@ -248,12 +248,13 @@ class Bench:
         size: int = 1_000,
         token: str | None = None,
         wish: Wish | None = None,
+        content: bytes | None = None,
     ) -> Envelope:
-        """Seal one document of this size."""
+        """Seal one document of this size, or with this content."""
         folder = self.scratch / str(next(self._keys))
         folder.mkdir()
         document = folder / "offre.pdf"
-        document.write_bytes(b"%PDF-1.7 " + bytes(size))
+        document.write_bytes(b"%PDF-1.7 " + bytes(size) if content is None else content)
         kit = self.kit(at, token)
         pieces = [Piece("offre.pdf", document)]
         wanted = wish or Wish("OFFER", ("0",))

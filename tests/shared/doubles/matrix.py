@@ -81,6 +81,9 @@ CALLS: Mapping[str, Call] = {
     "read_dossier": Call(DRAFT, "draft", "GET", AT + "/dossier"),
     "download_dossier_file": Call(DRAFT, "draft", "GET", AT + "/dossier/files/pièces/RC.pdf"),
     "read_opening": Call(DRAFT, "draft", "GET", "/api/v1/openings/{consultation}/001"),
+    "read_minutes": Call(ALL, "public", "GET", OPENING + "/minutes"),
+    "export_minutes": Call(ALL, "public", "GET", OPENING + "/minutes.csv"),
+    "print_minutes": Call(ALL, "public", "GET", OPENING + "/minutes.pdf"),
     "draft_consultation": Call(
         DRAFT,
         "door",
@@ -119,6 +122,7 @@ CALLS: Mapping[str, Call] = {
     # what only the officer does
     "assign_keyset": Call(BUY, "tenant", "POST", AT + "/ceremony"),
     "decrypt_canary": Call(BUY, "tenant", "POST", AT + "/canary"),
+    "retire_keyset": Call(BUY, "tenant", "POST", AT + "/keyset/retirement", {"reason": "r"}),
     "publish_consultation": Call(BUY, "tenant", "POST", AT + "/publication", {}),
     "correct_limits": Call(BUY, "tenant", "POST", AT + "/corrections/limits", {"reason": "r"}),
     "correct_dossier": Call(
@@ -146,6 +150,7 @@ CALLS: Mapping[str, Call] = {
     "reject_late_deposit": Call(LATE, "tenant", "POST", DEPOSIT + "/rejection", {"reasons": "r"}),
     "open_envelopes": Call("nobody before the hour", "attempt", "POST", OPENING + "/envelopes", {}),
     "open_deposit": Call("nobody before the hour", "hidden", "POST", DEPOSIT + "/opening"),
+    "scan_opened_documents": Call(CONVENE, "tenant", "POST", OPENING + "/envelopes/{deposit}/scan"),
     "list_opened_documents": Call(READ, "bid", "GET", OPENING + "/envelopes/{deposit}/documents"),
     "read_opened_document": Call(READ, "bid", "GET", OPENING + "/envelopes/{deposit}/documents/1"),
     # what only the company does
@@ -291,11 +296,15 @@ class Page:
     stranger: int
     may: tuple[str, ...] = tuple(ROLES)
     others: int = 403
+    elsewhere: tuple[str, ...] = ()
+    """Roles that sit elsewhere: for them the object of the page is absent."""
 
     def answer(self, role: str) -> int:
         """Return the status of the answer to a role, or to nobody."""
         if role == ANONYMOUS:
             return self.stranger
+        if role in self.elsewhere:
+            return 404
         return self.known if role in self.may else self.others
 
 
@@ -324,6 +333,9 @@ PAGES: Mapping[str, Page] = {
     "/consultations/{name}/deposit": public("/consultations/{public}/deposit"),
     "/consultations/{name}/history": public("/consultations/{public}/history"),
     "/consultations/{name}/opening/{lot}": public("/consultations/{public}/opening/0"),
+    "/consultations/{name}/opening/{lot}/session": Page(
+        "/consultations/{public}/opening/0/session", 200, LOGIN_FIRST, ("BU",), 403, ("CY", "PA")
+    ),
     "/ledger": public("/ledger"),
     "/ledger/{name}": public("/ledger/policy.txt"),
     "/openapi.json": public("/openapi.json"),

@@ -15,6 +15,7 @@ from domain.events.custody import KeyCeremonyCompleted, KeysetReady
 from domain.events.deposit import DepositSealed, LateDepositRecorded
 from domain.events.parties import CommitteeElected, RoleGranted
 from domain.ports import Head, Tip
+from domain.scanning import Piece
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -215,6 +216,10 @@ class MemoryVault:
         self.opened: dict[str, bytes] = {}
         self.partials: dict[str, dict[int, bytes]] = {}
         self.kept: set[tuple[str, str, int, bytes]] = set()
+        self.sittings: dict[tuple[str, str, int], list[dict[str, str]]] = {}
+        self.documents: dict[str, list[bytes]] = {}
+        self.scans: dict[str, list[bytes]] = {}
+        self.blobs: dict[str, bytes] = {}
 
     def reserve(self, transmission: str, size: int) -> bool:
         return self.room
@@ -234,6 +239,28 @@ class MemoryVault:
     ) -> None:
         self.partials.setdefault(deposit, {}).update(partials)
         self.kept.update((deposit, lot, plan_no, data) for data in partials.values())
+
+    def keep_sitting(
+        self, deposit: str, lot: str, plan_no: int, told: Sequence[Mapping[str, str]]
+    ) -> None:
+        self.sittings[deposit, lot, plan_no] = [dict(row) for row in told]
+
+    def sitting(self, deposit: str, lot: str, plan_no: int) -> list[dict[str, str]]:
+        return self.sittings.get((deposit, lot, plan_no), [])
+
+    def pieces(self, deposit: str) -> list[Piece]:
+        return [
+            Piece(place, len(data), lambda data=data: iter((data,)))  # type: ignore[misc]
+            for place, data in enumerate(self.documents.get(deposit, ()), 1)
+        ]
+
+    def keep_scan(self, deposit: str, trace: bytes) -> None:
+        self.scans.setdefault(deposit, []).append(trace)
+
+    def put(self, data: bytes) -> str:
+        name = hashlib.sha256(data).hexdigest()
+        self.blobs[name] = data
+        return name
 
 
 class CountingRng:

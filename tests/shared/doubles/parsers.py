@@ -437,6 +437,19 @@ def bytes_unused(_: object) -> None:
     """Take what was read: that it could be read is all."""
 
 
+def scanner() -> Run:
+    from api.adapters.scanner import parse_answer, shown
+    from crypto.canonical import encode
+
+    def answered(data: bytes) -> None:
+        scan = parse_answer(data, shown(data, 100))
+        # whatever an engine says, an entry can hold it
+        encode({"engine": scan.engine, "signature": scan.signature}, nfc=True)
+        assert scan.signature or scan.verdict != "MALWARE"
+
+    return answered
+
+
 def bytes_equal(found: bytes, given: bytes) -> None:
     assert found == given
 
@@ -508,6 +521,7 @@ TARGETS: Mapping[str, Target] = {
     "kit": Target(kit, ("api.depositor.kit:Kit.parse", "api.depositor.envelope_file:Record.read")),
     "contracts": Target(contracts, ("api.story.records:read",)),
     "request": Target(request, ("api.strict:parse",)),
+    "scanner": Target(scanner, ("api.adapters.scanner:parse_answer",)),
 }
 PLANTED = Target(planted, ())
 OWN = "a file of the home itself, secret or written beside its database: nobody sends one"
