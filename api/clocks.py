@@ -37,6 +37,16 @@ def clock_of(
     return SourcedClock(host, kept), Asking(kept)
 
 
+def begun_clock(
+    settings: Settings, random: Rng, custodians: Sequence[CustodianTime] = ()
+) -> tuple[SourcedClock, Asking]:
+    """Return the same once everybody was asked, and the first reading taken if there can be one."""
+    clock, asking = clock_of(settings, random, custodians)
+    asking.once()
+    clock.begin()
+    return clock, asking
+
+
 def _tellers(
     settings: Settings, random: Rng, custodians: Sequence[CustodianTime]
 ) -> Iterator[Teller]:

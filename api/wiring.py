@@ -42,7 +42,7 @@ from api.adapters.uploads import Uploads
 from api.adapters.vault import EnvelopeVault
 from api.adapters.witnesses import read_policy, remote_witnesses
 from api.anchoring import Anchoring
-from api.clocks import clock_of
+from api.clocks import begun_clock
 from api.home import DriverAbsent, Home, check_origin
 from api.law import shipped_law
 from api.platform import Platform
@@ -178,8 +178,7 @@ def open_platform(
     self_test()
     register_kinds()
     random = rng or SystemRng()
-    time, asking = clock_of(settings, random) if clock is None else (clock, Asking(()))
-    asking.once()
+    time, asking = (clock, Asking(())) if clock is not None else begun_clock(settings, random)
     return _Opening(place, settings, time, random, connect, asking).platform()
 
 

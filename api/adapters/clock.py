@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -150,6 +151,11 @@ class SourcedClock:
         self._watched: tuple[Interval, int] | None = None
         self._refusal: ClockDistrusted | None = None
         self._void_us = -1
+
+    def begin(self) -> None:
+        """Take the reading by which the next one is judged, if there can be one yet."""
+        with suppress(ClockDistrusted):
+            self.now()
 
     def now(self) -> Reading:
         """Return an interval that holds the true time, or raise ClockDistrusted."""

@@ -59,11 +59,27 @@ class Stamping(Protocol):
         """Return the answer, or raise OSError."""
 
 
+class SignedInterval(Protocol):
+    """A custodian's time as it came: milliseconds since 1970, and its signature."""
+
+    @property
+    def earliest(self) -> int:
+        """It is this or later."""
+
+    @property
+    def latest(self) -> int:
+        """It is this or earlier."""
+
+    @property
+    def sig(self) -> bytes:
+        """By the custodian's signing key, over the nonce and both."""
+
+
 class TimeService(Protocol):
     """A custodian's ``POST /v1/time``."""
 
-    def time(self, nonce: bytes) -> tuple[int, int, bytes]:
-        """Return earliest and latest in ms since 1970, and the signature; OSError: no answer."""
+    def time(self, nonce: bytes) -> SignedInterval:
+        """Return its time for a nonce of 32 bytes; OSError: no answer."""
 
 
 class StampedTime:
@@ -95,11 +111,12 @@ class CustodianTime:
     def ask(self) -> Interval:
         """Return the signed interval; StatementRefused: signed by another, or for another nonce."""
         nonce = self._random.bytes(FRESH_BYTES)
-        earliest, latest, signature = self._service.time(nonce)
-        statements.check(self._sign, statements.time(nonce, earliest, latest), signature)
-        if earliest > latest:
+        told = self._service.time(nonce)
+        signed = statements.time(nonce, told.earliest, told.latest)
+        statements.check(self._sign, signed, told.sig)
+        if told.earliest > told.latest:
             raise ClockDistrusted("an interval that ends before it begins")
-        return earliest * 1000, latest * 1000
+        return told.earliest * 1000, told.latest * 1000
 
 
 @dataclass(frozen=True, slots=True)
