@@ -1,4 +1,4 @@
-"""A reading is what a majority of clocks agrees on; it never goes back; a jump is never believed."""
+"""A reading is what most clocks agree on; it never goes back, and a jump is never believed."""
 
 from __future__ import annotations
 

