@@ -95,7 +95,6 @@ class Scheduler:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._closed.wait(TICK_S)
-            self._closed.clear()
             if not self._stopping.is_set():
                 self.tick()
 
@@ -122,12 +121,16 @@ class Scheduler:
             earliest = platform.desk.clock.now().earliest
             for name, wait in due.items():
                 if earliest > wait.deadline:
-                    self._apart(name, partial(close, platform, name, self._alarm))
-                    self._closed.set()
+                    self._apart(name, partial(self._close, name))
+
+    def _close(self, name: str) -> None:
+        close(self._platform, name, self._alarm)
+        self._closed.set()
 
     def _heads(self) -> None:
         """Publish the closing head of what was closed, also after a crash between the two."""
         platform = self._platform
+        self._closed.clear()
         if platform.index.closed_at() >= platform.published_size():
             self._publish(closing=True)
 
@@ -203,6 +206,8 @@ class Scheduler:
             return
         today = platform.desk.clock.now().earliest.date().isoformat()
         for name in waiting:
+            if self._closed.is_set():
+                return  # its head is wanted at once, and custodians may be slow
             if self._proofs.get(name) != today and self._counter() >= self._again.get(name, 0):
                 self._again[name] = self._counter() + AGAIN_S * SECOND_US
                 self._apart(f"life {name}", partial(self._prove, name, today))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -320,3 +321,68 @@ def test_a_proof_of_life_that_failed_is_asked_for_again(bench: Bench) -> None:
     counter.forward(61)
     bench.tick()
     assert kinds(bench, "custody/lille-1").count("ProofOfLifeGiven") == before + 3
+
+
+# -- the hour has a thread of its own ------------------------------------------------------------
+
+
+class Waiting(Scheduler):
+    """A scheduler whose proofs of life wait for a custodian that does not answer."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench.platform)
+        self.waits, self.answered = threading.Event(), threading.Event()
+        self.reached, self.published = threading.Event(), threading.Event()
+
+    def _life(self) -> None:
+        self.waits.set()
+        assert self.answered.wait(60)
+
+    def _close(self, name: str) -> None:
+        super()._close(name)
+        self.reached.set()
+
+    def _publish(self, *, closing: bool) -> None:
+        super()._publish(closing=closing)
+        if closing:
+            self.published.set()
+
+
+def test_no_other_chore_holds_up_the_hour(bench: Bench) -> None:
+    """envelope.md 12.4: within 5 s of D, whoever keeps the other chores waiting."""
+    bench.publish()
+    scheduler = Waiting(bench)
+    scheduler.start()
+    try:
+        assert scheduler.waits.wait(30)
+        bench.clock.forward(SOON)
+        assert scheduler.reached.wait(5)
+        assert kinds(bench, "consultation/lille-1")[-1] == "RegisterClosed"
+        assert not scheduler.published.is_set()
+        scheduler.answered.set()
+        assert scheduler.published.wait(30)
+    finally:
+        scheduler.answered.set()
+        scheduler.stop()
+    assert bench.platform.published_size() > 0
+
+
+def test_a_closed_register_goes_before_proofs_of_life(bench: Bench) -> None:
+    """Two consultations wait for a custodian; the hour comes while the first is asked."""
+    bench.publish()
+    bench.publish("lille-2")
+    asked = []
+    scheduler = bench.scheduler
+
+    def prove(name: str, today: str) -> None:
+        asked.append(name)
+        bench.clock.forward(SOON)
+        scheduler._deadlines()
+
+    scheduler._prove = prove  # type: ignore[method-assign]
+    bench.tick()
+    assert len(asked) == 1
+    assert bench.platform.published_size() == 0
+    bench.tick()
+    assert bench.platform.published_size() > 0
+    assert len(asked) == 1, "both registers are closed: nobody is asked for life any more"

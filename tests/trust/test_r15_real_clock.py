@@ -34,7 +34,9 @@ pytestmark = pytest.mark.skipif(library() is None, reason="not met: faketime")
 DAY = 86_400
 AT = "/api/v1/consultations/lille-1"
 OPENING = "/api/v1/openings/lille-1/0"
-SIZE = sized(push=0, full=1, night=1)
+LONGER = pytest.mark.skipif(
+    not sized(push=0, full=1, night=1), reason="four more servers: in make prove and make night"
+)
 JUMPS = (400 * DAY, -DAY, 3, -3, 3_600, 40 * DAY)[: sized(push=1, full=6, night=6)]
 BELIEVING = """
 import api.adapters.clock as clock
@@ -194,7 +196,7 @@ def test_a_server_whose_clock_is_set_decides_nothing(scene: Scene, proof: Proof)
     proof("R15 real process", f"{counted}: 0 early, 0 late taken as on time, 0 reversed")
 
 
-@pytest.mark.skipif(SIZE == 0, reason="three more servers: in make prove and make night")
+@LONGER
 def test_after_d_a_clock_set_back_brings_nobody_in(scene: Scene, proof: Proof) -> None:
     server = FakedServer(scene.home, scene.folder / "clock")
     server.start(scene.to(scene.deadline - timedelta(hours=1)))
@@ -224,6 +226,7 @@ def test_after_d_a_clock_set_back_brings_nobody_in(scene: Scene, proof: Proof) -
     proof("R15 real process after D", "a day back, live and begun again: 0 in, 0 reversed")
 
 
+@LONGER
 def test_a_server_that_believes_the_jump_closes_the_register_early(
     scene: Scene, proof: Proof
 ) -> None:
