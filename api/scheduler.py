@@ -141,12 +141,11 @@ class Scheduler:
             return
         self._late_at = self._counter()
         published = platform.published_size()
-        for position in platform.index.closings()[-CLOSINGS:]:
-            if position < published:
-                try:
-                    platform.ledger.complete(position)
-                except QuorumNotMet as error:  # an older one must not stand before a newer one
-                    say("chore.failed", chore="late cosignatures", code=error.code)
+        closings = platform.index.closings()[-CLOSINGS:]
+        try:
+            platform.ledger.complete(*(one for one in closings if one < published))
+        except QuorumNotMet as error:
+            say("chore.failed", chore="late cosignatures", code=error.code)
 
     def _silence(self) -> None:
         """Stall what is silent, expire what is silent for a day, seal what is whole."""

@@ -16,7 +16,7 @@ from doubles.clock import NOON, FixedClock
 from doubles.memory import CountingRng
 
 from api.adapters import clock_sources
-from api.adapters.clock import EPOCH, HostClock, boot_us
+from api.adapters.clock import EPOCH, HostClock, boot_us, kernel_bound_us
 from api.adapters.clock_sources import (
     Asking,
     CustodianTime,
@@ -26,6 +26,7 @@ from api.adapters.clock_sources import (
 )
 from api.adapters.rng import SystemRng
 from api.adapters.timestamps import http_timestamper
+from api.cli import run
 from api.clocks import SourcesUnusable, begun_clock, clock_of
 from api.settings import Settings
 from crypto import statements
@@ -336,6 +337,25 @@ def test_a_source_that_is_not_there_refuses_the_start(sources: str) -> None:
     with pytest.raises(SourcesUnusable, match=sources.partition(".")[0]) as refused:
         clock_of(Settings(clock_sources=sources), SystemRng())
     assert refused.value.code == "clock.sources"
+
+
+def test_the_doctor_names_each_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def clock_line() -> str:
+        run(["doctor", "--home", str(tmp_path / "none"), "--json"])
+        return str(json.loads(capsys.readouterr().out)["clock"])
+
+    assert clock_line().endswith("by host")
+    with authorities(tmp_path, 1, 2) as (served, roots):
+        monkeypatch.setenv("PLI_TSA_CERTIFICATES", str(roots))
+        monkeypatch.setenv("PLI_CLOCK_SOURCES", ",".join(one.url for one in served))
+        told = clock_line()
+        synchronised = kernel_bound_us() is not None
+        assert told.startswith("±") is synchronised
+        assert told.endswith(f"{served[0].url}, {served[1].url}") or "host: silent" in told
+        served[1].answer = lambda _body: (503, "text/plain", b"")
+        assert clock_line().startswith("! ")
 
 
 def test_facts_of_any_clock() -> None:
