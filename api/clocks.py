@@ -30,6 +30,7 @@ def clock_of(
     """Return the clock and what asks its outside sources; raise SourcesUnusable.
 
     ``custodians``: those of other hosts alone; one beside this process tells this host's time.
+    Where the settings name nothing, all of them are sources.
     """
     tellers = list(_tellers(settings, random, custodians))
     kept = [KeptTime(teller, settings.clock_ask_s) for teller in tellers]
@@ -50,7 +51,8 @@ def begun_clock(
 def _tellers(
     settings: Settings, random: Rng, custodians: Sequence[CustodianTime]
 ) -> Iterator[Teller]:
-    for word in dict.fromkeys(settings.clock_sources.replace(",", " ").split()):
+    named = settings.clock_sources or (CUSTODIANS if custodians else "")
+    for word in dict.fromkeys(named.replace(",", " ").split()):
         if word == CUSTODIANS:
             if not custodians:
                 raise SourcesUnusable("custodians: none runs as a service elsewhere")

@@ -179,7 +179,8 @@ class SourcedClock:
     def _decide(self) -> _Decided:
         sample = self._host.sample()
         counter = sample.counter_us // 1000
-        self._watch(sample, counter)
+        if self.outside:
+            self._watch(sample, counter)
         reads = tuple(self._reads(sample))
         reading = quorum_reading([interval for _, interval in reads], self.quorum)
         if self._refusal is None:

@@ -28,7 +28,9 @@ from api.adapters.rng import SystemRng
 from api.adapters.timestamps import http_timestamper
 from api.cli import run
 from api.clocks import SourcesUnusable, begun_clock, clock_of
+from api.home import Home
 from api.settings import Settings
+from api.wiring import create_platform, open_platform
 from crypto import statements
 from crypto.errors import CryptoError, StatementRefused
 from crypto.local_authority import TestAuthority
@@ -327,9 +329,10 @@ def test_where_nobody_answers_there_is_no_reading_and_no_wait(tmp_path: Path) ->
 
 def test_custodians_elsewhere_are_sources() -> None:
     services = [custodian_time(Custodian()) for _ in range(3)]
-    clock, _ = clock_of(Settings(clock_sources="custodians"), SystemRng(), services)
-    assert clock.quorum == 3
-    assert clock_of(Settings(), SystemRng(), services)[0].quorum == 1, "only what is named"
+    for settings in (Settings(clock_sources="custodians"), Settings()):
+        clock, _ = clock_of(settings, SystemRng(), services)
+        assert (clock.quorum, len(clock.outside)) == (3, 3)
+    assert clock_of(Settings(), SystemRng())[0].quorum == 1
 
 
 @pytest.mark.parametrize("sources", ["custodians", "tsa", "ntp.example.org", "host"])
@@ -337,6 +340,29 @@ def test_a_source_that_is_not_there_refuses_the_start(sources: str) -> None:
     with pytest.raises(SourcesUnusable, match=sources.partition(".")[0]) as refused:
         clock_of(Settings(clock_sources=sources), SystemRng())
     assert refused.value.code == "clock.sources"
+
+
+def test_a_platform_is_opened_on_the_clocks_of_its_settings(tmp_path: Path) -> None:
+    place = Home(tmp_path / "home")
+    create_platform(place, origin="pli.example/clocks")
+    with authorities(tmp_path, 1, 2) as (served, roots):
+        settings = Settings(
+            home=place.folder,
+            reserve_bytes=0,
+            tsa_certificates=roots,
+            clock_sources=",".join(one.url for one in served),
+        )
+        platform = open_platform(place, settings)
+        try:
+            platform.start()
+            assert platform.desk.clock.now().source == ClockSource.QUORUM
+            head = platform.ledger.head()
+            platform.publish()
+            assert platform.ledger.head() > head
+        finally:
+            platform.close()
+    with pytest.raises(SourcesUnusable):
+        open_platform(place, Settings(home=place.folder, clock_sources="tsa"))
 
 
 def test_the_doctor_names_each_source(
