@@ -37,6 +37,8 @@ JUMPS = (
     40 * DAY,
     400 * DAY,
 )
+CREEP = 1_900_000
+"""A step that the counter lets pass; many of them lead a host alone anywhere."""
 LINGER = 36
 """Steps of 40 before a seed goes past O."""
 LONG_AGO = -2 * DAY
@@ -151,6 +153,8 @@ class Jumping(Simulation):
 
     def _disturb(self) -> None:
         """Set the hands, put them right, begin again, have one of the others lie or be silent."""
+        if self.oracle.reached and self.random.random() < 0.5:
+            return  # an opening takes five commands one after the other
         luck = self.random.random()
         if luck < 0.35:
             self.world.wrong_us = self.random.choice(JUMPS)
@@ -160,6 +164,9 @@ class Jumping(Simulation):
             self._begin_again()
         elif luck < 0.80 and self.outside:
             self._lie(self.random.choice((None, *self.world.elsewhere)))
+        elif luck < 0.90 and self.outside:
+            self.world.wrong_us += self.random.choice((-CREEP, CREEP))
+            self.codes["crept"] += 1
 
     def _put_right(self) -> None:
         bound = self.world.bound_us
