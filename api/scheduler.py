@@ -55,7 +55,7 @@ class Scheduler:
             threading.Thread(target=self._keep_hours, name="hours", daemon=True),
             threading.Thread(target=self._run, name="scheduler", daemon=True),
         )
-        self._hours = threading.Lock()  # one at a time looks which deadlines are past
+        self._closing = threading.Lock()  # one at a time looks which deadlines are past
         # owned by whoever ticks, one at a time under _lock; _alarms: one thread for each thing
         self._lock = threading.Lock()
         self._beat_at = counter()
@@ -113,7 +113,7 @@ class Scheduler:
     def _deadlines(self) -> None:
         """Close the registers whose D is certainly past, each within seconds of it."""
         platform = self._platform
-        with self._hours:
+        with self._closing:
             awaited = platform.index.awaited().items()
             due = {name: wait for name, wait in awaited if not wait.suspended}
             if not due:
@@ -205,8 +205,6 @@ class Scheduler:
             return
         today = platform.desk.clock.now().earliest.date().isoformat()
         for name in waiting:
-            if self._closed.is_set():
-                return  # its head is wanted at once, and custodians may be slow
             if self._proofs.get(name) != today and self._counter() >= self._again.get(name, 0):
                 self._again[name] = self._counter() + AGAIN_S * SECOND_US
                 self._apart(f"life {name}", partial(self._prove, name, today))

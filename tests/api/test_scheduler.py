@@ -327,14 +327,14 @@ def test_a_proof_of_life_that_failed_is_asked_for_again(bench: Bench) -> None:
 
 
 class Waiting(Scheduler):
-    """A scheduler whose proofs of life wait for a custodian that does not answer."""
+    """A scheduler one of whose chores waits for something that does not come."""
 
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench.platform)
         self.waits, self.answered = threading.Event(), threading.Event()
         self.reached, self.published = threading.Event(), threading.Event()
 
-    def _life(self) -> None:
+    def _silence(self) -> None:
         self.waits.set()
         assert self.answered.wait(60)
 
@@ -365,24 +365,3 @@ def test_no_other_chore_holds_up_the_hour(bench: Bench) -> None:
         scheduler.answered.set()
         scheduler.stop()
     assert bench.platform.published_size() > 0
-
-
-def test_a_closed_register_goes_before_proofs_of_life(bench: Bench) -> None:
-    """Two consultations wait for a custodian; the hour comes while the first is asked."""
-    bench.publish()
-    bench.publish("lille-2")
-    asked = []
-    scheduler = bench.scheduler
-
-    def prove(name: str, today: str) -> None:
-        asked.append(name)
-        bench.clock.forward(SOON)
-        scheduler._deadlines()
-
-    scheduler._prove = prove  # type: ignore[method-assign]
-    bench.tick()
-    assert len(asked) == 1
-    assert bench.platform.published_size() == 0
-    bench.tick()
-    assert bench.platform.published_size() > 0
-    assert len(asked) == 1, "both registers are closed: nobody is asked for life any more"

@@ -24,7 +24,7 @@ from doubles.sizes import sized
 
 from api.adapters.clock import SourcedClock, quorum_reading
 
-SEEDS = sized(push=1_200, full=20_000, night=700_000)
+SEEDS = sized(push=800, full=20_000, night=700_000)
 SHARDS = 2
 PATIENCE = 600
 """So many seeds find every planted bug."""
