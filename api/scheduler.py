@@ -2,7 +2,8 @@
 
 Each tick is a list of independent chores; one that fails is said in the journal, tried again, and
 never holds up another. Every chore is a command with an id that derives from what it is about, so
-a crash between two of them repeats nothing.
+a crash between two of them repeats nothing. Deadlines have a thread of their own: witnesses and
+custodians that keep the other chores waiting hold up no hour (``envelope.md`` 12.4).
 """
 
 from __future__ import annotations
@@ -43,14 +44,19 @@ C = TypeVar("C")
 
 
 class Scheduler:
-    """One thread beside the requests; ``tick`` is also called by tests and by the story."""
+    """Two threads beside the requests; ``tick`` is also called by tests and by the story."""
 
     def __init__(self, platform: Platform, counter: Callable[[], int] = boot_us) -> None:
         self._platform = platform
         self._counter = counter
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
-        # owned by whoever ticks, one at a time under _lock
+        self._closed = threading.Event()  # a register was closed, its head is wanted now
+        self._threads = (
+            threading.Thread(target=self._keep_hours, name="hours", daemon=True),
+            threading.Thread(target=self._run, name="scheduler", daemon=True),
+        )
+        self._closing = threading.Lock()  # one at a time looks which deadlines are past
+        # owned by whoever ticks, one at a time under _lock; _alarms: one thread for each thing
         self._lock = threading.Lock()
         self._beat_at = counter()
         self._late_at = counter() - LATE_S * SECOND_US
@@ -60,16 +66,19 @@ class Scheduler:
         self._alarms: dict[str, str] = {}
 
     def start(self) -> None:
-        """Begin in a thread of its own."""
+        """Begin in threads of their own."""
         if self._platform.reserve is not None:
             self._platform.reserve.hold()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End the thread and wait for it."""
+        """End the threads and wait for them."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._closed.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
 
     def tick(self) -> None:
         """Do everything that is due now."""
@@ -77,14 +86,21 @@ class Scheduler:
             # first: after a restart, what is owed is known before anything larger is published
             self._chore("late cosignatures", self._late)
             self._chore("deadlines", self._deadlines)
+            self._chore("closing heads", self._heads)
             self._chore("silence", self._silence)
             self._chore("life", self._life)
             self._chore("beat", self._beat)
             self._chore("scrub", self._scrub.tick)
 
     def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._closed.wait(TICK_S)
+            if not self._stopping.is_set():
+                self.tick()
+
+    def _keep_hours(self) -> None:
         while not self._stopping.wait(TICK_S):
-            self.tick()
+            self._chore("deadlines", self._deadlines)
 
     def _chore(self, name: str, work: Callable[[], None]) -> None:
         try:
@@ -95,15 +111,26 @@ class Scheduler:
             say("chore.failed", chore=name, code=code)
 
     def _deadlines(self) -> None:
-        """Close the registers whose D is certainly past, and publish their closing head at once."""
+        """Close the registers whose D is certainly past, each within seconds of it."""
         platform = self._platform
-        due = {name: wait for name, wait in platform.index.awaited().items() if not wait.suspended}
-        if due:
+        with self._closing:
+            awaited = platform.index.awaited().items()
+            due = {name: wait for name, wait in awaited if not wait.suspended}
+            if not due:
+                return
             earliest = platform.desk.clock.now().earliest
             for name, wait in due.items():
                 if earliest > wait.deadline:
-                    self._apart(name, partial(close, platform, name, self._alarm))
-        # also after a crash between the two: a closed register without a published head is due
+                    self._apart(name, partial(self._close, name))
+
+    def _close(self, name: str) -> None:
+        close(self._platform, name, self._alarm)
+        self._closed.set()
+
+    def _heads(self) -> None:
+        """Publish the closing head of what was closed, also after a crash between the two."""
+        platform = self._platform
+        self._closed.clear()
         if platform.index.closed_at() >= platform.published_size():
             self._publish(closing=True)
 
@@ -114,12 +141,11 @@ class Scheduler:
             return
         self._late_at = self._counter()
         published = platform.published_size()
-        for position in platform.index.closings()[-CLOSINGS:]:
-            if position < published:
-                try:
-                    platform.ledger.complete(position)
-                except QuorumNotMet as error:  # an older one must not stand before a newer one
-                    say("chore.failed", chore="late cosignatures", code=error.code)
+        closings = platform.index.closings()[-CLOSINGS:]
+        try:
+            platform.ledger.complete(*(one for one in closings if one < published))
+        except QuorumNotMet as error:
+            say("chore.failed", chore="late cosignatures", code=error.code)
 
     def _silence(self) -> None:
         """Stall what is silent, expire what is silent for a day, seal what is whole."""

@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     lang: Literal["fr", "en"] = "fr"
     clock_bound_ms: int = Field(default=250, ge=0)
     """How far the host clock may be off when the kernel does not say (``envelope.md`` 12.1)."""
+    clock_sources: str = ""
+    """Clocks outside this host, by commas: custodians, tsa, addresses of more authorities."""
+    clock_ask_s: int = Field(default=60, ge=1, le=600)
+    """How often each of them is asked; after five times as long its word no longer counts."""
     stall_s: int = Field(default=60, ge=1)
     """A transmission without a byte for so long is stalled (``envelope.md`` §8)."""
     expire_s: int = Field(default=86_400, ge=1)

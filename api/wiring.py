@@ -19,6 +19,7 @@ from api.adapters.anchor_book import AnchorBook
 from api.adapters.bodies import Allowance
 from api.adapters.buyer_keys import BuyerKeys
 from api.adapters.clock import HostClock, boot_us, host_time
+from api.adapters.clock_sources import Asking
 from api.adapters.follower import ViewsFollower
 from api.adapters.heads import LedgerHeads
 from api.adapters.index import LedgerIndex
@@ -43,6 +44,7 @@ from api.adapters.uploads import Uploads
 from api.adapters.vault import EnvelopeVault
 from api.adapters.witnesses import read_policy, remote_witnesses
 from api.anchoring import Anchoring
+from api.clocks import begun_clock
 from api.home import DriverAbsent, Home, check_origin
 from api.journal import say
 from api.law import shipped_law
@@ -179,8 +181,8 @@ def open_platform(
     self_test()
     register_kinds()
     random = rng or SystemRng()
-    time = clock or HostClock(settings.clock_bound_ms)
-    return _Opening(place, settings, time, random, connect).platform()
+    time, asking = (clock, Asking(())) if clock is not None else begun_clock(settings, random)
+    return _Opening(place, settings, time, random, connect, asking).platform()
 
 
 def open_reader(place: Home) -> ReadOnlyLog:
@@ -320,9 +322,16 @@ class ReadOnlyLog:
 class _Opening:
     """The objects of one platform while they are joined; each is built once."""
 
-    def __init__(
-        self, place: Home, settings: Settings, clock: Clock, rng: Rng, connect: Connect
+    def __init__(  # noqa: PLR0913, PLR0917 - what a platform is made of
+        self,
+        place: Home,
+        settings: Settings,
+        clock: Clock,
+        rng: Rng,
+        connect: Connect,
+        asking: Asking,
     ) -> None:
+        self.asking = asking
         self.place = place
         self.settings = settings
         self.clock = clock
@@ -447,7 +456,12 @@ class _Opening:
             accounts.close,
             refusals.close,
         ]
-        platform.runners = [ViewsFollower(ledger, runner, views), Scheduler(platform), anchoring]
+        platform.runners = [
+            self.asking,
+            ViewsFollower(ledger, runner, views),
+            Scheduler(platform),
+            anchoring,
+        ]
         if self.settings.reserve_bytes:
             platform.reserve = Reserve(place.reserve, self.settings.reserve_bytes)
         keep_promises(platform)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from domain.errors import BadPlacement
+from domain.clock import ClockSource, Reading
+from domain.errors import BadPlacement, ClockDistrusted
 from domain.events.custody import Placement
 
 PROTECTS = {
@@ -27,3 +28,12 @@ def level(placed: Placement, *, external_stamp: bool, client: str) -> str:
     """Return the level of a deposit: its placement, or A2."""
     outside = external_stamp and client == "cli"
     return "A2" if placed == Placement.A1 and outside else placed.value
+
+
+def check_outside_time(placed: Placement, now: Reading) -> None:
+    """Return quietly if this reading may open under such a keyset, else raise ClockDistrusted.
+
+    Above A0 nothing opens on the host's clock alone (envelope.md 12.5): the others are waited for.
+    """
+    if placed != Placement.A0 and now.source != ClockSource.QUORUM:
+        raise ClockDistrusted(f"level {placed} opens by several clocks, not by the {now.source}")

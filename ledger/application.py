@@ -242,21 +242,34 @@ class Ledger:
                 raise
         return note
 
-    def complete(self, position: int) -> None:
-        """Ask again for what the closing head over a position lacks of its quorum.
+    def complete(self, *positions: int) -> None:
+        """Ask again for what the closing heads over these positions lack of their quorum.
 
-        Cosignatures that come late are added to it; QuorumNotMet: not yet enough. NotPublished:
-        no checkpoint covers the position.
+        Each witness is asked once for all of them; what comes is added. QuorumNotMet: one of them
+        has not enough yet. NotPublished: no checkpoint covers one of the positions.
         """
+        heads = {position: self._closing_head(position) for position in positions}
+        lacking = {position: note for position, note in heads.items() if not self._settled(note)}
+        if lacking:
+            self._publisher.complete(*lacking.values())
+        for position in lacking:
+            note = self._closing_head(position)
+            self._publisher.settle(self._policy.verify(note).checkpoint.size)
+
+    def _closing_head(self, position: int) -> bytes:
         note = self.published_covering(position)
         if note is None:
             raise NotPublished
+        return note
+
+    def _settled(self, note: bytes) -> bool:
+        """Say whether a head has its quorum; then it is owed nothing any more."""
         try:
-            self._policy.verify(note)
+            verified = self._policy.verify(note)
         except QuorumNotMet:
-            self._publisher.complete(note)
-            note = self.published_covering(position) or note
-        self._publisher.settle(self._policy.verify(note).checkpoint.size)
+            return False
+        self._publisher.settle(verified.checkpoint.size)
+        return True
 
     def published(self) -> bytes | None:
         """Return the newest published note with its cosignatures."""

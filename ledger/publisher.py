@@ -89,10 +89,11 @@ class Publisher:
         with self._publishing:
             self._owed.pop(size, None)
 
-    def complete(self, note: bytes) -> None:
-        """Ask again for the cosignatures that a published note lacks, and store what comes."""
+    def complete(self, *notes: bytes) -> None:
+        """Ask again for the cosignatures that published notes lack, and store what comes."""
         with self._publishing:
-            self._owe(note)
+            for note in notes:
+                self._owe(note)
             self._add(self._cosign(self._in_order()))
 
     def _owe(self, note: bytes) -> None:

@@ -36,6 +36,7 @@ class Tool:
 TOOLS = (
     Tool("gcc", ("gcc",), "failing syncs in a process of its own, under a preload shim"),
     Tool("chromium", BROWSERS, "the pages in a real browser"),
+    Tool("faketime", ("faketime",), "a server whose wall clock another process sets"),
     Tool("openssl", ("openssl",), "signatures judged by a second implementation"),
 )
 

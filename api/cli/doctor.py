@@ -63,13 +63,20 @@ def _cryptography() -> str:
 
 
 def _clock() -> str:
-    from api.adapters.clock import HostClock, kernel_bound_us
+    """Ask every source once, and say what the reading is worth and who has a part in it."""
+    from api.adapters.clock import kernel_bound_us
+    from api.adapters.rng import SystemRng
+    from api.clocks import begun_clock
     from api.settings import Settings
 
-    reading = HostClock(Settings().clock_bound_ms).now()
-    width = reading.latest - reading.earliest
-    source = "setting" if kernel_bound_us() is None else "kernel"
-    return f"±{width.total_seconds() / 2:.3f} s ({source})"
+    clock, _ = begun_clock(Settings(), SystemRng())
+    told = clock.facts()
+    names = ["host", *(one.name for one in clock.outside)]
+    silent = [name for name in names if name not in told.sources]
+    if silent:
+        raise Wanting(f"{', '.join(silent)}: silent, unsynchronised, or says another hour")
+    host = "setting" if kernel_bound_us() is None else "kernel"
+    return f"±{told.uncertainty_ms / 1000:.3f} s ({host}), by {', '.join(told.sources)}"
 
 
 def _passwords() -> str:

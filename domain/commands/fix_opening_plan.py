@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from domain.clock import Reading
-from domain.commands.loading import envelopes_of, found, opening_of, own_consultation
+from domain.commands.loading import (
+    check_time,
+    envelopes_of,
+    found,
+    opening_of,
+    own_consultation,
+)
 from domain.commands.refusing import refuse, refused_before
 from domain.commands.superseding import planned
 from domain.consultation import Consultation
@@ -93,7 +99,10 @@ def record_presence(desk: Desk, act: Act, command: RecordPresence) -> Recorded:
 
 
 def fix_opening_plan(desk: Desk, act: Act, command: FixOpeningPlan) -> Recorded:
-    """Append OpeningPlanFixed; for the first plan also CheckpointAnchored, in the same save."""
+    """Append OpeningPlanFixed; for the first plan also CheckpointAnchored, in the same save.
+
+    Above level A0 ``clock.distrusted`` on the host's clock alone.
+    """
     if earlier := desk.earlier(act, command):
         consultation = found(desk, Consultation, command.consultation)
         session = opening_of(desk, command.consultation, command.lot)
@@ -104,6 +113,7 @@ def fix_opening_plan(desk: Desk, act: Act, command: FixOpeningPlan) -> Recorded:
     if not consultation.verdicts(now, session).opening:
         early = TooEarlyToOpen(consultation.opens_at(), now.earliest)
         raise refuse(desk, act, command, session, meta, early)
+    check_time(desk, command.consultation, now)
     head = _closing_head(desk, consultation, session)
     session.require_present()
     with desk.turns.hold(command.consultation):

@@ -19,6 +19,7 @@ from domain.errors import (
 )
 from domain.opening import OpeningSession
 from domain.operator import EconomicOperator
+from domain.placement import check_outside_time
 from domain.ports import Act, Desk, Tip
 from domain.transmission import TransmissionSession
 
@@ -114,6 +115,13 @@ def public_consultation(desk: Desk, name: str) -> Consultation:
 def custody_of(desk: Desk, consultation: str) -> Custody:
     """Return the custody of a consultation, blank before its keyset is assigned."""
     return found_or_blank(desk, Custody, consultation)
+
+
+def check_time(desk: Desk, consultation: str, now: Reading) -> None:
+    """Return quietly if this reading may open under the keyset of a consultation (12.5)."""
+    keyset = custody_of(desk, consultation).keyset
+    if keyset is not None:
+        check_outside_time(keyset.placement, now)
 
 
 def opening_of(desk: Desk, consultation: str, lot: str) -> OpeningSession:

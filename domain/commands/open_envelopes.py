@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from domain.aggregate import Aggregate
 from domain.clock import Reading
 from domain.commands.loading import (
+    check_time,
     custody_of,
     envelope_of,
     found,
@@ -70,6 +71,7 @@ def open_envelopes(desk: Desk, act: Act, command: OpenEnvelopes) -> Recorded:
         raise refuse(desk, act, command, session, meta, refusal, command.deposit)
     if session.state not in {"WITNESSED", "UNLOCKED"}:
         raise OpeningOrder(session.name, "a plan, anchored and not yet completed")
+    check_time(desk, command.consultation, now)
     table = Table.laid(desk, act, consultation, session, command.lot)
     if command.deposit is not None:
         recorded = open_one(table, command.deposit, act, command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -320,3 +321,47 @@ def test_a_proof_of_life_that_failed_is_asked_for_again(bench: Bench) -> None:
     counter.forward(61)
     bench.tick()
     assert kinds(bench, "custody/lille-1").count("ProofOfLifeGiven") == before + 3
+
+
+# -- the hour has a thread of its own ------------------------------------------------------------
+
+
+class Waiting(Scheduler):
+    """A scheduler one of whose chores waits for something that does not come."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench.platform)
+        self.waits, self.answered = threading.Event(), threading.Event()
+        self.reached, self.published = threading.Event(), threading.Event()
+
+    def _silence(self) -> None:
+        self.waits.set()
+        assert self.answered.wait(60)
+
+    def _close(self, name: str) -> None:
+        super()._close(name)
+        self.reached.set()
+
+    def _publish(self, *, closing: bool) -> None:
+        super()._publish(closing=closing)
+        if closing:
+            self.published.set()
+
+
+def test_no_other_chore_holds_up_the_hour(bench: Bench) -> None:
+    """envelope.md 12.4: within 5 s of D, whoever keeps the other chores waiting."""
+    bench.publish()
+    scheduler = Waiting(bench)
+    scheduler.start()
+    try:
+        assert scheduler.waits.wait(30)
+        bench.clock.forward(SOON)
+        assert scheduler.reached.wait(5)
+        assert kinds(bench, "consultation/lille-1")[-1] == "RegisterClosed"
+        assert not scheduler.published.is_set()
+        scheduler.answered.set()
+        assert scheduler.published.wait(30)
+    finally:
+        scheduler.answered.set()
+        scheduler.stop()
+    assert bench.platform.published_size() > 0

@@ -18,14 +18,16 @@ from doubles.platform import (
 
 from crypto.canonical import encode
 from crypto.digests import sha256
-from domain.clock import LegalHour
+from domain.clock import ClockSource, LegalHour
 from domain.commands import decide_late, draft, fix_opening_plan, open_envelopes, publish
+from domain.commands.loading import check_time
 from domain.commands.open_envelopes import detail_of
 from domain.commands.unlocking import Table, document_of
 from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope
 from domain.errors import (
     BadForm,
+    ClockDistrusted,
     ClockWentBack,
     NotAllowed,
     NotFound,
@@ -37,6 +39,7 @@ from domain.errors import (
     TooEarlyToOpen,
 )
 from domain.events.consultation import EnvelopeMode
+from domain.events.custody import Placement
 from domain.events.transmission import DepositKind
 from domain.opening import OpeningSession, Outcome
 from domain.ports import StoredEnvelope
@@ -481,3 +484,31 @@ def test_the_floor_holds_for_an_opening_too(platform: Platform) -> None:
     platform.clock.at -= timedelta(hours=5)
     with pytest.raises(ClockWentBack):
         attempt(platform)
+
+
+@pytest.mark.parametrize("placed", Placement)
+def test_above_a0_nothing_opens_on_the_hosts_clock_alone(placed: Placement) -> None:
+    """envelope.md 12.5: what waits is neither refused for ever nor recorded as an attempt."""
+    platform = Platform()
+    platform.published(placed=placed)
+    platform.deposit("a")
+    platform.clock.source = ClockSource.HOST
+    platform.close()
+    platform.convene()
+    platform.clock.at = platform.load(Consultation, "C1").opens_at() + MS
+    for step in (platform.plan, platform.open):
+        if placed != Placement.A0:
+            size = len(platform.files.rows)
+            with pytest.raises(ClockDistrusted, match=f"level {placed}"):
+                step()
+            assert len(platform.files.rows) == size
+            platform.clock.source = ClockSource.QUORUM
+        step()
+        platform.clock.source = ClockSource.HOST
+    assert platform.load(SealedEnvelope, deposit_id("a")).state == "OPENED"
+
+
+def test_without_a_keyset_there_is_no_level_to_ask_for() -> None:
+    platform = Platform()
+    platform.clock.source = ClockSource.HOST
+    check_time(platform.desk, "C9", platform.clock.now())

@@ -95,6 +95,32 @@ def test_a_witness_that_went_further_is_not_asked_to_go_back(bench: Bench) -> No
     assert check_ledger(bench) == 32
 
 
+def test_witnesses_are_asked_once_for_all_that_is_owed(bench: Bench) -> None:
+    """Each silent one costs its patience: sixteen heads must not cost it sixteen times."""
+    ledger = bench.open()
+    for each in bench.witnesses[1:]:
+        each.down = True
+    for _ in range(3):
+        with pytest.raises(QuorumNotMet):
+            ledger.publish(closing=True)
+    ledger.close()
+    ledger = bench.open()
+    asked = []
+    right = ledger._publisher._cosign
+    ledger._publisher._cosign = lambda wanted: asked.append(len(wanted)) or right(wanted)  # type: ignore[method-assign, func-returns-value]
+    with pytest.raises(QuorumNotMet):
+        ledger.complete(0, 16, 32)
+    bench.witnesses[1].down = False
+    ledger.complete(0, 16, 32)
+    ledger.complete(0, 16, 32)
+    ledger.complete()
+    assert asked == [3, 3]
+    for position in (0, 16, 32):
+        assert names(bench, ledger.published_covering(position)) == {"w1", "w2"}
+    ledger.close()
+    assert check_ledger(bench) == 48
+
+
 @ON_SQLITE
 def test_late_cosignatures_on_a_full_disk_are_stored_later(bench: Bench) -> None:
     ledger = bench.open()

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from doubles.oracle import Violation
+from doubles.planted import planted_bugs
 from doubles.proofs import Proof
 from doubles.simulator import simulate
 from doubles.sizes import sized
 
 SEEDS = sized(push=0, full=20_000, night=20_000)
-FILE = Path(__file__).resolve().parents[1] / "mutants.py"
-
-
-def planted_bugs() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("mutants", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["mutants"] = module
-    spec.loader.exec_module(module)
-    return module
-
 
 MUTANTS = planted_bugs().MUTANTS
 

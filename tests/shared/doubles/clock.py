@@ -15,9 +15,10 @@ class FixedClock:
     def __init__(self, at: datetime = NOON, width: timedelta = timedelta(0)) -> None:
         self.at = at
         self.width = width
+        self.source = ClockSource.QUORUM
 
     def now(self) -> Reading:
-        return Reading(ClockSource.QUORUM, self.at, self.at + self.width)
+        return Reading(self.source, self.at, self.at + self.width)
 
     def forward(self, step: timedelta) -> None:
         self.at += step

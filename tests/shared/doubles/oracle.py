@@ -142,7 +142,7 @@ class Oracle:
         must(latest >= self.floors.get(event.originator_id, 0), f"{kind}: time went back")
         judge = JUDGES.get(kind)
         if judge is not None:
-            judge(self, event, position, earliest)
+            getattr(self, judge.__name__)(event, position, earliest)
         stream = event.originator_id
         self.floors[stream] = max(self.floors.get(stream, 0), earliest)
 

@@ -177,7 +177,9 @@ class Platform:
         files = (FileRow("RC.pdf", hex_of("RC"), 1000), FileRow("CCTP.pdf", hex_of("CCTP"), 2000))
         do(draft.freeze_dossier, bu(), draft.FreezeDossier(name, files))
 
-    def custody(self, name: str = "C1", digest: str = DIGEST, k: int = 2) -> None:
+    def custody(
+        self, name: str = "C1", digest: str = DIGEST, k: int = 2, placed: Placed = Placed.A0
+    ) -> None:
         """Give a consultation a keyset, assigned and tested, without cryptography."""
         made = KeyCeremony.blank(f"ceremony/{hex_of(digest, 32)}")
         members = [
@@ -201,7 +203,7 @@ class Platform:
                 k=k,
                 n=len(NAMES),
                 custodians=list(NAMES),
-                placement=Placed.A0,
+                placement=placed,
             )
         )
         custody.append(CanaryDecrypted(**custody.stamp(self.meta()), custodians=list(NAMES[:k])))
@@ -212,9 +214,11 @@ class Platform:
         self.acts += 1
         self.files.save(f"given-{self.acts}", b"given", changed)
 
-    def published(self, name: str = "C1", **draft_values: Any) -> Consultation:
+    def published(
+        self, name: str = "C1", placed: Placed = Placed.A0, **draft_values: Any
+    ) -> Consultation:
         self.draft(name, **draft_values)
-        self.custody(name, digest=hex_of(f"keyset {name}"))
+        self.custody(name, digest=hex_of(f"keyset {name}"), placed=placed)
         self.done(publish.publish, self.act(), publish.PublishConsultation(name))
         for siret in (FIRST, SECOND, THIRD):
             if not self.files.positions.get(f"operator/{siret}"):
