@@ -311,7 +311,7 @@ class Scope:
 
 def bound(request: Request, who: Anyone) -> Scope:
     """Return what the caller of this request reaches."""
-    return Scope(platform_of(request), who.principal if who else None)
+    return Scope(who.platform if who else platform_of(request), who.principal if who else None)
 
 
 Bound = Annotated[Scope, Depends(bound)]

@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     lang: Literal["fr", "en"] = "fr"
     clock_bound_ms: int = Field(default=250, ge=0)
     """How far the host clock may be off when the kernel does not say (``envelope.md`` 12.1)."""
+    probe_s: int = Field(default=60, ge=0, le=60)
+    """Seconds between two rounds of probes of the platform itself; 0 for none (T32)."""
     stall_s: int = Field(default=60, ge=1)
     """A transmission without a byte for so long is stalled (``envelope.md`` §8)."""
     expire_s: int = Field(default=86_400, ge=1)
