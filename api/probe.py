@@ -261,6 +261,8 @@ class Probing:
         is named, because another path that works is a fact (``disputes.md`` §3).
         """
         names = sorted(self._platform.index.awaited())
+        # a page that was published this very moment is in the views a little later
+        self._platform.views.wait(self._platform.ledger.head() - 1)
         after = [name for name in names if name > self._asked]
         begun = self._counter()
         good, bad = "", []

@@ -17,7 +17,9 @@ from replay.health import Incident, Seen, Trouble, Window
 BATCH = 1_000
 SERVER = "SERVER"
 NO_LOT = "0"
-HEALTH = frozenset({"ProbeSucceeded", "ProbeFailed", "IncidentDeclared", "ClockChecked"})
+HEALTH = frozenset(
+    {"ProbeSucceeded", "ProbeFailed", "IncidentDeclared", "ClockChecked", "BuyersAlerted"}
+)
 DEPOSITS = frozenset({"DepositSealed", "LateDepositRecorded"})
 TROUBLES = frozenset({"TransmissionStalled", "TransmissionFailed"})
 PROCEDURE = frozenset(
@@ -70,6 +72,8 @@ class Record:
     declared: dict[tuple[datetime, str], Incident] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     """Position of each entry of the platform's health, by stream#version."""
+    alerted: dict[str, datetime] = field(default_factory=dict)
+    """When the buyer of a consultation was told of an incident last."""
     sessions: dict[str, Session] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     published: dict[str, int] = field(default_factory=dict)
@@ -168,6 +172,8 @@ def _health(record: Record, fact: Fact) -> None:
     elif fact.kind == "ClockChecked":
         offset, half, sources = map(fact.number, ("offset_ms", "uncertainty_ms", "sources"))
         record.clocks.append(Clock(at, offset, half, sources, source))
+    elif fact.kind == "BuyersAlerted":
+        record.alerted |= dict.fromkeys(fact.texts("consultations"), at)
     else:
         start, end = _instant(fact.text("from_at")), fact.maybe("to_at")
         scope, cause = fact.text("scope"), fact.text("cause")
