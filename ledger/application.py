@@ -183,7 +183,7 @@ class Ledger:
         Raises what a save raises: StorageFull, StoreUnreachable, LedgerHalted.
         """
         self._store.fail_stop.check()
-        self._store.sequencer.touch()
+        self._store.sequencer.try_commit()
 
     async def save_async(
         self,

@@ -38,7 +38,7 @@ from ledger.postgres_session import (
     texts,
 )
 from ledger.store import (
-    TOUCHED,
+    TRIED,
     Begun,
     Command,
     Connection,
@@ -343,11 +343,11 @@ class PostgresWriter(PostgresReads):
         with self._judge(doing, self._session):
             return list(rows_of(*self._session.together((statement, values))))
 
-    def touch(self) -> None:
+    def try_write(self) -> None:
         """Write inside the open transaction, so that its commit syncs, and leave nothing."""
-        with self._judge("touch", self._session):
-            self._session.execute("INSERT INTO commands VALUES (%s, %s, %s, %s)", TOUCHED)
-            self._session.execute("DELETE FROM commands WHERE key = %s", TOUCHED[:1])
+        with self._judge("try a write", self._session):
+            self._session.execute("INSERT INTO commands VALUES (%s, %s, %s, %s)", TRIED)
+            self._session.execute("DELETE FROM commands WHERE key = %s", TRIED[:1])
 
     def commit(self) -> None:
         """Make the transaction durable; when this returns, it is."""

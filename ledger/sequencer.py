@@ -121,9 +121,9 @@ class Sequencer:
         self.alone(self._refresh)
         return self.levels.size
 
-    def touch(self) -> None:
+    def try_commit(self) -> None:
         """Commit without an entry, durably: raises whatever a save would meet in the store now."""
-        self.alone(self._touch)
+        self.alone(self._try_commit)
 
     def fill(self, multiple: int, beyond: int) -> Filled:
         """Pad the log to a multiple and beyond a size, and return the tree at exactly that size."""
@@ -196,10 +196,10 @@ class Sequencer:
         if head.size != self.levels.size:
             self._catch_up(head)
 
-    def _touch(self) -> None:
+    def _try_commit(self) -> None:
         self._begin()
         try:
-            self._store.touch()
+            self._store.try_write()
             self._store.commit()
         except Exception:
             self._store.rollback()

@@ -17,8 +17,8 @@ from ledger.chains import Tip
 from ledger.entry import Row
 
 FOREVER: Final = 2**62
-TOUCHED: Final = ("log/touch", b"", 0, 0)
-"""The row of ``commands`` that a touch writes and takes away again: nobody ever sees it."""
+TRIED: Final = ("log/tried", b"", 0, 0)
+"""The row of ``commands`` that `try_write` writes and takes away again: nobody ever sees it."""
 
 Value = str | int | bytes
 Params = Sequence[Value] | Mapping[str, Value]
@@ -205,7 +205,7 @@ class Writer(Protocol):
     ) -> None:
         """Write one batch inside the open transaction."""
 
-    def touch(self) -> None:
+    def try_write(self) -> None:
         """Write inside the open transaction, so that its commit syncs, and leave nothing."""
 
     def commit(self) -> None:

@@ -79,7 +79,7 @@ def declare(
 ) -> None:
     """Declare an incident on a running platform, or its end: same beginning and scope."""
     import asyncio
-    import secrets
+    from hashlib import sha256
 
     from api.adapters.http import PlatformClient
 
@@ -94,7 +94,8 @@ def declare(
 
     async def send() -> dict[str, object]:
         async with PlatformClient(base, token_of(token, token_file)) as http:
-            key = {"Idempotency-Key": f"incident-{secrets.token_hex(16)}"}
+            named = sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:32]
+            key = {"Idempotency-Key": f"incident-{named}"}
             return await http.call("POST", "/api/v1/health/incidents", json=body, headers=key)
 
     print(json.dumps(asyncio.run(send()), ensure_ascii=False))
