@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 SILENCE = timedelta(seconds=120)
@@ -169,17 +169,18 @@ def judge(
 def silences(window: Window, good: Iterable[datetime]) -> list[Silence]:
     """Return the parts of a window without a success at most 120 s before each instant."""
     found: list[Silence] = []
-    covered, last = window.start, None
+    last: datetime | None = None
     following: datetime | None = None
+    spoken = datetime.min.replace(tzinfo=UTC)
     for at in sorted(good):
         if at > window.end:
             following = at
             break
-        if at > covered:
-            found.append(Silence(covered, at, last, at))
-        covered, last = max(covered, at + SILENCE), at
-    if covered < window.end or (last is None and not found):
-        found.append(Silence(covered, window.end, last, following))
+        if at > max(spoken, window.start):
+            found.append(Silence(max(spoken, window.start), at, last, at))
+        last, spoken = at, at + SILENCE
+    if spoken < window.end:
+        found.append(Silence(max(spoken, window.start), window.end, last, following))
     return found
 
 
