@@ -261,6 +261,8 @@ class Probing:
         is named, because another path that works is a fact (``disputes.md`` §3).
         """
         names = sorted(self._platform.index.awaited())
+        if not names:
+            return []
         # a page that was published this very moment is in the views a little later
         self._platform.views.wait(self._platform.ledger.head() - 1)
         after = [name for name in names if name > self._asked]
@@ -275,8 +277,6 @@ class Probing:
                 bad.append(Found(error, name))
             if self._counter() - begun > PAGES_US:
                 break
-        if not names:
-            return []
         return [*bad, *([Found(None, good)] if good else [])] if bad else [Found()]
 
     def _page(self, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Probes by beats, incidents, and what the message ``platform.unavailable`` asserts (§4.17, §4.6)."""
+"""Probes by beats, incidents, what the message ``platform.unavailable`` asserts (§4.17, §4.6)."""
 
 from __future__ import annotations
 

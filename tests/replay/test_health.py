@@ -82,9 +82,7 @@ def test_case_5c_a_dead_link_beside_another_that_works_is_no_failure() -> None:
 
 
 def test_case_5d_a_dead_link_alone_is_a_failure() -> None:
-    found = judge(
-        window("09:29", "12:00"), every("09:00", "12:00", "LINK", path="A", error="404")
-    )
+    found = judge(window("09:29", "12:00"), every("09:00", "12:00", "LINK", path="A", error="404"))
     assert found.verdict == Verdict.FAILED
     assert {reason.ground for reason in found.reasons} == {Ground.LINK}
 
