@@ -25,11 +25,10 @@ NAMES = ("lille-1", "lille-2", "lille-3")
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Return a closed platform with three open consultations."""
+    """Return a closed platform with an open consultation."""
     made = Bench(tmp_path_factory.mktemp("first"))
     made.register()
-    for name in NAMES:
-        made.publish(name)
+    made.publish()
     made.close()
     return made
 
@@ -248,14 +247,28 @@ def test_without_a_sound_clock_nothing_is_said(
 # -- pages
 
 
+@pytest.fixture
+def three(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> Rounds:
+    """Return a platform with three open consultations, whose pages the door makes up."""
+    monkeypatch.setattr(rounds.bench.platform.index, "awaited", lambda: dict.fromkeys(NAMES))
+    rounds.door.fault = made_up
+    rounds.probing._asked = ""
+    return rounds
+
+
+def made_up(_method: str, path: str) -> Answered | None:
+    return Answered(200, b"") if path.startswith("/consultations/") else None
+
+
 def test_one_success_stands_for_all_pages_and_beside_a_failure_one_is_named(
-    rounds: Rounds,
+    three: Rounds,
 ) -> None:
+    rounds = three
     rounds.minute()
     links = [one for one in rounds.probing.waiting() if one.probe == Probe.LINK]
     assert [(one.path, one.error) for one in links] == [(None, None)]
     rounds.door.fault = lambda _method, path: (
-        Answered(404, b"") if path == "/consultations/lille-2" else None
+        Answered(404, b"") if path == "/consultations/lille-2" else made_up("GET", path)
     )
     rounds.minute()
     assert errors(rounds) == {"LINK": "page 404"}
@@ -265,11 +278,12 @@ def test_one_success_stands_for_all_pages_and_beside_a_failure_one_is_named(
     assert failed["path"] == "lille-2"
 
 
-def test_pages_for_which_a_round_has_no_time_come_first_in_the_next(rounds: Rounds) -> None:
-    rounds.probing._asked = ""
+def test_pages_for_which_a_round_has_no_time_come_first_in_the_next(three: Rounds) -> None:
+    rounds = three
 
-    def slow(_method: str, path: str) -> None:
+    def slow(method: str, path: str) -> Answered | None:
         rounds.at += 6_000_000 if path.startswith("/consultations/") else 0
+        return made_up(method, path)
 
     rounds.door.fault = slow
     rounds.minute(2)
