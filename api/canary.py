@@ -79,12 +79,11 @@ class Canary:
     def __init__(self, platform: Platform, folder: Path) -> None:
         self._rng = platform.desk.rng
         self._keyset = canary_keyset()
-        self._room = CanaryRoom(folder, platform.settings.reserve_bytes, self._rng)
+        self._room = CanaryRoom(folder, platform.vault, self._rng)
         self._room.clear()
         desk = replace(platform.desk, subjects=Nobody(), turns=LocalTurns())
         base, self._dossier = _base(desk, self._keyset)
         self._files = CanaryFiles(base, platform.ledger.confirm, platform.ledger.receipt)
-        self._room.vault.put(CONTENT)
         self.token = f"pli_{self._rng.bytes(32).hex()}"
         self.principal = Principal(NAME, "CY", "probe", "token")
         self.platform = replace(
@@ -135,6 +134,10 @@ class Canary:
         }
         chunk = made.getvalue()[len(head) :]
         return Sealed(form, head, plan.commitment.hex(), chunk, plan.leaf(0).hex())
+
+    def stock(self) -> None:
+        """Keep the file that its dossier lists."""
+        self._room.vault.put(CONTENT)
 
     def forget(self) -> None:
         """Let go of what a probe left: its events, its rows, its chunks."""

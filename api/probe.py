@@ -224,10 +224,12 @@ class Probing:
 
     def _download(self) -> Sequence[Found]:
         """Take a file of a dossier, byte for byte."""
+        canary = self._own()
+        canary.stock()
         told = self._door.ask(
             "GET",
             f"/api/v1/consultations/{NAME}/dossier/files/{FILE}",
-            Authorization=f"Bearer {self._own().token}",
+            Authorization=f"Bearer {canary.token}",
         )
         if told.status != 200:
             return [Found(_refused("file", told))]

@@ -167,13 +167,11 @@ def test_a_door_that_does_not_answer_is_a_failure(rounds: Rounds) -> None:
     assert set(found.values()) == {"ConnectionRefusedError"}
 
 
-def test_a_full_disk_below_the_reserve_is_a_failure_of_deposits(rounds: Rounds) -> None:
+def test_a_disk_full_of_promises_is_a_failure_of_deposits(rounds: Rounds) -> None:
+    vault = rounds.bench.platform.vault
+    vault.promised("of somebody", 2**62)
     rounds.minute()
-    canary = rounds.probing._canary
-    assert canary is not None
-    canary.platform.vault.set_reserve(2**62)
-    rounds.minute()
-    canary.platform.vault.set_reserve(0)
+    vault.release("of somebody")
     assert errors(rounds) == {"DEPOSIT": "announce 507 platform.unavailable"}
 
 
@@ -192,6 +190,27 @@ def test_a_log_that_cannot_commit_is_a_failure_of_deposits_and_of_storage(
     found = errors(rounds)
     assert found["STORAGE"] == StorageFull.code
     assert found["DEPOSIT"].startswith("announce 507")
+
+
+def test_a_folder_that_cannot_be_written_fails_the_probe_and_stops_nothing(
+    rounds: Rounds,
+) -> None:
+    rounds.minute()
+    room = rounds.bench.home.probes / "canary" / "blobs"
+    room.rename(room.with_name("away"))
+    room.write_text("a file in the place of the folder")
+    rounds.minute()
+    found = errors(rounds)
+    room.unlink()
+    room.with_name("away").rename(room)
+    assert found == {
+        "DEPOSIT": "head 507 platform.unavailable",
+        "DOWNLOAD": "platform.unavailable",
+    }
+    rounds.forget()
+    rounds.minute()
+    assert not errors(rounds)
+    assert not rounds.bench.platform.vault._promised, "no room is held by what did not end"
 
 
 def test_other_bytes_than_those_that_were_written_are_told(
