@@ -45,6 +45,18 @@ class ProbeRoom:
         return None if found == data else "read differs"
 
 
+class CanaryUploads(Uploads):
+    """The index of synthetic uploads, in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(MEMORY)
+
+    def clear(self) -> None:
+        """Forget every upload."""
+        self._write("DELETE FROM uploads", ())
+        self._write("DELETE FROM parts", ())
+
+
 class CanaryVault(EnvelopeVault):
     """Custody of synthetic envelopes; room is asked of the vault of the bids itself.
 
@@ -93,12 +105,13 @@ class CanaryRoom:
 
     def __init__(self, folder: Path, bids: EnvelopeVault, rng: Rng) -> None:
         self._blobs = folder / "blobs"
-        self.uploads = Uploads(MEMORY)
+        self.uploads = CanaryUploads()
         self.vault = CanaryVault(folder, self.uploads, bids, rng)
 
     def clear(self, keep: str = "") -> None:
-        """Drop every blob but one, and the room of whatever did not end."""
+        """Drop every row, every blob but one, and the room of whatever did not end."""
         self.vault.release_all()
+        self.uploads.clear()
         for blob in self._blobs.glob("*/*"):
             if blob.name != keep:
                 blob.unlink()

@@ -90,6 +90,8 @@ def test_a_probe_is_no_deposit_and_no_upload_of_anybody(rounds: Rounds) -> None:
     assert not bench.platform.index.deposits("lille-1")
     assert not bench.platform.index.deposits(own.NAME)
     assert not bench.platform.uploads.running()
+    assert rounds.probing._canary is not None
+    assert not rounds.probing._canary.platform.uploads.of_owner(own.NAME), "memory does not grow"
     assert sorted(bench.platform.vault._blobs.names()) == blobs
     kept = [path for path in bench.home.probes.rglob("*") if path.is_file()]
     assert [path.read_bytes() for path in kept] == [own.CONTENT], "the file to download"
