@@ -6,10 +6,12 @@ are those of ``domain.md`` §7; the fifth, the list of documents, stays with the
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from api import views
 from api.facts import Fact, facts, first
+from api.health import deposit_probe_at
 from api.platform import Platform
 from domain.clock import instant_text
 from domain.custody import Custody
@@ -122,4 +124,6 @@ def _attempt(platform: Platform, upload: Upload, told: list[Fact]) -> Answer:
     shown["end"] = end.kind
     keys = ("code", "cause", "limit", "allowed", "asked", "refused_parts")
     shown |= {key: end.data[key] for key in keys if key in end.data}
+    # what the platform's own deposit of that minute came to (domain.md §7)
+    shown["probe"] = deposit_probe_at(platform, datetime.fromisoformat(end.at))
     return shown

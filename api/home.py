@@ -129,6 +129,16 @@ class Home:
         return self.folder / "refusals.db"
 
     @property
+    def probe_book(self) -> Path:
+        """Probes that wait for the next beat."""
+        return self.folder / "probes.db"
+
+    @property
+    def probes(self) -> Path:
+        """Where probes write and send; nothing of it stays."""
+        return self.folder / "probes"
+
+    @property
     def envelopes(self) -> Path:
         """What lies beside the blobs: opened plaintext, answers of custodians."""
         return self.folder / "envelopes"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
+from api import health
 from api.problem_texts import TEXTS
 from api.web.pages import site
 from api.web.receipt_report import receipt_checker
@@ -48,4 +50,5 @@ def build(platform: Platform, entrance: Entrance) -> FastAPI:
         check_receipt=receipt_checker(policies["policy.txt"], policies["policy-log.txt"]),
         problem_texts=TEXTS,
         entrance=entrance,
+        state=partial(health.state, platform),
     )

@@ -75,6 +75,7 @@ EXCLUDING = "exclude a company"
 SEEING_MEMBERS = "see the members"
 LISTING = "list refused accesses"
 ENTRIES = "ledger entries and proofs"
+HEALTH = "incidents and probes"
 
 
 def tenant(act: str, judge: str = "") -> Row:
@@ -183,6 +184,11 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         ),
         "read_who_i_am": Row(Whose.CALLER),
         "list_refusals": at_the_door(Whose.TENANT, LISTING),
+        "read_health": PUBLIC,
+        "read_health_evidence": at_the_door(Whose.PLATFORM, HEALTH),
+        "declare_incident": at_the_door(
+            Whose.PLATFORM, HEALTH, "declare_incident.declare_incident"
+        ),
         "read_metrics": at_the_door(Whose.PLATFORM, RUNNING),
     }
 )
@@ -213,6 +219,11 @@ PAGES: Mapping[str, Row] = MappingProxyType(
             DELEGATING, "delegate_signature.delegate_signature"
         ),
         "/administration/departure": own_seat(LEAVING, "leave_platform.leave_platform"),
+        "/administration/evidence": own_seat(HEALTH),
+        "/administration/evidence.csv": own_seat(HEALTH),
+        "/administration/evidence.json": own_seat(HEALTH),
+        "/administration/evidence.pdf": own_seat(HEALTH),
+        "/administration/incidents": own_seat(HEALTH, "declare_incident.declare_incident"),
         "/administration/invitations": own_seat(GRANTING),
         "/administration/powers": own_seat(SEEING_MEMBERS),
         "/administration/refusals": own_seat(LISTING),
@@ -228,6 +239,7 @@ PAGES: Mapping[str, Row] = MappingProxyType(
         "/consultations/{name}/history": PUBLIC,
         "/consultations/{name}/opening/{lot}": PUBLIC,
         "/consultations/{name}/opening/{lot}/session": tenant(CONVENING),
+        "/health": PUBLIC,
         "/invitation/{secret}": HELD,
         "/invitation/{secret}/oidc": HELD,
         "/invitation/{secret}/passkey": HELD,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from api.anchoring import Anchoring
     from api.home import Home
     from api.privacy import Privacy
+    from api.probe import Probing
     from api.rates import Rates
     from ledger.application import Ledger
     from projections.runner import Runner
@@ -89,6 +90,8 @@ class Platform:
     now: Callable[[], datetime] = host_time
     """The time by which credentials and sessions end."""
     provider: Provider | None = None
+    probing: Probing | None = None
+    """What tries the platform once a minute; None where nothing does."""
 
     @cached_property
     def seats(self) -> SeatsInForce:

@@ -230,5 +230,8 @@ class Scheduler:
             self._publish(closing=False)
 
     def _publish(self, *, closing: bool) -> None:
+        if self._platform.probing is not None:
+            # first, so that the checkpoint covers it; where it fails, nothing waits for it
+            self._apart("probes", self._platform.probing.flush)
         self._platform.publish(closing=closing)
         self._beat_at = self._counter()

@@ -345,7 +345,7 @@ class Scope:
 
 async def bound(request: Request, who: Anyone) -> Scope:
     """Return what the caller of this request reaches; there is nothing to wait for."""
-    return Scope(platform_of(request), who.principal if who else None)
+    return Scope(who.platform if who else platform_of(request), who.principal if who else None)
 
 
 Bound = Annotated[Scope, Depends(bound)]

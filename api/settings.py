@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     """Clocks outside this host, by commas: custodians, tsa, addresses of more authorities."""
     clock_ask_s: int = Field(default=60, ge=1, le=600)
     """How often each of them is asked; after five times as long its word no longer counts."""
+    probe_s: int = Field(default=60, ge=0, le=60)
+    """Seconds between two rounds of probes of the platform itself; 0 for none (T32)."""
     stall_s: int = Field(default=60, ge=1)
     """A transmission without a byte for so long is stalled (``envelope.md`` §8)."""
     expire_s: int = Field(default=86_400, ge=1)

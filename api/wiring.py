@@ -31,7 +31,10 @@ from api.adapters.keys import (
     write_durably,
 )
 from api.adapters.local_custodian import LocalCustodian
+from api.adapters.own_door import OwnDoor
 from api.adapters.personal_rows import stores_of
+from api.adapters.probe_book import ProbeBook
+from api.adapters.probe_room import ProbeRoom
 from api.adapters.refusal_book import RefusalBook
 from api.adapters.reserve import Reserve
 from api.adapters.rng import SystemRng
@@ -50,6 +53,7 @@ from api.journal import say
 from api.law import shipped_law
 from api.platform import Platform
 from api.privacy import Privacy
+from api.probe import Probing
 from api.rates import Rates
 from api.scheduler import Scheduler
 from api.settings import Settings
@@ -456,11 +460,14 @@ class _Opening:
             accounts.close,
             refusals.close,
         ]
+        platform.probing = self._probing(platform)
+        platform.closers = [*platform.closers, platform.probing.close]
         platform.runners = [
             self.asking,
             ViewsFollower(ledger, runner, views),
             Scheduler(platform),
             anchoring,
+            platform.probing,
         ]
         if self.settings.reserve_bytes:
             platform.reserve = Reserve(place.reserve, self.settings.reserve_bytes)
@@ -470,6 +477,15 @@ class _Opening:
         platform.privacy.resume()
         self.built = platform
         return platform
+
+    def _probing(self, platform: Platform) -> Probing:
+        return Probing(
+            platform,
+            door=OwnDoor(self.settings.host, self.settings.port),
+            book=ProbeBook(self.place.probe_book),
+            room=ProbeRoom(self.place.probes),
+            counter=boot_us,
+        )
 
     def _refusals_key(self) -> bytes:
         """Return the key under which callers are blinded; a home of an earlier version gets one."""

@@ -179,6 +179,14 @@ class Ledger:
         drafts = self._drafts(changed)
         return self._recorder.record(drafts, command=command, digest=digest, expect=expect)
 
+    def confirm(self) -> None:
+        """Prove that a save would be durable now: a commit on the log's database, without entry.
+
+        Raises what a save raises: StorageFull, StoreUnreachable, LedgerHalted.
+        """
+        self._store.fail_stop.check()
+        self._store.sequencer.try_commit()
+
     async def save_async(
         self,
         command: str,

@@ -37,7 +37,17 @@ from ledger.postgres_session import (
     rows_of,
     texts,
 )
-from ledger.store import Begun, Command, Connection, Cursor, Head, Params, Reads, Writer
+from ledger.store import (
+    TRIED,
+    Begun,
+    Command,
+    Connection,
+    Cursor,
+    Head,
+    Params,
+    Reads,
+    Writer,
+)
 
 CONNECT_SECONDS: Final = 5
 SAFE: Final = {"fsync": "on", "full_page_writes": "on", "data_sync_retry": "off"}
@@ -332,6 +342,12 @@ class PostgresWriter(PostgresReads):
         """Run one more statement that answers rows inside the open transaction."""
         with self._judge(doing, self._session):
             return list(rows_of(*self._session.together((statement, values))))
+
+    def try_write(self) -> None:
+        """Write inside the open transaction, so that its commit syncs, and leave nothing."""
+        with self._judge("try a write", self._session):
+            self._session.execute("INSERT INTO commands VALUES (%s, %s, %s, %s)", TRIED)
+            self._session.execute("DELETE FROM commands WHERE key = %s", TRIED[:1])
 
     def commit(self) -> None:
         """Make the transaction durable; when this returns, it is."""

@@ -121,6 +121,10 @@ class Sequencer:
         self.alone(self._refresh)
         return self.levels.size
 
+    def try_commit(self) -> None:
+        """Commit without an entry, durably: raises whatever a save would meet in the store now."""
+        self.alone(self._try_commit)
+
     def fill(self, multiple: int, beyond: int) -> Filled:
         """Pad the log to a multiple and beyond a size, and return the tree at exactly that size."""
         return self.alone(lambda: self._fill(multiple, beyond))
@@ -191,6 +195,15 @@ class Sequencer:
         head = self._store.head()
         if head.size != self.levels.size:
             self._catch_up(head)
+
+    def _try_commit(self) -> None:
+        self._begin()
+        try:
+            self._store.try_write()
+            self._store.commit()
+        except Exception:
+            self._store.rollback()
+            raise
 
     def _catch_up(self, head: Head) -> None:
         size = self.levels.size

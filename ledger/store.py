@@ -17,6 +17,8 @@ from ledger.chains import Tip
 from ledger.entry import Row
 
 FOREVER: Final = 2**62
+TRIED: Final = ("log/tried", b"", 0, 0)
+"""The row of ``commands`` that `try_write` writes and takes away again: nobody ever sees it."""
 
 Value = str | int | bytes
 Params = Sequence[Value] | Mapping[str, Value]
@@ -202,6 +204,9 @@ class Writer(Protocol):
         new: Head,
     ) -> None:
         """Write one batch inside the open transaction."""
+
+    def try_write(self) -> None:
+        """Write inside the open transaction, so that its commit syncs, and leave nothing."""
 
     def commit(self) -> None:
         """Make the transaction durable; when this returns, it is."""

@@ -9,18 +9,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from domain.ports import Tip
+from projections.facts import Fact
+from replay.health_record import Record, take
 
 if TYPE_CHECKING:
     from ledger.application import Ledger
     from ledger.entry import Row
 
 BATCH = 1_000
+HEALTH = "health/"
+LATELY = timedelta(hours=25)
+"""How much of the platform's health is kept: what the page of the last 24 hours shows."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class LedgerIndex:
         self._accesses: dict[str, dict[tuple[str, str], date]] = {}
         self._organisations: set[str] = set()
         self._members: dict[str, int] = {}
+        self._health = Record()
         self._reads: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {
             "AccessGranted": self._access,
             "RoleGranted": self._member,
@@ -173,6 +179,13 @@ class LedgerIndex:
             self._follow()
             return self._members.get(stream, -1)
 
+    def health(self) -> Record:
+        """Return the probes of the last day, and every incident that was declared."""
+        with self._lock:
+            self._follow()
+            held = self._health
+            return replace(held, seen=list(held.seen), declared=dict(held.declared))
+
     def in_custody(self) -> list[str]:
         """Return the consultations whose keyset is assigned and not retired."""
         with self._lock:
@@ -188,6 +201,9 @@ class LedgerIndex:
     def _take(self, row: Row) -> None:
         if row.stream.startswith("deposit/"):
             self._deposit(row)
+            return
+        if row.stream.startswith(HEALTH):
+            self._healthy(row)
             return
         if row.stream.startswith(("buyer/", "operator/")):
             self._members[row.stream] = row.position
@@ -212,6 +228,14 @@ class LedgerIndex:
             held = self._deposits[home][row.stream]
         held.positions.append(row.position)
         held.leaf = row.leaf.hex()
+
+    def _healthy(self, row: Row) -> None:
+        """Note one entry of the platform's health, and let go of what is older than a day."""
+        fact = Fact(row)
+        take(self._health, fact)
+        since = _instant(fact.at) - LATELY
+        self._health.seen = [one for one in self._health.seen if one.at >= since]
+        self._health.clocks, self._health.places = [], {}
 
     def _access(self, name: str, data: Mapping[str, Any]) -> None:
         told = self._accesses.setdefault(data["to"], {})

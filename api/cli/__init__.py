@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Montre ou efface ce qui est tenu d'une personne",
         "Show or erase what is held of a person",
     ),
+    "health": (
+        "Prouve l'état de la plateforme à une heure",
+        "Prove how the platform was at an hour",
+    ),
     "keys": ("Change les clés du registre", "Change the keys of the log"),
     "rebuild": ("Reconstruit les vues depuis zéro", "Rebuild the views from zero"),
     "doctor": ("Dit si ce poste peut faire tourner Pli", "Say whether this machine can run Pli"),

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 Fact: TypeAlias = "str | int | bool | list[Fact] | dict[str, Fact]"
 
-TEMPLATES = ("rules", "specification", "undertaking", "minutes", "receipt")
+TEMPLATES = ("rules", "specification", "undertaking", "minutes", "receipt", "health")
 LAYOUT = "layout"
 # what the fonts inside typst can show: European scripts, punctuation, money, mathematics
 SHOWN = (

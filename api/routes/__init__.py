@@ -11,6 +11,7 @@ def all_routers() -> list[APIRouter]:
         consultations,
         deposits,
         dossiers,
+        health,
         ledger,
         members,
         metrics,
@@ -29,6 +30,7 @@ def all_routers() -> list[APIRouter]:
         parties.router,
         members.router,
         refusals.router,
+        health.router,
         ledger.router,
         metrics.router,
     ]

@@ -10,6 +10,37 @@ def N_(text: str) -> str:  # noqa: N802 - the name by which catalogues are extra
     return text
 
 
+HEALTH_NOW: Mapping[str, str] = {
+    "PROVEN": N_("La plateforme peut recevoir les dépôts : les essais le prouvent."),
+    "FAILED": N_("Un essai de dépôt vient d'échouer, ou un incident est déclaré."),
+    "UNPROVEN": N_("Aucun essai récent ne prouve que la plateforme peut recevoir."),
+}
+PROBES: Mapping[str, str] = {
+    "DEPOSIT": N_("Déposer un pli d'essai"),
+    "DOWNLOAD": N_("Télécharger une pièce"),
+    "LOGIN": N_("Se connecter"),
+    "LINK": N_("Pages des consultations ouvertes"),
+    "STORAGE": N_("Écrire sur le disque et dans le registre"),
+    "CLOCK": N_("Lire l'heure"),
+}
+EVIDENCE: Mapping[str, str] = {
+    "PROVEN": N_("Prouvé : la plateforme pouvait recevoir pendant toute la période."),
+    "FAILED": N_("Défaillance : pendant la période, la plateforme a failli."),
+    "UNPROVEN": N_("Non prouvé : rien n'établit que la plateforme pouvait recevoir."),
+}
+GROUNDS: Mapping[str, str] = {
+    "PROBE": N_("essai échoué"),
+    "LINK": N_("page muette"),
+    "INCIDENT": N_("incident déclaré"),
+    "SERVER": N_("panne de la plateforme"),
+}
+EXTENTS: Mapping[str, str] = {
+    "PLATFORM": N_("toute la plateforme"),
+    "DEPOSIT": N_("les dépôts"),
+    "DOWNLOAD": N_("les téléchargements"),
+    "LOGIN": N_("les connexions"),
+    "PAGES": N_("les pages"),
+}
 PHASES: Mapping[str, str] = {
     "OPEN": N_("Ouverte aux dépôts"),
     "SUSPENDED": N_("Suspendue"),

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from domain.announce import AnnounceEnvelope, EnvelopeHead, StartTransmission
 from domain.clock import Reading
 from domain.commands.announce import announce_envelope, start_transmission
-from domain.commands.loading import blinded, envelopes_of, found, ongoing, session_of
+from domain.commands.loading import (
+    blinded,
+    envelopes_of,
+    found,
+    found_or_blank,
+    ongoing,
+    session_of,
+)
 from domain.consultation import Consultation
 from domain.errors import BadForm, MessageNotTrue
 from domain.events.transmission import (
@@ -23,6 +30,7 @@ from domain.events.transmission import (
     TransmissionStalled,
     TransmissionStarted,
 )
+from domain.health import MAIN, Health
 from domain.identifiers import check_text
 from domain.ports import Act, Desk, Recorded
 from domain.transmission import TransmissionSession
@@ -251,10 +259,15 @@ def _true_now(
         "deposit.too-large": lambda: limit == "max_total",
         "deposit.too-many-files": lambda: limit == "max_files",
         "upload.interrupted": lambda: bool(session.stalls),
-        "platform.unavailable": session.server_fault,
+        "platform.unavailable": lambda: session.server_fault() or _unavailable(desk, now),
     }
     claim = claims.get(code)
     return claim is not None and claim()
+
+
+def _unavailable(desk: Desk, now: Reading) -> bool:
+    """Say whether a failed probe or an incident is in the record for this instant."""
+    return found_or_blank(desk, Health, MAIN).unavailable(now)
 
 
 def _already_sent(desk: Desk, started: TransmissionStarted) -> bool:

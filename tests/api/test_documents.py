@@ -35,6 +35,13 @@ FACTS = {
     "refusals": [["17:00:00", "acheteur", "trop tôt"]],
     "proof": ROWS,
     "mentions": ROWS,
+    "question": ROWS,
+    "verdict": "PROUVÉ",
+    "meaning": "Règle",
+    "reasons": [["2026-03-02T11:46:00Z", "essai échoué", "DEPOSIT chunk 507", "health/main#7"]],
+    "silences": [["2026-03-02T11:46:00Z", "2026-03-02T11:48:00Z"]],
+    "probes": ROWS,
+    "others": ROWS,
     "pieces": [["offre/BPU.xlsx", "12 o", "ab" * 32]],
 }
 

@@ -19,6 +19,7 @@ from api.adapters.clock import HostClock, host_time
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 HOME = "/administration"
+HEALTH = "../health"
 ADA = "ada@lille.example"
 
 
@@ -38,6 +39,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     form = {"siret": BUYER, "name": "Ville de Lille", "buyer_kind": "COMMUNE"}
     bench.done("/api/v1/buyers", bench.tokens.admin, form)
     with listening(bench, port):
+        assert bench.platform.probing is not None
+        bench.platform.probing.tick()  # so that the page of health has something to show
         yield Office(bench, f"http://localhost:{port}")
     bench.close()
 
@@ -89,7 +92,7 @@ def fill_in(page: Page, office: Office, name: str) -> None:
     if name == "departure":
         page.locator("#size").fill("16")
         page.locator("#root").fill("a" * 64)
-    if name not in {"", "powers", "refusals"}:
+    if name not in {"", "powers", "refusals", HEALTH}:
         page.locator("main form button").click()
         page.locator("[role=alert], #sure").first.wait_for()
     if name == "powers":
@@ -102,7 +105,7 @@ def test_no_page_of_administration_breaks_a_rule_of_accessibility(
     browser: Browser, office: Office, album: Path, language: str, scheme: str
 ) -> None:
     found = {}
-    forms = ["committee", "departure"]
+    forms = ["committee", "departure", "evidence"]
     if language == "fr":
         forms += ["refusals", "roles", "delegations", "accesses", "invitations"]
     access = {"to": OTHER_BUYER, "until_on": "2099-12-31", "ground": "Contrôle"}
@@ -110,13 +113,14 @@ def test_no_page_of_administration_breaks_a_rule_of_accessibility(
     office.bench.get("/api/v1/buyers", office.bench.tokens.other)
     with reading(browser, locale=language, color_scheme=scheme) as (page, said):
         take_seat(page, office, f"{language}@lille.example", "Chloé Petit")
-        for name in ("", "powers", *forms):
+        for name in ("", "powers", HEALTH, *forms):
             page.goto(f"{office.address}{HOME}{'/' * bool(name)}{name}")
             fill_in(page, office, name)
             for width in (360, 1180):
                 page.set_viewport_size({"width": width, "height": 800})
                 page.screenshot(
-                    path=album / f"administration-{name}-{language}-{scheme}-{width}.png",
+                    path=album
+                    / f"administration-{Path(name).name}-{language}-{scheme}-{width}.png",
                     full_page=True,
                 )
                 sideways = page.evaluate("() => document.documentElement.scrollWidth")

@@ -82,6 +82,8 @@ FORMS: Mapping[str, str] = {
     "until_on": N_("Cette date est passée. Choisissez aujourd'hui ou un jour à venir."),
     "receiver": N_("Personne ne se délègue à soi-même. Choisissez quelqu'un d'autre."),
     "ceiling_cents": N_("Le plafond est d'un centime au moins."),
+    "from_at": N_("Un incident se déclare une fois commencé. Corrigez le jour ou l'heure."),
+    "to_at": N_("La fin suit le début et n'est pas à venir. Corrigez l'une des deux."),
     "members": N_("Un groupement compte de 2 à 50 entreprises, chacune une seule fois."),
     "mandatary": N_("Votre entreprise doit être l'un des membres."),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from api.entrance import Entrance
 from api.errors import ApiError, LoginRequired, LoginTooOld, LoginTooWeak, code_of, headers_of
 from api.headers import WORKER_CSP
+from api.health import State
 from api.web.assets import FOLDER, PREFIX, built_assets
 from api.web.pages import (
     accessibility,
@@ -22,6 +23,7 @@ from api.web.pages import (
     administration,
     consultation,
     deposit,
+    health,
     home,
     invitation,
     ledger,
@@ -83,13 +85,14 @@ def static() -> HashedFiles:
     return HashedFiles(packages=[("api.web", FOLDER)])
 
 
-def site(
+def site(  # noqa: PLR0913 - what pages stand on
     views: PublicViews,
     render: Renderer,
     *,
     check_receipt: CheckReceipt,
     problem_texts: Mapping[str, Problem],
     entrance: Entrance | None = None,
+    state: Callable[[], State] | None = None,
 ) -> FastAPI:
     """Return the pages as one application, with its own 404 and 500, to be mounted at ``/``.
 
@@ -100,6 +103,8 @@ def site(
     made.include_router(
         router(views, render, check_receipt=check_receipt, problem_texts=problem_texts)
     )
+    if state is not None:
+        made.include_router(health.pages(render, state))
     if entrance is not None:
         _entrance(made, render, problem_texts, entrance)
     if built_assets():

@@ -25,7 +25,7 @@ from domain.clock import instant_text
 
 PATH = f"{HOME}/powers"
 TITLE = N_("Qui pouvait quoi, à une heure donnée")
-SEEN = frozenset({"tenant"})
+MARKS = SEEN = frozenset({"tenant"})
 OPENING = "open envelopes"
 
 

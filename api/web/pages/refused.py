@@ -27,7 +27,7 @@ FILE = f"{HOME}/refusals.csv"
 TITLE = N_("Accès refusés")
 COLUMNS = ("hour", "count", "operation", "status", "code", "role", "org", "caller", "tenant")
 SHOWN = 200
-LISTED = frozenset({"tenant"})
+MARKS = LISTED = frozenset({"tenant"})
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet would take for a formula."""
 MARK = "\ufeff"

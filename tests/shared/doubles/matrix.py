@@ -24,6 +24,8 @@ see the members               Y Y Y Y Y Y Y - - g - - - Y
 speak for the company         - - - - - - - o f - - - - -
 entries                       - - - - - - - - - g - - - -
 run the platform              - - - - - - - - Y - - - - -
+see incidents and probes      - Y - - - - - Y Y Y - - - -
+declare incidents             - - - - - - - - Y - - - - -
 register companies            - - - - - - - o Y - - - - -
 everybody                     Y Y Y Y Y Y Y Y Y Y Y Y Y Y
 see the figures               - - - - - - - - - - - - - -
@@ -181,6 +183,20 @@ CALLS: Mapping[str, Call] = {
     # the platform
     "publish_checkpoint": Call(RUN, "door", "POST", "/api/v1/ledger/checkpoints"),
     "stamp_checkpoint": Call(RUN, "door", "POST", "/api/v1/ledger/anchors"),
+    "read_health": Call(ALL, "none", "GET", "/api/v1/health"),
+    "read_health_evidence": Call(
+        "see incidents and probes",
+        "door",
+        "GET",
+        "/api/v1/health/evidence?from=2026-11-02T09:00&to=2026-11-02T09:10",
+    ),
+    "declare_incident": Call(
+        "declare incidents",
+        "door",
+        "POST",
+        "/api/v1/health/incidents",
+        {"start": {"local": "2026-11-02T10:00"}, "cause": "c"},
+    ),
     "read_metrics": Call("see the figures", "figures", "GET", "/metrics"),
     "list_refusals": Call("list refused accesses", "door", "GET", "/api/v1/refusals"),
     "register_buyer": Call(
@@ -318,12 +334,13 @@ def form(path: str) -> Page:
     return Page(path, 405, 405)
 
 
-def acts(name: str, *may: str, others: int = 403) -> Page:
+def acts(name: str, *may: str, others: int = 403, known: int = 200) -> Page:
     """Return a page of administration for the roles that §5 lets do its act."""
-    return Page(f"/administration{name}", 200, LOGIN_FIRST, may or tuple(ROLES), others)
+    return Page(f"/administration{name}", known, LOGIN_FIRST, may or tuple(ROLES), others)
 
 
 LOGIN_FIRST = 303
+SEEING_HEALTH = ("BU", "CY", "PA", "AU")
 OF_A_BUYER = ("DR", "BU", "CU", "CO", "SI", "FI", "AC", "PA", "RD")
 PAGES: Mapping[str, Page] = {
     "/": public("/"),
@@ -336,6 +353,7 @@ PAGES: Mapping[str, Page] = {
     "/consultations/{name}/opening/{lot}/session": Page(
         "/consultations/{public}/opening/0/session", 200, LOGIN_FIRST, ("BU",), 403, ("CY", "PA")
     ),
+    "/health": public("/health"),
     "/ledger": public("/ledger"),
     "/ledger/{name}": public("/ledger/policy.txt"),
     "/openapi.json": public("/openapi.json"),
@@ -359,6 +377,12 @@ PAGES: Mapping[str, Page] = {
     "/administration/consortia": acts("/consortia", "CY"),
     "/administration/delegations": acts("/delegations", "BU", "SI"),
     "/administration/departure": acts("/departure", "BU"),
+    # without a window the files have nothing to say
+    "/administration/evidence": acts("/evidence", *SEEING_HEALTH),
+    "/administration/evidence.csv": acts("/evidence.csv", *SEEING_HEALTH, known=422),
+    "/administration/evidence.json": acts("/evidence.json", *SEEING_HEALTH, known=422),
+    "/administration/evidence.pdf": acts("/evidence.pdf", *SEEING_HEALTH, known=422),
+    "/administration/incidents": acts("/incidents", "PA"),
     "/administration/invitations": acts("/invitations", "BU", "CY", "PA"),
     "/administration/powers": acts("/powers", *OF_A_BUYER),
     "/administration/refusals": acts("/refusals", "BU", "AU"),

@@ -20,6 +20,9 @@ from doubles.reader import joined, officer
 from doubles.sizes import sized
 
 from api.entrance import PASSKEY
+from domain.commands.probe import RecordProbes, record_probes
+from domain.events.health import Probe
+from domain.health import Probed
 
 NAME = "lille-1"
 OTHER = "roubaix-1"
@@ -76,7 +79,15 @@ class World:
         for token, size in zip(self.observers.bidders, sizes, strict=False):
             envelope = self.seal(size, token)
             told.append(self.bench.deposit(envelope, token))
+        self.probe()
         return told
+
+    def probe(self) -> None:
+        """Record what a probe found: its place in the log tells how many deposits came before."""
+        platform = self.bench.platform
+        at = platform.desk.clock.now().latest
+        seen = (Probed(Probe.DEPOSIT, at), Probed(Probe.LOGIN, at, 0, None, "page 500"))
+        platform.act(record_probes, platform.own_act("probes", "health"), RecordProbes(seen))
 
     def seal(self, size: int, token: str) -> Envelope:
         """Seal one offer of this size."""
@@ -195,6 +206,7 @@ def paths(bench: Bench, guesses: Mapping[str, str]) -> Iterator[str]:
         if not set(METHODS) & set(methods) or path.startswith("/tile"):
             continue
         yield re.sub(r"{(\w+)}", lambda found: quote(filled[found[1]]), path)
+    yield "/api/v1/health/evidence?from=2026-11-02T09:00&to=2026-11-02T23:00"
     sizes = (1, 16, 255)
     yield from ("/tile/0/000", "/tile/1/000", "/tile/entries/000", "/metrics")
     yield from (
@@ -208,6 +220,8 @@ def pages(bench: Bench) -> Iterator[str]:
     found = addresses(bench.platform, bench.app.state.entrance)
     for path in sorted(found - {"/static", "/ledger/{name}"}):
         yield path.format(**filled)
+    hours = "from_day=2026-11-02&from_hour=09:00&to_day=2026-11-02&to_hour=23:00"
+    yield from (f"/administration/evidence{kind}?{hours}" for kind in ("", ".json", ".csv"))
     yield from (
         "/?phase=OPEN",
         "/?q=toiture",
