@@ -31,6 +31,7 @@ prove: export PLI_SIZE = full
 prove: ALSO = and not night
 night: export PLI_SIZE = night
 prove night: $(VENV)/.dev
+	@$(BIN)/python tests/browser/chromium.py
 	$(PYTEST) $(TOGETHER) -m 'not alone $(ALSO)'
 	$(PYTEST) -p no:xdist -m 'alone $(ALSO)'
 	@$(BIN)/python tests/tools.py

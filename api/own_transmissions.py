@@ -13,12 +13,20 @@ from api.adapters.uploads import Upload, missing
 from api.errors import Absent
 from api.idempotency import derived_id
 from api.platform import Platform
-from domain.commands.transmit import FailTransmission, fail_transmission
+from domain.commands.transmit import (
+    CheckReadability,
+    FailTransmission,
+    WarnDrawer,
+    check_readability,
+    fail_transmission,
+    warn_drawer,
+)
 from domain.errors import DomainError
 from domain.events.transmission import StallCause
 from domain.ports import Act, Principal
 
 Answer = dict[str, object]
+Told = list[WarnDrawer | CheckReadability]
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,21 @@ class OwnTransmission:
     def started(self) -> Answer:
         """Return the answer to its announce."""
         return attestations.started(self._platform, self._upload.transmission)
+
+    def told(self, shown: Told) -> None:
+        """Record what the depositor was warned of; an announce that is repeated records it once."""
+        name = self._upload.transmission
+        session = uploading.session_of(self._platform, name)
+        if session is None or session.state in uploading.ENDED:
+            return
+        for command in shown:
+            act = Act(
+                derived_id(name, type(command).__name__), self._sender, self._upload.consultation
+            )
+            if isinstance(command, WarnDrawer):
+                self._platform.act(warn_drawer, act, command)
+            else:
+                self._platform.act(check_readability, act, command)
 
     def refusal(self) -> DomainError | None:
         """Return the refusal with which its announce was answered before."""

@@ -20,12 +20,12 @@ from api.forms import Count, Form, Hex32, IdText, LotText, Short
 from api.guards import refusal_of
 from api.idempotency import Key, as_uuid, object_id
 from api.openapi import BYTES, reads, writes
-from api.own_transmissions import OwnTransmission
+from api.own_transmissions import OwnTransmission, Told
 from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import transmit
 from domain.errors import DomainError
-from domain.events.transmission import DepositKind, Intent, Purpose, StallCause
+from domain.events.transmission import DepositKind, Intent, Purpose, Readability, StallCause
 
 router = APIRouter(prefix="/api/v1/transmissions", tags=["transmissions"], route_class=StrictRoute)
 
@@ -53,6 +53,9 @@ class AnnounceForm(Form):
     entry_consultation: IdText | None = None
     dossier_version_seen: Count | None = None
     sibling_downloaded: IdText | None = None
+    drawer_acknowledged: bool | None = None
+    readability: Literal["OK", "ENCRYPTED_ARCHIVE", "UNREADABLE"] | None = None
+    readability_acknowledged: bool = False
 
 
 @router.post("", status_code=201, responses=writes())
@@ -93,6 +96,7 @@ def start_transmission(
         # the session is an event: its attestation can be asked for by this name
         request.state.told = {"transmission": name}
         raise refused
+    own.told(_told(form, name))
     return own.started()
 
 
@@ -168,6 +172,18 @@ def end_transmission(who: Known, scope: Bound, transmission: Session) -> Answer:
     own = scope.transmission(transmission)
     own.give_up()
     return own.state()
+
+
+def _told(form: AnnounceForm, transmission: str) -> Told:
+    """Return what the depositor's program warned of before it sealed."""
+    told: Told = []
+    if form.sibling_downloaded is not None and form.drawer_acknowledged is not None:
+        sibling, seen = form.sibling_downloaded, form.drawer_acknowledged
+        told.append(transmit.WarnDrawer(transmission, sibling, acknowledged=seen))
+    if form.readability is not None:
+        worst, seen = Readability(form.readability), form.readability_acknowledged
+        told.append(transmit.CheckReadability(transmission, worst, acknowledged=seen))
+    return told
 
 
 async def _body(request: Request, own: OwnTransmission) -> Body:

@@ -1,11 +1,12 @@
 // The deposit page: lots, kind and documents are chosen here, a worker seals and sends, and the page
 // says what it does. All of it by keyboard; one live region says each step and each tenth.
 import { words as left } from "./countdown.ts";
+import { seen } from "./downloads.ts";
 import type { Kept } from "./kept.ts";
 import { show } from "./readable-receipt.ts";
-import { drawerOf, type Finding, look } from "./readable.ts";
+import { drawerOf, type Finding, look, worstOf } from "./readable.ts";
 import type { Answer, Asked, Phase } from "./seal-worker.ts";
-import type { Document, Wish } from "./sealing.ts";
+import type { Document, Told, Wish } from "./sealing.ts";
 import { moment, size, span, texts } from "./spoken.ts";
 
 const say = texts();
@@ -81,6 +82,7 @@ class Page {
   private documents: Document[] = [];
   private readonly found = new Map<string, readonly Finding[]>();
   private resuming: Kept | undefined;
+  private downloads: ReturnType<typeof seen> = {};
 
   private readonly worker: Worker;
 
@@ -109,7 +111,13 @@ class Page {
   }
 
   look(data: DOMStringMap): void {
-    const { consultation = "", kit = "", csrf = "", client = "" } = data;
+    const { consultation = "", kit = "", csrf = "", client = "", buyer = "" } = data;
+    this.downloads = seen(consultation, buyer);
+    const { sibling } = this.downloads;
+    part("sibling").hidden = sibling === undefined;
+    if (sibling) {
+      part("sibling").textContent = say("sibling", { reference: sibling.reference });
+    }
     this.ask({ act: "look", place: { consultation, kit, csrf, client } });
   }
 
@@ -191,6 +199,18 @@ class Page {
     };
   }
 
+  // Every warning stands on the page when the button is pressed: whoever sends has seen it.
+  private told(): Told {
+    const { version, sibling } = this.downloads;
+    const found = this.documents.flatMap(({ name }) => this.found.get(name) ?? []);
+    return {
+      ...(version === undefined ? {} : { dossier_version_seen: version }),
+      ...(sibling ? { sibling_downloaded: sibling.consultation, drawer_acknowledged: true } : {}),
+      readability: worstOf(found),
+      readability_acknowledged: worstOf(found) !== "OK",
+    };
+  }
+
   // Only an application may be for several lots; a document of another drawer is pointed out.
   private arrange(): void {
     const { kind } = this.wish();
@@ -229,7 +249,7 @@ class Page {
     part("progress").hidden = false;
     part("progress-title").focus();
     if (this.resuming) this.ask({ act: "resume", deposit: this.resuming.deposit, documents });
-    else this.ask({ act: "start", wish, documents });
+    else this.ask({ act: "start", wish, documents, told: this.told() });
   }
 
   private receive(kept: Kept, fresh: boolean): void {

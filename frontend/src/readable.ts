@@ -10,6 +10,12 @@ export type Finding =
   | "drawer-application"
   | "drawer-offer";
 
+// The worst of what was found about readability, in the words of the event (domain.md §4.6).
+export function worstOf(found: readonly Finding[]): string {
+  if (found.some((one) => one.endsWith("-broken"))) return "UNREADABLE";
+  return found.some((one) => one.endsWith("-password")) ? "ENCRYPTED_ARCHIVE" : "OK";
+}
+
 const ZIPPED = ["zip", "docx", "xlsx", "pptx", "odt", "ods", "odp"];
 const END_OF_ZIP = 0x06054b50;
 const MEMBER = 0x02014b50;

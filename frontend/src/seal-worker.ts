@@ -21,7 +21,12 @@ export interface Place {
 
 export type Asked =
   | { readonly act: "look"; readonly place: Place }
-  | { readonly act: "start"; readonly wish: sealing.Wish; readonly documents: sealing.Document[] }
+  | {
+      readonly act: "start";
+      readonly wish: sealing.Wish;
+      readonly documents: sealing.Document[];
+      readonly told: sealing.Told;
+    }
   | { readonly act: "resume"; readonly deposit: string; readonly documents: sealing.Document[] }
   | { readonly act: "forget"; readonly deposit: string };
 
@@ -67,7 +72,11 @@ function checkSizes(documents: readonly sealing.Document[]): void {
   if (large) throw new Refused("max_file", large.name);
 }
 
-async function start(wish: sealing.Wish, documents: readonly sealing.Document[]): Promise<void> {
+async function start(
+  wish: sealing.Wish,
+  documents: readonly sealing.Document[],
+  told: sealing.Told,
+): Promise<void> {
   checkSizes(documents);
   const pieces = await sealing.describe(documents, phase("reading"));
   const { header, key, manifest, bytes } = sealing.seal(kit, wish, pieces);
@@ -79,6 +88,7 @@ async function start(wish: sealing.Wish, documents: readonly sealing.Document[])
   phase("checking")(0, 1);
   await sealing.selfCheck(cipher, plaintext);
   const form: Fields = {
+    ...told,
     bytes,
     client: place.client,
     consultation: kit.consultation,
@@ -190,7 +200,7 @@ async function prove(kept: Kept, sending: Sending, state: Fields): Promise<void>
 
 async function act(asked: Asked): Promise<void> {
   if (asked.act === "look") await look(asked.place);
-  else if (asked.act === "start") await start(asked.wish, asked.documents);
+  else if (asked.act === "start") await start(asked.wish, asked.documents, asked.told);
   else if (asked.act === "resume") await resume(asked.deposit, asked.documents);
   else await leave(asked.deposit);
 }

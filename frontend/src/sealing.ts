@@ -29,6 +29,15 @@ export interface Wish {
   readonly rehearsal: boolean;
 }
 
+// What the depositor was told before sending, and saw when sending: nothing of it is in the envelope.
+export interface Told {
+  readonly dossier_version_seen?: number;
+  readonly sibling_downloaded?: string;
+  readonly drawer_acknowledged?: boolean;
+  readonly readability: string;
+  readonly readability_acknowledged: boolean;
+}
+
 export interface Document {
   readonly name: string;
   readonly file: Blob;

@@ -212,9 +212,16 @@ def test_what_looks_wrong_is_said_before_anything_is_sealed(
     browser: Browser, place: Place, tmp_path: Path, album: Path
 ) -> None:
     place.bench.publish("lille-lots", lots=2, **LIMITS)
+    place.bench.publish("lille-voisine", **LIMITS)
     with reading(browser) as (page, said):
         place.enter(page, "lots")
         place.begin(page, "lille-lots")
+        expect(page.locator("[data-part=sibling]")).to_be_hidden()
+        page.goto(f"{place.address}/consultations/lille-voisine")
+        with page.expect_download():
+            page.locator("[data-dossier] a").first.click()
+        place.begin(page, "lille-lots")
+        expect(page.locator("[data-part=sibling]")).to_contain_text("celui de REF-lille-voisine")
         page.get_by_role("button", name="Sceller et envoyer").click()
         expect(page.get_by_role("alert")).to_have_text("Choisissez un lot.")
         for name, content, told in (
@@ -235,7 +242,13 @@ def test_what_looks_wrong_is_said_before_anything_is_sealed(
         page.get_by_role("button", name="Retirer : vide.txt").click()
         expect(page.locator("[data-part=documents] > li")).to_have_count(3)
         page.screenshot(path=album / "deposit-findings.png", full_page=True)
+        page.get_by_label("Lot 1", exact=False).check()
+        page.get_by_role("button", name="Sceller et envoyer").click()
+        expect(page.locator("[data-part=outcome]")).to_contain_text("Pli reçu")
         assert said == []
+    kinds = {row.kind: row for row in place.bench.platform.ledger.read(0, 10_000)}
+    assert b'"downloaded":"lille-voisine"' in kinds["DrawerMismatchWarned"].entry
+    assert b'"worst":"UNREADABLE"' in kinds["ReadabilityChecked"].entry
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("fr", "light"), ("en", "dark")])
