@@ -70,7 +70,9 @@ class CanaryVault(EnvelopeVault):
         self._bids = bids
         self._held: set[str] = set()
         place = folder / "envelopes"
-        super().__init__(Blobs(self._room), uploads, place, 0, lambda: rng.bytes(8).hex())
+        super().__init__(
+            Blobs(self._room), uploads, place, 0, lambda: rng.bytes(8).hex(), bids.keys
+        )
 
     def put(self, data: bytes) -> str:
         """Store bytes durably; return their name, or raise PlatformUnavailable."""

@@ -143,6 +143,11 @@ class EnvelopeVault:
             left.unlink()
         self._opened = OpenedFiles(folder, keys, self._committed, incoming)
 
+    @property
+    def keys(self) -> BuyerKeys:
+        """The keys under which opened documents lie."""
+        return self._keys
+
     def put(self, data: bytes) -> str:
         """Store bytes durably; return their name, the hash."""
         return self._blobs.put(data)
