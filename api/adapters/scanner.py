@@ -17,6 +17,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from api.journal import say
 from domain.scanning import NoScanner, NotScanned, Scan, Scanner, ScanVerdict
 
 PIECE: Final = 64 * 1024
@@ -65,9 +66,10 @@ class Clamd:
                 engine = shown(_answer(line), 100)
             with closing(self._line()) as line:
                 answer = self._stream(line, parts)
-        except OSError:
+        except OSError as error:
             with self._lock:
                 self._rests_until = time.monotonic() + self._bounds.rest_s
+            say("alarm", about="scanner", code=type(error).__name__)
             return _not(NotScanned.SILENT)
         return parse_answer(answer, engine)
 

@@ -89,6 +89,16 @@ def test_nobody_there_is_silence_and_is_left_alone_for_a_while(tmp_path: Path) -
         assert scan(engine.address, b"x").verdict == ScanVerdict.CLEAN, "another one would ask"
 
 
+def test_a_silence_is_told_once_to_the_operator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = Clamd(str(tmp_path / "none"), SHORT)
+    for _ in range(3):
+        one.scan([b"x"], 1)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert '"about":"scanner"' in line.replace(" ", "")
+
+
 def test_a_document_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     with clamd(tmp_path / "clamd.ctl") as engine:
         found = scan(engine.address, bytes(1_000_000), Bounds(whole_s=-1))

@@ -125,6 +125,14 @@ def test_the_whole_session_from_the_page(bench: Bench, ada: Reader) -> None:
         assert shown.status_code == 200
     assert kinds(bench)[-1] == "OpeningCompleted"
     assert "une étape" in plain(do(ada, "plan").text).lower()
+    wrong = do(ada, "retire", reason="recours expirés", sure=COMPANY)
+    assert wrong.status_code == 422
+    assert "Les parts de clé Détruire les parts de clé" in plain(ada.get(PAGE).text)
+    said = done(ada, "retire", reason="recours expirés", sure=BUYER)
+    assert "chaque gardien l'a signé : custodian-1, custodian-2, custodian-3." in said
+    assert "Recopiez le SIRET" not in said, "nothing is left to destroy"
+    custody = [fact.kind for fact in facts(bench.platform.ledger, "custody/lille-1")]
+    assert custody[-4:] == ["KeysetRetired", *["ShareDestroyed"] * 3]
     members = facts(bench.platform.ledger, "opening/lille-1.0")[0].data["members"]
     assert len(members) == 2
 
@@ -134,7 +142,7 @@ def test_what_opens_asks_for_a_fresh_proof(bench: Bench, ada: Reader) -> None:
     once = ONCE.search(page)
     assert once is not None
     bench.clock.forward(timedelta(minutes=11))
-    for act in ("open", "plan"):
+    for act in ("open", "plan", "retire"):
         answer = ada.send(PAGE, PAGE, act=act, once=once.group(1))
         assert answer.status_code == 303
         assert answer.headers["location"] == f"/login/again?next={PAGE}"
@@ -160,6 +168,7 @@ def test_the_same_form_sent_twice_is_one_refusal(bench: Bench, ada: Reader) -> N
         {"act": "convene", "members": " \n"},
         {"act": "present", "member": "", "capacity": "TITULAR"},
         {"act": "scan", "deposit": "0" * 32},
+        {"act": "retire", "reason": "too soon", "sure": BUYER},
     ],
 )
 def test_what_no_form_of_ours_sends_changes_nothing(

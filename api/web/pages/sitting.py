@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
-from api import openings, views
+from api import ceremonies, openings, views
 from api.entrance import Visitor
 from api.errors import Absent, ApiError, BadForm, code_of, text_of
 from api.permissions import CONVENING
@@ -26,8 +26,9 @@ from api.web.rendering import Renderer
 from api.web.words import N_
 from domain.commands import fix_opening_plan as plans
 from domain.commands import open_envelopes as opening
+from domain.commands.hold_ceremony import check_unneeded
 from domain.consultation import Consultation
-from domain.errors import DomainError
+from domain.errors import DomainError, KeysetNeeded
 from domain.events.opening import Capacity
 from domain.identifiers import HEX32
 from domain.ports import Act
@@ -43,8 +44,9 @@ DONE: Mapping[str, str] = {
     "plan": N_("Le plan d'ouverture est arrêté."),
     "open": N_("Les plis du plan ont été traités."),
     "scan": N_("Les documents ont été analysés de nouveau."),
+    "retire": N_("La destruction des parts de clé est demandée, et inscrite au registre."),
 }
-FRESH = frozenset({"plan", "open"})
+FRESH = frozenset({"plan", "open", "retire"})
 """What asks for a fresh proof of identity (T19)."""
 
 
@@ -142,6 +144,8 @@ def _page(
         deadline=sitting.found.deadline,
         early=platform.desk.clock.now().earliest <= sitting.found.opens_at(),
         opened=_opened(sitting, shown),
+        keys=_keys(sitting),
+        org=sitting.who.org,
         code=code,
         text=text_of(code) if code else None,
         told=told,
@@ -151,6 +155,16 @@ def _page(
         capacities=[one.value for one in Capacity],
         hour=datetime.fromisoformat,
     )
+
+
+def _keys(sitting: Sitting) -> Mapping[str, object]:
+    """Return whose shares are destroyed and whose are not, once no lot waits for them."""
+    desk = sitting.who.platform.desk
+    try:
+        check_unneeded(desk, sitting.found)
+    except KeysetNeeded:
+        return {}
+    return ceremonies.retired(sitting.who.platform, sitting.found.name)
 
 
 def _opened(sitting: Sitting, shown: Mapping[str, object]) -> list[dict[str, object]]:
@@ -197,10 +211,18 @@ def _scan(sitting: Sitting, act: Act, sent: Sent) -> None:
     sitting.scope.scan(act, sitting.found.name, sitting.lot, sent.text("deposit"))
 
 
+def _retire(sitting: Sitting, act: Act, sent: Sent) -> None:
+    """Destroy what would open the rest, for ever: whoever asks writes down for which house."""
+    if sent.text("sure").strip() != sitting.who.org:
+        raise BadForm("the form does not name the organisation")
+    sitting.scope.retire_keyset(act, sitting.found.name, sent.text("reason"))
+
+
 ACTS: Mapping[str, Callable[[Sitting, Act, Sent], None]] = {
     "convene": _convene,
     "present": _present,
     "plan": _plan,
     "open": _open,
     "scan": _scan,
+    "retire": _retire,
 }

@@ -25,7 +25,7 @@ from domain.identifiers import luhn
 
 ROOM = 1_024
 """What the package needs beside its one document, so that the whole is not padded further."""
-LOTS = 5
+LOTS = 10
 """Lots of the consultation: so many envelopes come from each company."""
 
 
