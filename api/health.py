@@ -6,7 +6,8 @@ made from the log alone (``replay/health.py``), as far as its reader may know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from projections.facts import Source
 from replay.health import (
     DEPOSIT,
     SILENCE,
+    VITAL,
     Incident,
     Judged,
     Outage,
@@ -81,21 +83,28 @@ def state(platform: Platform) -> State:
     record, reading = seen_lately(platform), platform.desk.clock.now()
     now = reading.latest
     day = Window(now - DAY, now)
-    last: dict[str, Seen] = {}
-    for one in sorted(record.seen, key=lambda one: (one.at, not one.good)):
-        last[one.probe] = one
-    first = day.start.replace(minute=day.start.minute // 10 * 10, second=0, microsecond=0)
-    starts = [first + SLOT * n for n in range(1, DAY // SLOT + 1)]
-    slots = tuple(
-        Slot(at, _judged(record, Window(at, min(at + SLOT, now))).verdict) for at in starts
-    )
-    lately = [one for one in record.seen if day.holds(one.at)]
+    seen = sorted(record.seen, key=lambda one: (one.at, not one.good))
+    last = {one.probe: one for one in seen}
+    slots = _slots(seen, record.incidents, day)
+    lately = [one for one in seen if day.holds(one.at)]
     here = _judged(record, Window(now, now))
-    broken = any(one.probe == DEPOSIT and not one.good for one in last.values() if _fresh(one, now))
+    broken = any(one.probe in VITAL and not one.good for one in last.values() if _fresh(one, now))
     verdict = Verdict.FAILED if broken else here.verdict
     incidents = tuple(one for one in record.incidents if one.overlaps(day))
     quiet = tuple(outages(lately))
     return State(now, verdict, last, slots, quiet, incidents, reading.uncertainty_ms())
+
+
+def _slots(seen: Sequence[Seen], incidents: Sequence[Incident], day: Window) -> tuple[Slot, ...]:
+    """Return the ten minutes of a day; each is judged by the probes that can speak for it."""
+    times = [one.at for one in seen]
+    first = day.start.replace(minute=day.start.minute // 10 * 10, second=0, microsecond=0)
+    found = []
+    for number in range(1, DAY // SLOT + 1):
+        over = Window(first + SLOT * number, min(first + SLOT * (number + 1), day.end))
+        near = seen[bisect_left(times, over.start - SILENCE) : bisect_right(times, over.end)]
+        found.append(Slot(over.start, judge(over, near, incidents).verdict))
+    return tuple(found)
 
 
 def shown(found: State) -> Answer:
@@ -164,6 +173,7 @@ def evidence(log: Log, asked: Window, *, whole: bool = False) -> Answer:
         "origin": log.origin,
         "rule": RULE,
         **_shown_verdict(judged),
+        **_recorded(record, asked),
         "outages": [_outage(one) for one in outages(near)],
         "probes": [_probe(one) | {"source": one.source} for one in near],
         "incidents": [_incident(one) | {"source": one.source} for one in incidents],
@@ -233,6 +243,14 @@ def _shown_verdict(judged: Judged) -> Answer:
             for one in judged.silences
         ],
     }
+
+
+def _recorded(record: Record, asked: Window) -> Answer:
+    """Say how far the log tells of probes, where that is not the end of the window."""
+    last = max((one.at for one in record.seen), default=None)
+    if last is not None and last >= asked.end:
+        return {}
+    return _bare({"recorded_until": last, "rest_comes_with_the_next_beat": True})
 
 
 def _outage(one: Outage) -> Answer:

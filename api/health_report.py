@@ -48,6 +48,8 @@ TEXTS = {
         "proofs": "Écritures prouvées",
         "withheld": "preuves retenues jusqu'aux ouvertures",
         "later": "pas encore publiées",
+        "rest": "Le registre ne porte pas encore d'essai de la fin de la période : les succès y "
+        "entrent à chaque battement (une heure).",
     },
     "en": {
         "from": "From",
@@ -57,6 +59,8 @@ TEXTS = {
         "proofs": "Proven entries",
         "withheld": "proofs withheld until the openings",
         "later": "not published yet",
+        "rest": "The ledger holds no probe of the end of the window yet: successes enter it at "
+        "each beat (one hour).",
     },
 }
 MEANING = (
@@ -81,6 +85,7 @@ def told(found: Answer, language: str) -> str:
         f"{words['from']} {found['from']} {words['to']} {found['to']} ({found['origin']})",
         *(f"  {one['at']}  {grounds[one['ground']]}: {one['what']}" for one in found["reasons"]),
         *(f"  {words['silence']}: {one['from']} – {one['to']}" for one in found["silences"]),
+        *([words["rest"]] if "rest_comes_with_the_next_beat" in found else []),
         f"{words['deposits']}: {sum(found['deposits_received'].values())}",
         f"{words['proofs']}: {len(proofs['receipts'])}; "
         f"{words['later']}: {len(proofs['not_published_yet'])}; "

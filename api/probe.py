@@ -86,10 +86,11 @@ class Probing:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and wait for it."""
+        """End the thread and record what it found; after a crash the next start does."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
+            self._chore(self.flush)
 
     def close(self) -> None:
         """Give the files back."""

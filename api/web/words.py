@@ -12,7 +12,7 @@ def N_(text: str) -> str:  # noqa: N802 - the name by which catalogues are extra
 
 HEALTH_NOW: Mapping[str, str] = {
     "PROVEN": N_("La plateforme peut recevoir les dépôts : les essais le prouvent."),
-    "FAILED": N_("Un essai de dépôt vient d'échouer, ou un incident est déclaré."),
+    "FAILED": N_("Un essai vital vient d'échouer, ou un incident est déclaré."),
     "UNPROVEN": N_("Aucun essai récent ne prouve que la plateforme peut recevoir."),
 }
 PROBES: Mapping[str, str] = {

@@ -349,6 +349,7 @@ def test_a_failed_and_a_silent_window_are_shown_with_their_reasons(
     assert "essai échoué" in page.text
     assert "Sans essai réussi" in page.text
     found = ask(bench, bench.tokens.buyer, "?from=2026-11-02T10:03&to=2026-11-02T10:20")
+    assert "recorded_until" not in ask(bench, bench.tokens.buyer)
     for language, word in (("fr", "essai échoué"), ("en", "failed probe")):
         assert word in told(found, language)
     rows = csv_text(found)
@@ -390,7 +391,9 @@ def test_one_command_answers(
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(narrow))
     silent = ["--from", "2026-11-02T11:46", "--to", "2026-11-02T11:46"]
     assert run(["health", "evidence", *home, *silent]) == 1
-    assert capsys.readouterr().out.startswith("NON PROUVÉ")
+    said = capsys.readouterr().out
+    assert said.startswith("NON PROUVÉ")
+    assert "à chaque battement" in said
     assert run(["health", "evidence", *home, "--from", "x", "--to", "y"]) == 1
     assert "[calendar.form]" in capsys.readouterr().err
 

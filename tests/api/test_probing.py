@@ -443,6 +443,7 @@ def test_it_waits_for_its_door_to_open_then_begins_and_ends(fresh: Rounds) -> No
     assert bell.sent.wait(30)
     fresh.probing.stop()
     assert not errors(fresh), "a door that is being opened is no failure"
+    assert "ProbeSucceeded" in fresh.kinds(), "what was found is recorded by the end"
 
 
 def test_a_start_that_is_ended_before_the_door_opens_ends(fresh: Rounds) -> None:
