@@ -24,6 +24,7 @@ HAPPENINGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "anchor.failed": frozenset({"size", "code"}),
         "anchors.failed": frozenset({"code"}),
         "chore.failed": frozenset({"chore", "code"}),
+        "custodian.restarted": frozenset({"custodian"}),
         "fail-stop": frozenset({"code"}),
         "refusals.failed": frozenset({"code"}),
         "scrub.found": frozenset({"code"}),

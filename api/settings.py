@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     """Time-stamping authority (RFC 3161) of anchors; without one a local test authority stamps."""
     tsa_certificates: Path | None = None
     """Roots of that authority, in PEM form: the trust store of anchors."""
+    custodians: Path | None = None
+    """Roster (TOML) of custodians that run elsewhere; without one those of the home hold shares."""
+    custodians_apart: bool = True
+    """Whether ``pli serve`` runs the custodians of the home as processes of their own."""
+    custodian_timeout_s: float = Field(default=10, gt=0)
+    """How long one answer of a custodian may take."""
     policy_file: Path | None = None
     """Policy with the witnesses of this log (C2SP tlog-policy); else ``policy.txt`` of the home."""
 

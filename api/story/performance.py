@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from api.adapters.custodian_processes import custodians_beside
 from api.app import create_app
 from api.home import Home
 from api.platform import Platform
@@ -46,12 +47,14 @@ def play_once(folder: Path, contracts: Sequence[Contract], say: Say) -> dict[str
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
         # months of acts are played in seconds: no rate is meant for that
-        platform = open_platform(place, Settings(home=folder, rate_scale=1_000))
-        try:
-            platform.start()
-            play, receipts = asyncio.run(_play(platform, contracts, say, Path(scratch)))
-        finally:
-            platform.close()
+        settings = Settings(home=folder, rate_scale=1_000)
+        with custodians_beside(place, settings) as roster:
+            platform = open_platform(place, settings, roster=roster)
+            try:
+                platform.start()
+                play, receipts = asyncio.run(_play(platform, contracts, say, Path(scratch)))
+            finally:
+                platform.close()
         say("registre relu octet par octet, vues reconstruites depuis zéro")
         proven = prove_home(place, Path(scratch))
     told = _told(play, receipts) | proven
