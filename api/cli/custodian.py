@@ -158,7 +158,7 @@ def serve(
     from api.adapters.custodian_home import CustodianHome, Unlocking
     from api.adapters.rng import SystemRng
     from api.cli.serve import serve_until_signal
-    from api.routes.custodian import create_custodian_app
+    from api.custodian import create_custodian_app
     from crypto.self_test import self_test
 
     self_test()

@@ -17,7 +17,7 @@ from api.adapters.custodian_roster import Member, Roster
 from api.adapters.custodians import local_names
 from api.adapters.http import NoAnswer, Outgoing
 from api.adapters.remote_custodians import RemoteCustodians
-from api.routes.custodian import create_custodian_app
+from api.custodian import create_custodian_app
 from crypto import merkle
 from ledger.witness import Reply
 

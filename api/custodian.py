@@ -21,7 +21,6 @@ from api.adapters import custodian_questions as questions
 from api.adapters.keys import KeysError
 from api.guards import BodyGuard, refusal_of
 from api.headers import ResponseHeaders
-from api.journal import say
 from crypto.errors import CryptoError
 from ledger.witness import TEXT_TYPE
 
@@ -155,6 +154,8 @@ async def _asked(request: Request, read: Read) -> Response:
     except CryptoError as error:
         return _problem(errors.BadForm(str(error)[:200]))
     except KeysError as error:  # a share that does not open: its operator must look
+        from api.journal import say  # slow to import, and hardly ever needed here
+
         say("alarm", about="custodian", code=error.code)
         return _problem(error)
 
