@@ -25,7 +25,7 @@ from api.adapters.keys import (
 )
 from api.adapters.local_custodian import LocalCustodian
 from api.adapters.pushed_views import PushedViews
-from crypto.policies import Policy
+from crypto.policies import NO_QUORUM, Policy
 
 LOCK = "custodian.lock"
 LOCK_S = 10.0
@@ -88,7 +88,9 @@ def install_log_keys(folder: Path, text: str) -> Policy:
     identity = identity_of(folder)
     known = folder / LOG_KEYS
     before = known.read_bytes() if known.exists() else None
-    write_durably(known, text.encode())
+    # the lines of `pli keys list` alone, or a whole policy without witnesses
+    whole = text if "quorum" in text else f"{text.rstrip()}\nquorum {NO_QUORUM}\n"
+    write_durably(known, whole.encode())
     try:
         return trusted_log(folder, identity)
     except Exception:

@@ -70,8 +70,7 @@ class CustodianProcess:
     def stop(self) -> None:
         """End it and wait for its end."""
         self._stopping.set()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        _stop_feeding(self._process)
         try:
             self._process.wait(START_S)
         except subprocess.TimeoutExpired:
@@ -83,6 +82,7 @@ class CustodianProcess:
     def _watch(self) -> None:
         while True:
             self._process.wait()
+            _stop_feeding(self._process)
             if self._stopping.wait(AGAIN_S):
                 return
             say("custodian.restarted", custodian=self.member.custodian)
@@ -131,6 +131,11 @@ def custodians_beside(place: Home, settings: Settings) -> Iterator[Roster]:
     check_unlocked(place.folder)
     with custodian_processes(place) as roster:
         yield roster
+
+
+def _stop_feeding(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _free_port() -> int:

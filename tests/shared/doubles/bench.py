@@ -21,6 +21,7 @@ from doubles.clock import FixedClock
 from starlette.testclient import TestClient
 
 from api.accounts import Account
+from api.adapters.custodian_roster import Roster
 from api.adapters.rng import SystemRng
 from api.app import create_app
 from api.depositor.envelope_file import EnvelopeFile, Record
@@ -96,10 +97,10 @@ class Bench:
             self.token(self.platform.desk.platform, "CU"),
         )
 
-    def reopen(self) -> None:
+    def reopen(self, roster: Roster = ()) -> None:
         """Open the home as a new process would."""
         self.platform = open_platform(
-            self.home, self.settings, clock=self.clock, connect=self._connect
+            self.home, self.settings, clock=self.clock, connect=self._connect, roster=roster
         )
         self.platform.now = lambda: self.clock.now().latest
         self.app = create_app(self.platform)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -39,6 +40,7 @@ class ServerProcess:
             [sys.executable, "-c", before + SERVE, *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=os.environ | {"PLI_CUSTODIANS_APART": "false"},
         )
         for _ in range(600):
             assert self.process.poll() is None, "the server left by itself"
