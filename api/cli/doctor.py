@@ -12,9 +12,12 @@ import platform
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from api.home import Home
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -121,12 +124,30 @@ def _of_home(folder: Path) -> dict[str, Callable[[], str]]:
         return _sound(exposure.ending(roots, now))
 
     return {
+        "custodians": lambda: _custodians(place),
         "modes": lambda: _sound(exposure.open_to_others(place)),
         "files": lambda: _sound(exposure.missing(place)),
         "certificates": certificates,
         "tokens": lambda: _sound(exposure.tokens_ending(place.folder / "accounts.db", now)),
         "rotation": lambda: _sound(exposure.rotation_due(place, newest_since(place), OVERLAP, now)),
     }
+
+
+def _custodians(place: Home) -> str:
+    """Return who answers, with the distance of each clock, or raise Wanting."""
+    from api.adapters.clock import HostClock
+    from api.adapters.custodian_health import look_at, reachable
+    from api.adapters.rng import SystemRng
+    from api.settings import Settings
+
+    settings = Settings()
+    roster = reachable(place, settings)
+    if roster is None:
+        return "of this home, not running"
+    clock = HostClock(settings.clock_bound_ms)
+    looks = [look_at(one, clock.now, SystemRng()) for one in roster]
+    _sound([str(one) for one in looks if one.fault])
+    return " · ".join(map(str, looks))
 
 
 def _sound(faults: Sequence[str]) -> str:

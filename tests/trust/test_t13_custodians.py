@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from doubles.bench import BUYER, shown
 from doubles.custodian_process import LYING
 from doubles.entries import instant_of
+from doubles.independent import AHEAD_DAYS, Independent
 from doubles.local_custody import Sealed
 from doubles.remote_custody import ProcessBench
 
+from api.facts import facts
 from crypto.errors import PartialRefused, QuorumMissing
 from crypto.keyset import Keyset
 from crypto.threshold import Lock, check_partial, combine
 from domain.ports import CustodianRefusal, CustodianSilent
 
-AHEAD = 400 * 86_400
+AHEAD = AHEAD_DAYS * 86_400
 Start = Callable[..., ProcessBench]
 
 
@@ -141,3 +144,36 @@ def test_one_fast_clock_opens_nothing_alone(
     sealed = ready_in(bench, keyset, timedelta(days=60))
     assert refusals(bench, sealed) == expected
     assert (expected.count("") >= keyset.k) == (skews[1] == AHEAD)
+
+
+# --- a whole platform at level A1
+
+
+@pytest.fixture
+def independent(tmp_path: Path) -> Iterator[Independent]:
+    made = Independent(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_platform_whose_clock_is_400_days_ahead_opens_nothing(independent: Independent) -> None:
+    bench = independent.bench
+    at = bench.publish()
+    assert bench.kit(at).level == "A1"
+    envelope = bench.seal(at)
+    assert bench.deposit(envelope)["state"] == "COMPLETED"
+    bench.forward(timedelta(days=AHEAD_DAYS))
+    bench.tokens.buyer = bench.token(BUYER, "BU")  # what was given in the year before has ended
+    session = bench.attend()
+    bench.done(f"{session}/plan", bench.tokens.buyer)
+    refused = bench.post(f"{session}/envelopes", bench.tokens.buyer, {})
+    assert (refused.status_code, shown(refused)) == (503, "custody.quorum-missed")
+    told = facts(bench.platform.ledger, "custody/lille-1")
+    codes = [fact.data["code"] for fact in told if fact.kind == "CustodianRefused"]
+    assert codes == ["too-early"] * 3
+    # the control: custodians whose clocks are ahead as well open the same envelope
+    for one in independent.custodians[:2]:
+        one.skew_s = AHEAD
+        one.restart()
+    opened = bench.done(f"{session}/envelopes", bench.tokens.buyer, {})
+    assert [one["event"] for one in opened["outcomes"]] == ["EnvelopeOpened"]
