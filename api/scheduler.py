@@ -18,6 +18,7 @@ from api import uploading
 from api.adapters.clock import boot_us
 from api.adapters.uploads import Upload
 from api.closing import close
+from api.errors import ProofMissing
 from api.idempotency import derived_id
 from api.journal import say
 from api.platform import Platform, UseCase
@@ -35,6 +36,8 @@ LATE_S = 30
 """Between two times that silent witnesses are asked again for a closing head."""
 AGAIN_S = 60
 """After so long a proof of life that failed is asked for again."""
+HOUR_S = 3_600
+"""After so long a custodian that gave none is asked again."""
 
 SESSION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """The form of a transmission's name."""
@@ -50,13 +53,17 @@ class Scheduler:
         self._counter = counter
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
-        # owned by whoever ticks, one at a time under _lock
+        # a thread of its own: a custodian that is silent must not hold up a deadline
+        self._custody = threading.Thread(target=self._run_custody, name="custody", daemon=True)
+        # owned by whoever ticks, one at a time under _lock; what custodians are asked under another
         self._lock = threading.Lock()
+        self._custody_lock = threading.Lock()
         self._beat_at = counter()
         self._late_at = counter() - LATE_S * SECOND_US
         self._proofs: dict[str, str] = {}
         self._scrub = ScrubChore(platform, counter)
         self._again: dict[str, int] = {}
+        self._hours: dict[str, str] = {}
         self._alarms: dict[str, str] = {}
 
     def start(self) -> None:
@@ -64,27 +71,40 @@ class Scheduler:
         if self._platform.reserve is not None:
             self._platform.reserve.hold()
         self._thread.start()
+        self._custody.start()
 
     def stop(self) -> None:
         """End the thread and wait for it."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in (self._thread, self._custody):
+            if thread.is_alive():
+                thread.join()
 
     def tick(self) -> None:
         """Do everything that is due now."""
+        self._tick()
+        self._ask_custodians()
+
+    def _tick(self) -> None:
         with self._lock:
             # first: after a restart, what is owed is known before anything larger is published
             self._chore("late cosignatures", self._late)
             self._chore("deadlines", self._deadlines)
             self._chore("silence", self._silence)
-            self._chore("life", self._life)
             self._chore("beat", self._beat)
             self._chore("scrub", self._scrub.tick)
 
+    def _ask_custodians(self) -> None:
+        with self._custody_lock:
+            self._chore("life", self._life)
+
     def _run(self) -> None:
         while not self._stopping.wait(TICK_S):
-            self.tick()
+            self._tick()
+
+    def _run_custody(self) -> None:
+        while not self._stopping.wait(TICK_S):
+            self._ask_custodians()
 
     def _chore(self, name: str, work: Callable[[], None]) -> None:
         try:
@@ -187,14 +207,25 @@ class Scheduler:
         return name in self._platform.index.awaited()
 
     def _prove(self, name: str, today: str) -> None:
-        """Record both proofs; where one of them fails the day is not proven yet."""
-        self._act_daily(prove_life, ProveLife(name), name, today)
-        self._act_daily(decrypt_canary, DecryptCanary(name), name, today)
+        """Record both proofs; where one of them fails the day is not proven yet.
+
+        Whoever was missing is asked again each hour, by acts of that hour.
+        """
+        hour = self._hours.get(name, today)
+        self._act_daily(prove_life, ProveLife(name), name, hour)
+        self._act_daily(decrypt_canary, DecryptCanary(name), name, hour)
+        now = self._platform.desk.clock.now().earliest
+        alarms = self._platform.index.custody_alarms(now)
+        if missing := [one.missing for one in alarms if one.consultation == name]:
+            self._hours[name] = f"{now:%Y-%m-%dT%H}"
+            self._again[name] = self._counter() + HOUR_S * SECOND_US
+            raise ProofMissing(", ".join(missing[0]))
         self._proofs[name] = today
+        self._hours.pop(name, None)
         self._again.pop(name)
 
-    def _act_daily(self, use_case: UseCase[C], command: C, name: str, today: str) -> None:
-        key = derived_id(name, type(command).__name__, today.encode())
+    def _act_daily(self, use_case: UseCase[C], command: C, name: str, when: str) -> None:
+        key = derived_id(name, type(command).__name__, when.encode())
         self._platform.act(use_case, self._platform.own_act(key, name), command)
 
     def _beat(self) -> None:

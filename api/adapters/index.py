@@ -10,17 +10,24 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
+from api.adapters.lives import CustodyAlarm, Lives
 from domain.ports import Tip
 
 if TYPE_CHECKING:
-    from ledger.application import Ledger
     from ledger.entry import Row
 
 BATCH = 1_000
+
+
+class Read(Protocol):
+    """A log, as far as it is read here: a running one, or one that is only read."""
+
+    def read(self, after: int, limit: int) -> Sequence[Row]:
+        """Return the rows after a position, in order."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class _Deposit:
 class LedgerIndex:
     """Deposits by consultation, keysets by digest, consultations by what they wait for."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Read) -> None:
         self._ledger = ledger
         # everything below is guarded by _lock; _after is the last position that was read
         self._lock = threading.RLock()
@@ -57,6 +64,7 @@ class LedgerIndex:
         self._awaited: dict[str, Awaited] = {}
         self._custody_alive: set[str] = set()
         self._ceremonies: dict[str, str] = {}
+        self._lives = Lives()
         self._closings: list[int] = []
         self._accesses: dict[str, dict[tuple[str, str], date]] = {}
         self._organisations: set[str] = set()
@@ -68,6 +76,9 @@ class LedgerIndex:
             "KeysetReady": self._ready,
             "KeyCeremonyCompleted": self._keyset,
             "KeysetRetired": self._retired,
+            "ProofOfLifeGiven": self._lives.given,
+            "ProofOfLifeMissed": self._lives.missed,
+            "ShareReportedLost": self._lives.lost,
             "ConsultationDrafted": self._drafted,
             "ConsultationPublished": self._public,
             "DeadlineExtended": self._moved,
@@ -174,6 +185,15 @@ class LedgerIndex:
             self._follow()
             return sorted(self._custody_alive)
 
+    def custody_alarms(self, now: datetime) -> list[CustodyAlarm]:
+        """Return where a custodian proves no life before the deadline, the nearest one first."""
+        with self._lock:
+            self._follow()
+            alive = {name: self._awaited[name] for name in self._custody_alive & {*self._awaited}}
+            found = [self._lives.alarm(name, one.deadline, now) for name, one in alive.items()]
+        alarms = [one for one in found if one is not None]
+        return sorted(alarms, key=lambda one: (one.deadline, one.consultation))
+
     def _follow(self) -> None:
         while rows := self._ledger.read(self._after, BATCH):
             for row in rows:
@@ -221,6 +241,7 @@ class LedgerIndex:
     def _keyset(self, name: str, data: Mapping[str, Any]) -> None:
         self._assigned[data["digest"]] = name
         self._custody_alive.add(name)
+        self._lives.assigned(name, data)
 
     def _retired(self, name: str, data: Mapping[str, Any]) -> None:
         self._custody_alive.discard(name)

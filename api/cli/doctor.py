@@ -125,6 +125,7 @@ def _of_home(folder: Path) -> dict[str, Callable[[], str]]:
 
     return {
         "custodians": lambda: _custodians(place),
+        "custody": lambda: _custody(place),
         "modes": lambda: _sound(exposure.open_to_others(place)),
         "files": lambda: _sound(exposure.missing(place)),
         "certificates": certificates,
@@ -148,6 +149,25 @@ def _custodians(place: Home) -> str:
     looks = [look_at(one, clock.now, SystemRng()) for one in roster]
     _sound([str(one) for one in looks if one.fault])
     return " · ".join(map(str, looks))
+
+
+def _custody(place: Home) -> str:
+    """Return that every keyset that must open is alive, or raise Wanting with who is missing."""
+    from api.adapters.clock import host_time
+    from api.adapters.index import LedgerIndex
+    from api.wiring import open_reader
+
+    if not place.holds(place.ledger):
+        return "in a database"
+    with open_reader(place) as log:
+        alarms = LedgerIndex(log.reader).custody_alarms(host_time())
+    return _sound(
+        [
+            f"{one.consultation}, {one.deadline:%Y-%m-%d %H:%M}Z: no proof of life of "
+            f"{', '.join(one.missing)}{' — POSTPONE IT' if one.in_danger else ''}"
+            for one in alarms
+        ]
+    )
 
 
 def _sound(faults: Sequence[str]) -> str:
