@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from api import uploading
+from api import ceremonies, uploading
 from api.adapters.clock import boot_us
 from api.adapters.uploads import Upload
 from api.closing import close
@@ -24,6 +24,7 @@ from api.journal import say
 from api.platform import Platform, UseCase
 from api.scrubbing import ScrubChore
 from crypto.log_errors import QuorumNotMet
+from domain.commands.hold_ceremony import RetireKeyset, retire_keyset
 from domain.commands.prove_life import DecryptCanary, ProveLife, decrypt_canary, prove_life
 from domain.commands.transmit import ExpireTransmission, expire_transmission
 from domain.events.transmission import StallCause
@@ -36,6 +37,8 @@ LATE_S = 30
 """Between two times that silent witnesses are asked again for a closing head."""
 AGAIN_S = 60
 """After so long a proof of life that failed is asked for again."""
+STOCK_S = 30
+"""Between two keysets that are made ahead: a start has other things to do."""
 HOUR_S = 3_600
 """After so long a custodian that gave none is asked again."""
 
@@ -64,6 +67,7 @@ class Scheduler:
         self._scrub = ScrubChore(platform, counter)
         self._again: dict[str, int] = {}
         self._hours: dict[str, str] = {}
+        self._stock_at = counter()
         self._alarms: dict[str, str] = {}
 
     def start(self) -> None:
@@ -97,6 +101,8 @@ class Scheduler:
     def _ask_custodians(self) -> None:
         with self._custody_lock:
             self._chore("life", self._life)
+            self._chore("keysets", self._stock)
+            self._chore("shares", self._retire)
 
     def _run(self) -> None:
         while not self._stopping.wait(TICK_S):
@@ -202,6 +208,36 @@ class Scheduler:
             if self._proofs.get(name) != today and self._counter() >= self._again.get(name, 0):
                 self._again[name] = self._counter() + AGAIN_S * SECOND_US
                 self._apart(f"life {name}", partial(self._prove, name, today))
+
+    def _stock(self) -> None:
+        """Make one keyset ahead, now and then; prove that those which wait are alive, each day."""
+        if self._counter() - self._stock_at < STOCK_S * SECOND_US:
+            return
+        self._stock_at = self._counter()
+        platform = self._platform
+        if self._counter() >= self._again.get("stock", 0):
+            self._again["stock"] = self._counter() + HOUR_S * SECOND_US  # unless it succeeds
+            ceremonies.stock(platform)
+            self._again.pop("stock")
+        today = platform.desk.clock.now().earliest.date().isoformat()
+        for name in ceremonies.waiting(platform):
+            if self._proofs.get(name) != today:
+                self._proofs[name] = today
+                ceremonies.prove_stock(platform, name, today)
+
+    def _retire(self) -> None:
+        """Have the shares destroyed of keysets that have served, and ask for what is still owed."""
+        platform = self._platform
+        retention = timedelta(days=platform.settings.keyset_retention_days)
+        now = platform.desk.clock.now().earliest
+        for name, why in platform.index.retirements(now, retention).items():
+            key = f"retire {name}"
+            if self._counter() >= self._again.get(key, 0):
+                self._again[key] = self._counter() + HOUR_S * SECOND_US
+                command = RetireKeyset(name, why)
+                when = f"{now:%Y-%m-%dT%H}"
+                work = partial(self._act_daily, retire_keyset, command, name, when)
+                self._apart(key, work)
 
     def _is_due(self, name: str) -> bool:
         return name in self._platform.index.awaited()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
+from api.adapters.keyset_books import Pool, Retirements
 from api.adapters.lives import CustodyAlarm, Lives
 from domain.ports import Tip
 
@@ -65,6 +66,8 @@ class LedgerIndex:
         self._custody_alive: set[str] = set()
         self._ceremonies: dict[str, str] = {}
         self._lives = Lives()
+        self._pool = Pool()
+        self._retirements = Retirements()
         self._closings: list[int] = []
         self._accesses: dict[str, dict[tuple[str, str], date]] = {}
         self._organisations: set[str] = set()
@@ -76,8 +79,10 @@ class LedgerIndex:
             "KeysetReady": self._ready,
             "KeyCeremonyCompleted": self._keyset,
             "KeysetRetired": self._retired,
-            "ProofOfLifeGiven": self._lives.given,
-            "ProofOfLifeMissed": self._lives.missed,
+            "CeremonyFailed": self._pool.failed,
+            "ShareDestroyed": self._retirements.destroyed,
+            "ProofOfLifeGiven": self._given,
+            "ProofOfLifeMissed": self._missed,
             "ShareReportedLost": self._lives.lost,
             "ConsultationDrafted": self._drafted,
             "ConsultationPublished": self._public,
@@ -85,7 +90,7 @@ class LedgerIndex:
             "ConsultationSuspended": self._suspended,
             "ConsultationResumed": self._resumed,
             "RegisterClosed": self._closed,
-            "DeclaredWithoutFollowUp": self._closed,
+            "DeclaredWithoutFollowUp": self._ended,
         }
 
     def deposits(self, consultation: str, bidder: str | None = None) -> Sequence[Tip]:
@@ -185,6 +190,32 @@ class LedgerIndex:
             self._follow()
             return sorted(self._custody_alive)
 
+    def pool(self, signs: Sequence[str], k: int, *, alive: bool = False) -> list[str]:
+        """Return the ceremonies whose free keysets these keys hold, oldest first.
+
+        ``alive``: only those in which nobody was asked for a proof of life in vain.
+        """
+        with self._lock:
+            self._follow()
+            return self._pool.alive(signs, k) if alive else self._pool.waiting(signs, k)
+
+    def ceremony_ended(self, name: str) -> bool:
+        """Say whether a ceremony has made a keyset, or failed."""
+        with self._lock:
+            self._follow()
+            return self._pool.ended(name)
+
+    def retirements(self, now: datetime, retention: timedelta) -> dict[str, str]:
+        """Return the consultations whose shares are to be destroyed, and why.
+
+        Their procedure ended without follow-up, or D lies so long behind; or a custodian has
+        not stated yet that it did.
+        """
+        with self._lock:
+            self._follow()
+            owed = dict.fromkeys(self._retirements.owed(), "owed")
+            return {**owed, **self._retirements.due(now, retention)}
+
     def custody_alarms(self, now: datetime) -> list[CustodyAlarm]:
         """Return where a custodian proves no life before the deadline, the nearest one first."""
         with self._lock:
@@ -237,14 +268,26 @@ class LedgerIndex:
 
     def _ready(self, name: str, data: Mapping[str, Any]) -> None:
         self._ceremonies[data["digest"]] = name
+        self._pool.ready(name, data)
 
     def _keyset(self, name: str, data: Mapping[str, Any]) -> None:
         self._assigned[data["digest"]] = name
         self._custody_alive.add(name)
         self._lives.assigned(name, data)
+        self._retirements.assigned(name, data)
+        self._pool.assigned(data["digest"])
+
+    def _given(self, name: str, data: Mapping[str, Any]) -> None:
+        self._lives.given(name, data)
+        self._pool.given(name, data)
+
+    def _missed(self, name: str, data: Mapping[str, Any]) -> None:
+        self._lives.missed(name, data)
+        self._pool.missed(name, data)
 
     def _retired(self, name: str, data: Mapping[str, Any]) -> None:
         self._custody_alive.discard(name)
+        self._retirements.retired(name, data)
 
     def _drafted(self, name: str, data: Mapping[str, Any]) -> None:
         self._tenants[name] = data["meta"]["tenant"]
@@ -252,15 +295,22 @@ class LedgerIndex:
     def _public(self, name: str, data: Mapping[str, Any]) -> None:
         self._published.add(name)
         self._awaited[name] = Awaited(_instant(data["deadline_at"]))
+        self._retirements.deadline(name, _instant(data["deadline_at"]))
 
     def _moved(self, name: str, data: Mapping[str, Any]) -> None:
         self._awaited[name] = replace(self._awaited[name], deadline=_instant(data["new_at"]))
+        self._retirements.deadline(name, _instant(data["new_at"]))
 
     def _suspended(self, name: str, data: Mapping[str, Any]) -> None:
         self._awaited[name] = replace(self._awaited[name], suspended=True)
 
     def _resumed(self, name: str, data: Mapping[str, Any]) -> None:
         self._awaited[name] = Awaited(_instant(data["new_deadline_at"]))
+        self._retirements.deadline(name, _instant(data["new_deadline_at"]))
+
+    def _ended(self, name: str, data: Mapping[str, Any]) -> None:
+        self._closed(name, data)
+        self._retirements.cancelled(name, data)
 
     def _closed(self, name: str, data: Mapping[str, Any]) -> None:
         self._awaited.pop(name, None)

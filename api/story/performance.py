@@ -46,8 +46,8 @@ def play_once(folder: Path, contracts: Sequence[Contract], say: Say) -> dict[str
     for left in folder.glob(f"{SCRATCH}*/"):  # of a performance that was killed: nobody reads it
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
-        # months of acts are played in seconds: no rate is meant for that
-        settings = Settings(home=folder, rate_scale=1_000)
+        # months of acts are played in seconds: no rate is meant for it; each key is made in its act
+        settings = Settings(home=folder, rate_scale=1_000, keyset_pool=0)
         with custodians_beside(place, settings) as roster:
             platform = open_platform(place, settings, roster=roster)
             try:

@@ -82,7 +82,7 @@ class Server:
             [sys.executable, "-c", SERVE, *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PLI_CUSTODIANS_APART": "false"},
+            env=os.environ | {"PLI_CUSTODIANS_APART": "false", "PLI_KEYSET_POOL": "0"},
         )
         for _ in range(600):
             assert self.process.poll() is None, "the server left by itself"
