@@ -161,7 +161,14 @@ def test_a_platform_whose_clock_is_400_days_ahead_opens_nothing(independent: Ind
     at = bench.publish()
     assert bench.kit(at).level == "A1"
     envelope = bench.seal(at)
-    assert bench.deposit(envelope)["state"] == "COMPLETED"
+    name = bench.announce(envelope, client="pli-cli/1").json()["transmission"]
+    bench.head(name, envelope)
+    received = bench.chunk(name, envelope, 0).json()
+    assert (received["state"], received["level"]) == ("COMPLETED", "A1")
+    # sealed by a client that is not the platform's, and stamped outside: A2
+    bench.platform.settings = bench.settings.model_copy(update={"tsa_url": "https://tsa.example"})
+    path = f"/api/v1/deposits/{envelope.made.deposit}"
+    assert bench.get(path, bench.tokens.company).json()["level"] == "A2"
     bench.forward(timedelta(days=AHEAD_DAYS))
     bench.tokens.buyer = bench.token(BUYER, "BU")  # what was given in the year before has ended
     session = bench.attend()
