@@ -18,6 +18,7 @@ from doubles.custodian_process import LYING
 from doubles.entries import instant_of
 from doubles.independent import AHEAD_DAYS, Independent
 from doubles.local_custody import Sealed
+from doubles.namespaces import namespaces, reason_without
 from doubles.remote_custody import ProcessBench
 
 from api.facts import facts
@@ -184,3 +185,27 @@ def test_a_platform_whose_clock_is_400_days_ahead_opens_nothing(independent: Ind
         one.restart()
     opened = bench.done(f"{session}/envelopes", bench.tokens.buyer, {})
     assert [one["event"] for one in opened["outcomes"]] == ["EnvelopeOpened"]
+
+
+# --- each on a host of its own
+
+
+def test_custodians_on_three_hosts_and_one_line_that_is_cut(tmp_path: Path) -> None:
+    if reason := reason_without():
+        pytest.skip(reason)
+    with namespaces(3) as hosts:
+        bench = ProcessBench(tmp_path, hosts=hosts, seconds=3)
+        try:
+            keyset = bench.ceremony()
+            sealed = bench.ready(keyset)
+            lock = lock_of(keyset, sealed)
+            assert len({one.url.rsplit(":", 1)[0] for one in bench.processes}) == 3
+            hosts[0].cut()
+            with pytest.raises(CustodianSilent):
+                bench.partial(sealed, 1)
+            partials = [(index, bench.partial(sealed, index)) for index in (2, 3)]
+            assert combine(lock, partials).key == sealed.key
+            hosts[0].mend()
+            check_partial(lock, 1, bench.partial(sealed, 1))  # the control: the line was all
+        finally:
+            bench.close()

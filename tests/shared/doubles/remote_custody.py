@@ -102,6 +102,7 @@ class ProcessBench(Bench):
         organisations = self.given.get("organisations", ("org-1", "org-2", "org-3"))
         skews = self.given.get("skews", (0, 0, 0))
         before = self.given.get("before", ("", "", ""))
+        hosts = self.given.get("hosts")
         self.processes = [
             CustodianProcess(
                 self.folder.parent / "apart" / f"custodian-{n}",
@@ -109,6 +110,7 @@ class ProcessBench(Bench):
                 organisations[n - 1],
                 skew_s=skews[n - 1],
                 before=before[n - 1],
+                **({"host": hosts[n - 1].address, "inside": hosts[n - 1].inside} if hosts else {}),
             )
             for n in (1, 2, 3)
         ]
@@ -120,7 +122,7 @@ class ProcessBench(Bench):
 
     def reach(self) -> None:
         roster = tuple(one.member for one in self.processes)
-        out = Outgoing([one.url for one in roster], seconds=20)
+        out = Outgoing([one.url for one in roster], seconds=self.given.get("seconds", 20))
         self.port: Any = RemoteCustodians(roster, out, lambda: Shown(self), lambda digest: NAME)
 
     def close(self) -> None:
