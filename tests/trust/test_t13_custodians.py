@@ -6,7 +6,9 @@ test of what cannot happen has a control in which it does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
@@ -14,13 +16,14 @@ from typing import Any
 
 import pytest
 from doubles.bench import BUYER, shown
-from doubles.custodian_process import LYING
+from doubles.custodian_process import LYING, CustodianProcess
 from doubles.entries import instant_of
 from doubles.independent import AHEAD_DAYS, Independent
 from doubles.local_custody import Sealed
-from doubles.namespaces import namespaces, reason_without
+from doubles.namespaces import Namespace, namespaces, reason_without
 from doubles.remote_custody import ProcessBench
 
+from api.adapters.custodian_state import check_answers
 from api.facts import facts
 from crypto.errors import PartialRefused, QuorumMissing
 from crypto.keyset import Keyset
@@ -28,26 +31,108 @@ from crypto.threshold import Lock, check_partial, combine
 from domain.ports import CustodianRefusal, CustodianSilent
 
 AHEAD = AHEAD_DAYS * 86_400
-Start = Callable[..., ProcessBench]
+
+pytestmark = [pytest.mark.xdist_group("custodians")]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    made: list[ProcessBench] = []
-
-    def begin(**given: Any) -> ProcessBench:
-        folder = tmp_path / str(len(made))
-        folder.mkdir()
-        made.append(ProcessBench(folder, **given))
-        return made[-1]
-
-    yield begin
-    for bench in made:
-        bench.close()
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[list[Namespace]]:
+    """Three hosts of their own where this machine can make them, else none."""
+    if reason_without():
+        yield []
+        return
+    with namespaces(3) as made:
+        yield made
 
 
-def lock_of(keyset: Keyset, sealed: Sealed) -> Lock:
-    return Lock(keyset, sealed.header.label.encoded, sealed.header.capsule)
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory, hosts: list[Namespace]) -> Iterator[Opened]:
+    """Three honest custodians, each on its host, and one envelope whose hour is past."""
+    bench = ProcessBench(tmp_path_factory.mktemp("honest"), hosts=hosts, seconds=3)
+    keyset = bench.ceremony()
+    yield Opened(bench, keyset, bench.ready(keyset))
+    bench.close()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Custodians, their keyset, and an envelope that is sealed to it."""
+
+    bench: ProcessBench
+    keyset: Keyset
+    sealed: Sealed
+
+    @property
+    def lock(self) -> Lock:
+        return Lock(self.keyset, self.sealed.header.label.encoded, self.sealed.header.capsule)
+
+    def partials(self, *indices: int) -> list[tuple[int, bytes]]:
+        return [(index, self.bench.partial(self.sealed, index)) for index in indices]
+
+
+def test_any_two_of_three_open_and_one_alone_never(honest: Opened) -> None:
+    partials = honest.partials(1, 2, 3)
+    for size in range(4):
+        for chosen in combinations(partials, size):
+            if size < honest.keyset.k:
+                with pytest.raises(QuorumMissing):
+                    combine(honest.lock, chosen)
+                with pytest.raises(QuorumMissing):
+                    combine(honest.lock, [*chosen, *chosen])
+            else:
+                found = combine(honest.lock, chosen)
+                assert found.key == honest.sealed.key, "the control: k of them do"
+    members: Any = honest.keyset.document["ceremony"]
+    assert len({one["organisation"] for one in members["members"]}) == 3
+
+
+def test_a_silent_custodian_is_told_and_the_others_open(honest: Opened) -> None:
+    bench, first = honest.bench, honest.partials(1)
+    bench.processes[0].kill()
+    with pytest.raises(CustodianSilent, match="custodian-1"):
+        honest.partials(1)
+    assert combine(honest.lock, honest.partials(2, 3)).key == honest.sealed.key
+    bench.processes[0].start()
+    assert honest.partials(1) == first, "killed by kill -9, it repeats its answer"
+    lines = bench.processes[0].get("/v1/log").content.splitlines()
+    assert check_answers(lines) == len(lines)
+    assert sum(b'"partial"' in line for line in lines) >= 2, "asked again, recorded again"
+
+
+def test_planted_a_custodian_without_its_memory_repeats_nothing(
+    honest: Opened, tmp_path: Path
+) -> None:
+    """The control of the test above: what is repeated comes from its memory."""
+    bench, told = honest.bench, honest.bench.processes[1]
+    shutil.copytree(told.folder, tmp_path / told.folder.name)
+    shutil.copy(f"{told.folder}.credential", tmp_path)
+    for forgotten in (tmp_path / told.folder.name).glob("state.db*"):
+        forgotten.unlink()
+    member = told.member
+    forgetful = CustodianProcess(
+        tmp_path / told.folder.name, bench.ledger.vkey, member.organisation
+    ).start()
+    bench.processes[1] = forgetful
+    try:
+        bench.reach()
+        with pytest.raises(CustodianRefusal, match="unknown-keyset"):
+            honest.partials(2)
+    finally:
+        forgetful.kill()
+        bench.processes[1] = told
+        bench.reach()
+
+
+def test_a_line_that_is_cut_is_silence(honest: Opened, hosts: list[Namespace]) -> None:
+    if not hosts:
+        pytest.skip(reason_without())
+    assert len({one.host for one in honest.bench.processes}) == 3
+    hosts[0].cut()
+    with pytest.raises(CustodianSilent):
+        honest.partials(1)
+    assert combine(honest.lock, honest.partials(2, 3)).key == honest.sealed.key
+    hosts[0].mend()
+    assert len(honest.partials(1)) == 1, "the control: the line was all"
 
 
 def ready_in(bench: ProcessBench, keyset: Keyset, ahead: timedelta) -> Sealed:
@@ -58,62 +143,6 @@ def ready_in(bench: ProcessBench, keyset: Keyset, ahead: timedelta) -> Sealed:
     case = bench.case.published(deadline).assigned().sealed().closed().present("a", "b")
     case.planned(sealed.header.label.deposit).anchored()
     return sealed
-
-
-def test_any_two_of_three_open_and_one_alone_never(start: Start) -> None:
-    bench = start()
-    keyset = bench.ceremony()
-    sealed = bench.ready(keyset)
-    lock = lock_of(keyset, sealed)
-    partials = [(index, bench.partial(sealed, index)) for index in (1, 2, 3)]
-    for size in range(4):
-        for chosen in combinations(partials, size):
-            if size < keyset.k:
-                with pytest.raises(QuorumMissing):
-                    combine(lock, chosen)
-                with pytest.raises(QuorumMissing):
-                    combine(lock, [*chosen, *chosen])
-            else:
-                assert combine(lock, chosen).key == sealed.key, "the control: k of them do"
-    organisations = {one["organisation"] for one in keyset.document["ceremony"]["members"]}
-    assert len(organisations) == 3
-
-
-def test_a_lying_custodian_is_named_and_a_silent_one_too(start: Start) -> None:
-    bench = start(before=(LYING, "", ""))
-    keyset = bench.ceremony()
-    sealed = bench.ready(keyset)
-    lock = lock_of(keyset, sealed)
-    partials = [(index, bench.partial(sealed, index)) for index in (1, 2, 3)]
-    with pytest.raises(PartialRefused):
-        check_partial(lock, *partials[0])
-    check_partial(lock, *partials[1])  # the control: an honest one is not
-    found = combine(lock, partials)
-    assert (found.bad, found.used, found.key) == ((1,), (2, 3), sealed.key)
-    bench.processes[1].kill()
-    with pytest.raises(CustodianSilent, match="custodian-2"):
-        bench.partial(sealed, 2)
-    with pytest.raises(QuorumMissing):
-        combine(lock, [partials[0], partials[2]])
-
-
-def test_a_custodian_that_was_killed_repeats_its_answer(start: Start) -> None:
-    bench = start()
-    keyset = bench.ceremony()
-    sealed = bench.ready(keyset)
-    first = bench.partial(sealed)
-    lines = bench.processes[0].get("/v1/log").content
-    bench.processes[0].restart()
-    assert bench.partial(sealed) == first
-    again = bench.processes[0].get("/v1/log").content
-    assert again.startswith(lines)
-    assert len(again) > len(lines), "asked again, recorded again"
-    bench.processes[0].kill()
-    for forgotten in bench.processes[0].folder.glob("state.db*"):
-        forgotten.unlink()
-    bench.processes[0].start()
-    with pytest.raises(CustodianRefusal):  # the control: without its memory it would not
-        bench.partial(sealed)
 
 
 def refusals(bench: ProcessBench, sealed: Sealed) -> list[str]:
@@ -129,22 +158,29 @@ def refusals(bench: ProcessBench, sealed: Sealed) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize(
-    ("skews", "expected"),
-    [
-        ((AHEAD, 0, 0), ["", "too-early", "too-early"]),
-        # the control: k fast clocks are k colluding custodians
-        ((AHEAD, AHEAD, 0), ["", "", "too-early"]),
-    ],
-)
-def test_one_fast_clock_opens_nothing_alone(
-    start: Start, skews: tuple[int, int, int], expected: list[str]
-) -> None:
-    bench = start(skews=skews)
-    keyset = bench.ceremony()
-    sealed = ready_in(bench, keyset, timedelta(days=60))
-    assert refusals(bench, sealed) == expected
-    assert (expected.count("") >= keyset.k) == (skews[1] == AHEAD)
+def test_one_fast_clock_opens_nothing_alone_and_a_false_answer_is_named(tmp_path: Path) -> None:
+    """A ledger says that the hour is past, which is 60 days ahead; one custodian believes it."""
+    bench = ProcessBench(tmp_path, skews=(AHEAD, 0, 0), before=(LYING, "", ""))
+    try:
+        keyset = bench.ceremony()
+        opened = Opened(bench, keyset, ready_in(bench, keyset, timedelta(days=60)))
+        assert refusals(bench, opened.sealed) == ["", "too-early", "too-early"]
+        false = opened.partials(1)
+        # the control: custodians with fast clocks are colluding ones, and k of them would open
+        for one in bench.processes[1:]:
+            one.skew_s = AHEAD
+            one.restart()
+        assert refusals(bench, opened.sealed) == ["", "", ""]
+        true = opened.partials(2, 3)
+        with pytest.raises(PartialRefused):
+            check_partial(opened.lock, *false[0])
+        check_partial(opened.lock, *true[0])
+        found = combine(opened.lock, [*false, *true])
+        assert (found.bad, found.used, found.key) == ((1,), (2, 3), opened.sealed.key)
+        with pytest.raises(QuorumMissing):
+            combine(opened.lock, [*false, true[0]])
+    finally:
+        bench.close()
 
 
 # --- a whole platform at level A1
@@ -185,27 +221,3 @@ def test_a_platform_whose_clock_is_400_days_ahead_opens_nothing(independent: Ind
         one.restart()
     opened = bench.done(f"{session}/envelopes", bench.tokens.buyer, {})
     assert [one["event"] for one in opened["outcomes"]] == ["EnvelopeOpened"]
-
-
-# --- each on a host of its own
-
-
-def test_custodians_on_three_hosts_and_one_line_that_is_cut(tmp_path: Path) -> None:
-    if reason := reason_without():
-        pytest.skip(reason)
-    with namespaces(3) as hosts:
-        bench = ProcessBench(tmp_path, hosts=hosts, seconds=3)
-        try:
-            keyset = bench.ceremony()
-            sealed = bench.ready(keyset)
-            lock = lock_of(keyset, sealed)
-            assert len({one.url.rsplit(":", 1)[0] for one in bench.processes}) == 3
-            hosts[0].cut()
-            with pytest.raises(CustodianSilent):
-                bench.partial(sealed, 1)
-            partials = [(index, bench.partial(sealed, index)) for index in (2, 3)]
-            assert combine(lock, partials).key == sealed.key
-            hosts[0].mend()
-            check_partial(lock, 1, bench.partial(sealed, 1))  # the control: the line was all
-        finally:
-            bench.close()
