@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from api.adapters.clock import boot_us
 from api.adapters.custodian_questions import MOST_VIEWS, NONCE_BYTES
 from api.adapters.custodian_roster import Member, Roster
 from api.adapters.custodian_service import REFUSED, SAID, VIEW_WANTED, WANTING
@@ -36,6 +37,9 @@ from replay.custodian import Question
 ATTEMPTS: Final = 6
 MOST_MEMBERS: Final = 16
 SIGNATURE_BYTES: Final = 64
+SLOW_US: Final = 1_000_000
+REST_US: Final = 5_000_000
+"""Whose silence took long is not asked again for so long: its silence is the answer meanwhile."""
 CODE: Final = re.compile(r"[a-z][a-z-]{0,31}")
 Body = Mapping[str, Json]
 
@@ -138,13 +142,16 @@ class RemoteCustodians:
         out: Outgoing,
         ledger: Callable[[], Shows],
         consultation_of: Callable[[str], str | None],
+        counter: Callable[[], int] = boot_us,
     ) -> None:
         self.members = {one.custodian: RemoteCustodian(one, out) for one in roster}
         self._ledger = ledger
         self._consultation_of = consultation_of
+        self._counter = counter
         # what follows are hints that cost one question more when wrong: no lock
         self._pins: dict[str, int] = {}
         self._said: dict[str, str] = {}
+        self._rests: dict[str, int] = {}
 
     def close(self) -> None:
         """Do nothing: a custodian that runs elsewhere is not ours to end."""
@@ -251,12 +258,16 @@ class RemoteCustodians:
     def _answer(self, custodian: str, asked: _Asked) -> _Answer:
         """Return a verified answer or refusal to this very question, or raise CustodianSilent."""
         one = self.members.get(custodian)
-        if one is None:
+        begun = self._counter()
+        if one is None or begun < self._rests.get(custodian, 0):
             raise CustodianSilent(custodian)
         try:
             answer = self._asked(one, asked)
         except NoAnswer as error:
             self._note(custodian, error.code)
+            now = self._counter()
+            if now - begun >= SLOW_US:  # an opening must not wait so long for each envelope
+                self._rests[custodian] = now + REST_US
             raise CustodianSilent(custodian) from error
         self._said.pop(custodian, None)
         return answer

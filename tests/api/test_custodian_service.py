@@ -20,7 +20,7 @@ from api.adapters.custodian_roster import RosterUnusable, policy_of, read_roster
 from api.adapters.custodian_service import NOT_ASKED
 from api.adapters.custodian_state import check_answers
 from api.adapters.http import NoAnswer
-from api.adapters.remote_custodians import NotBelieved
+from api.adapters.remote_custodians import REST_US, SLOW_US, NotBelieved
 from api.custodian import SMALL_LIMIT, VIEW_LIMIT
 from crypto import merkle, statements
 from crypto.canonical import encode
@@ -316,6 +316,31 @@ def test_a_swapped_key_and_an_absent_custodian_are_silence(
     assert len(bench.partial(sealed, 2)) == 96
 
 
+def test_a_silence_that_took_long_is_not_waited_for_again_at_once(
+    bench: HttpBench, keyset: Keyset
+) -> None:
+    sealed = bench.ready(keyset)
+    now = [0]
+    bench.port._counter = lambda: now[0]
+    answering = bench.out.apps.pop(next(iter(bench.apps)))
+    connect = bench.out._connect
+
+    def slow(*given: Any) -> Any:
+        now[0] += SLOW_US
+        return connect(*given)
+
+    bench.out._connect = slow  # type: ignore[method-assign]
+    with pytest.raises(CustodianSilent):
+        bench.partial(sealed)
+    bench.out.apps[next(iter(bench.apps))] = answering
+    asked = len(bench.out.asked)
+    with pytest.raises(CustodianSilent):
+        bench.partial(sealed)
+    assert len(bench.out.asked) == asked, "nobody was asked"
+    now[0] += REST_US
+    assert len(bench.partial(sealed)) == 96
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -367,6 +392,20 @@ def test_a_custodian_that_knows_more_than_our_ledger_is_not_believed(
 
 
 # --- homes, rosters, restore
+
+
+def test_a_share_that_its_chest_does_not_give_back_is_silence_and_an_alarm(
+    bench: HttpBench, keyset: Keyset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.case.assigned(keyset.digest.hex())
+    bench.port.alive(keyset.digest.hex(), bench.names[0])
+    for share in (bench.folder / bench.names[0]).glob("share-*"):
+        share.unlink()
+    capsys.readouterr()
+    with pytest.raises(CustodianSilent):
+        bench.port.alive(keyset.digest.hex(), bench.names[0])
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert {one["code"] for one in told} == {"keys.absent", "network.no-answer"}
 
 
 def test_two_services_never_share_a_folder(
