@@ -22,18 +22,38 @@ from api.adapters.custodian_processes import (
     SERVING,
     CustodianDidNotStart,
     CustodianProcess,
-    custodian_processes,
     custodians_beside,
 )
-from api.adapters.custodians import local_names
+from api.adapters.custodian_roster import read_roster
+from api.adapters.custodians import create_local, credential_files, local_names
+from api.adapters.rng import SystemRng
+from api.cli import run
 from api.home import Home
 from api.settings import Settings
+from crypto import notes
+from crypto.notes import VerifierKey
 from ledger.errors import LedgerLocked
+
+LOG = VerifierKey.of_seed("pli.example/processes", notes.LOG, bytes(32))
 
 
 @pytest.fixture
-def home(bench: Bench) -> Home:
-    return bench.home
+def home(tmp_path: Path) -> Home:
+    """The custodians of a home, and nothing else of it."""
+    place = Home(tmp_path / "home").create()
+    create_local(
+        place.custodians,
+        organisation="platform",
+        log=LOG,
+        credential=credential_files(place.keys),
+        random=SystemRng(),
+    )
+    return place
+
+
+def first(home: Home) -> CustodianProcess:
+    folder = home.custodians / "custodian-1"
+    return CustodianProcess(folder, home.keys / "custodian-1.credential")
 
 
 def until(true: Callable[[], bool], seconds: float = 30) -> None:
@@ -108,18 +128,18 @@ def environment(process: int) -> bytes:
 
 
 def test_a_custodian_that_dies_is_started_again(home: Home) -> None:
-    with custodian_processes(home) as roster:
-        url = roster[0].url
-        before = httpx2.get(f"{url}/v1/identity").content
-        dead = next(
-            child
-            for child in children(os.getpid())
-            if str(roster[0].url.rsplit(":", 1)[1]).encode() in command(child)
-        )
-        os.kill(dead, signal.SIGKILL)
-        until(lambda: not answers(url) or dead not in set(children(os.getpid())))
-        until(lambda: answers(url))
-        assert httpx2.get(f"{url}/v1/identity").content == before
+    process = first(home)
+    process.wait()
+    url = process.member.url
+    before = httpx2.get(f"{url}/v1/identity").content
+    port = url.rsplit(":", 1)[1].encode()
+    dead = next(one for one in children(os.getpid()) if port in command(one))
+    os.kill(dead, signal.SIGKILL)
+    until(lambda: dead not in set(children(os.getpid())))
+    until(lambda: answers(url))
+    assert httpx2.get(f"{url}/v1/identity").content == before
+    process.stop()
+    assert not answers(url)
 
 
 def command(process: int) -> bytes:
@@ -161,8 +181,8 @@ def test_one_that_cannot_start_says_so(
     with pytest.raises(CustodianAbsent):
         identity_of(tmp_path)
     monkeypatch.setattr(beside, "START_S", 0.0)
-    with pytest.raises(CustodianDidNotStart), custodian_processes(home):
-        raise AssertionError("never reached")
+    with pytest.raises(CustodianDidNotStart):
+        first(home).wait()
 
 
 def test_a_second_platform_starts_no_custodian_and_settings_may_want_none(bench: Bench) -> None:
@@ -177,14 +197,9 @@ def test_a_second_platform_starts_no_custodian_and_settings_may_want_none(bench:
 
 
 def test_the_commands_make_show_and_prove_a_custodian(
-    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from api.adapters.custodian_roster import read_roster
-    from api.adapters.keys import signing_key
-    from api.cli import run
-    from crypto.notes import LOG
-
-    vkey = str(signing_key(bench.home.log_key, LOG).verifier())
+    vkey = str(LOG)
 
     def told(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
