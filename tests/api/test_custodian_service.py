@@ -21,6 +21,7 @@ from api.adapters.custodian_service import NOT_ASKED
 from api.adapters.custodian_state import check_answers
 from api.adapters.http import NoAnswer
 from api.adapters.remote_custodians import REST_US, SLOW_US, NotBelieved
+from api.cli import run
 from api.custodian import SMALL_LIMIT, VIEW_LIMIT
 from crypto import merkle, statements
 from crypto.canonical import encode
@@ -421,14 +422,14 @@ def test_two_services_never_share_a_folder(
 
 
 def test_a_share_comes_back_from_its_copy_also_without_its_memory(
-    bench: HttpBench, keyset: Keyset
+    bench: HttpBench, keyset: Keyset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sealed = bench.ready(keyset)
     first_answer = bench.partial(sealed)
     name = bench.names[0]
     folder, digest = bench.folder / name, keyset.digest.hex()
-    copy = (folder / "recovery-1" / f"{digest}.plr1").read_bytes()
-    offline = bytes.fromhex((folder / "offline" / "recovery.key").read_text().strip())
+    document = tmp_path / "keyset.json"
+    document.write_bytes(encode(dict(keyset.document)))
     for home in bench.homes:
         home.close()
     for gone in (*folder.glob("share-*"), *folder.glob("state.db*")):
@@ -436,10 +437,27 @@ def test_a_share_comes_back_from_its_copy_also_without_its_memory(
     bench.open()
     with pytest.raises(CustodianRefusal):
         bench.partial(sealed)
-    bench.homes[0].custodian.restore_from(keyset, copy, offline)
-    assert bench.partial(sealed) != first_answer, "its memory is lost, its share is not"
-    lock = Lock(keyset, sealed.header.label.encoded, sealed.header.capsule)
-    check_partial(lock, 1, bench.partial(sealed))
+    for home in bench.homes:
+        home.close()
+
+    def restored(place: Path, of: str = name) -> int:
+        words = [place, bench.folder / of / "recovery-1" / f"{digest}.plr1"]
+        options = {
+            "--offline-key": folder / "offline" / "recovery.key",
+            "--keyset": document,
+            "--credential": tmp_path / "keys" / f"{place.name}.credential",
+        }
+        given = [*words, *(word for option in options.items() for word in option)]
+        return run(["custodian", "restore", *map(str, given)])
+
+    assert restored(folder, bench.names[1]) == 1, "the copy of another custodian"
+    assert "[recovery]" in capsys.readouterr().err
+    assert restored(folder) == 0
+    assert capsys.readouterr().out.strip() == digest
+    bench.open()
+    again = bench.partial(sealed)
+    assert again != first_answer, "its memory is lost, its share is not"
+    check_partial(Lock(keyset, sealed.header.label.encoded, sealed.header.capsule), 1, again)
 
 
 def test_a_roster_names_two_custodians_at_least_each_once(bench: HttpBench, tmp_path: Path) -> None:
