@@ -10,13 +10,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
 from doubles.bench import Bench
+from doubles.clock import FixedClock
 
 from api.adapters import custodian_processes as beside
+from api.adapters.custodian_health import look_at
 from api.adapters.custodian_home import LOCK, CustodianAbsent, identity_of
 from api.adapters.custodian_processes import (
     SERVING,
@@ -82,8 +86,14 @@ def answers(url: str) -> bool:
         return False
 
 
+def doctor(home: Home, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    run(["doctor", "--home", str(home.folder), "--json"])
+    return str(json.loads(capsys.readouterr().out)["custodians"])
+
+
 def test_the_platform_asks_its_custodians_over_http_and_ends_them(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PLI_OIDC_CLIENT_ID", "only-for-the-platform")
     folders = [bench.home.custodians / name for name in local_names(bench.home.custodians)]
@@ -104,7 +114,17 @@ def test_the_platform_asks_its_custodians_over_http_and_ends_them(
         assert len(running) >= len(roster)
         for child in running:
             assert b"only-for-the-platform" not in environment(child)
+        said = doctor(bench.home, capsys)
+        assert all(f"{one.custodian} " in said for one in roster), said
+        assert said.count("±") == len(roster)
+        ahead = FixedClock(bench.clock.at + timedelta(days=400))
+        assert "its clock is -" in str(look_at(roster[0], ahead.now, SystemRng()))
+        gone = replace(roster[0], url="http://127.0.0.1:1")
+        assert "network.no-answer" in look_at(gone, ahead.now, SystemRng()).fault
+        another = replace(roster[0], sign=roster[1].sign)
+        assert "custodian.not-believed" in look_at(another, ahead.now, SystemRng()).fault
         bench.close()
+    assert doctor(bench.home, capsys) == "of this home, not running"
     assert all(unlocked(folder) for folder in folders)
     assert not (bench.home.custodians / SERVING).exists()
     bench.reopen()
