@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from api.adapters.custodian_home import identity_of
+from api.adapters.custodian_home import identity_of, is_served
 from api.adapters.custodian_processes import SERVING
 from api.adapters.custodian_questions import NONCE_BYTES
 from api.adapters.custodian_roster import Member, Roster, read_roster
@@ -49,10 +49,11 @@ def reachable(place: Home, settings: Settings) -> Roster | None:
     if settings.custodians is not None:
         return read_roster(settings.custodians)
     told = place.custodians / SERVING
-    if not told.is_file():
+    folders = [place.custodians / name for name in local_names(place.custodians)]
+    # the file of a platform that was killed says where its custodians were
+    if not told.is_file() or not any(map(is_served, folders)):
         return None
     urls = json.loads(told.read_text())
-    folders = [place.custodians / name for name in local_names(place.custodians)]
     return tuple(
         Member.of(identity_of(folder), url) for folder, url in zip(folders, urls, strict=True)
     )

@@ -83,6 +83,16 @@ def identity_of(folder: Path) -> Identity:
     return read_identity(folder)
 
 
+def is_served(folder: Path) -> bool:
+    """Say whether a process holds this custodian now; one that starts meanwhile only waits."""
+    with (folder / LOCK).open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
 def install_log_keys(folder: Path, text: str) -> Policy:
     """Believe these keys of the log from the next start on; they name the first one, or refused."""
     identity = identity_of(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -21,7 +20,7 @@ from doubles.clock import FixedClock
 
 from api.adapters import custodian_processes as beside
 from api.adapters.custodian_health import look_at
-from api.adapters.custodian_home import LOCK, CustodianAbsent, identity_of
+from api.adapters.custodian_home import CustodianAbsent, identity_of, is_served
 from api.adapters.custodian_processes import (
     SERVING,
     CustodianDidNotStart,
@@ -71,12 +70,7 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def unlocked(folder: Path) -> bool:
-    with (folder / LOCK).open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+    return not is_served(folder)
 
 
 def answers(url: str) -> bool:
@@ -124,7 +118,9 @@ def test_the_platform_asks_its_custodians_over_http_and_ends_them(
         another = replace(roster[0], sign=roster[1].sign)
         assert "custodian.not-believed" in look_at(another, ahead.now, SystemRng()).fault
         bench.close()
+    (bench.home.custodians / SERVING).write_text(json.dumps(told))  # as a kill leaves it
     assert doctor(bench.home, capsys) == "of this home, not running"
+    (bench.home.custodians / SERVING).unlink()
     assert all(unlocked(folder) for folder in folders)
     assert not (bench.home.custodians / SERVING).exists()
     bench.reopen()
