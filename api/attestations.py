@@ -13,6 +13,7 @@ from api import views
 from api.facts import Fact, facts, first
 from api.health import deposit_probe_at
 from api.platform import Platform
+from domain import placement
 from domain.clock import instant_text
 from domain.custody import Custody
 from domain.envelope import SealedEnvelope
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from domain.transmission import TransmissionSession
 
 Answer = dict[str, object]
+COMMAND_LINE = "pli-cli/"
+"""How a client that does not come from the platform begins its name."""
 
 
 def started(platform: Platform, transmission: str) -> Answer:
@@ -80,7 +83,7 @@ def deposit_receipt(platform: Platform, deposit: SealedEnvelope) -> Answer:
         "uncertainty_ms": sealed.uncertainty_ms,
         "commitment": sealed.commitment,
         "receipt_id": sealed.receipt_id,
-        "level": level(platform, sealed.consultation),
+        "level": deposit_level(platform, sealed.consultation, deposit.name),
         "receipt": platform.ledger.receipt(position).decode(),
     }
     owner = platform.uploads.of_deposit(deposit.name)
@@ -113,6 +116,22 @@ def level(platform: Platform, consultation: str) -> str:
     """Return the assurance level: the placement of the keyset (``envelope.md`` §11)."""
     custody = platform.desk.files.find(Custody, f"custody/{consultation}")
     return str(custody.keyset.placement) if custody and custody.keyset else "A0"
+
+
+def deposit_level(platform: Platform, consultation: str, deposit: str) -> str:
+    """Return the level of one deposit: A2 where also the stamp and the client are from outside."""
+    custody = platform.desk.files.find(Custody, f"custody/{consultation}")
+    if custody is None or custody.keyset is None:
+        return "A0"
+    upload = platform.uploads.of_deposit(deposit)
+    told = facts(platform.ledger, f"transmission/{upload.transmission}") if upload else []
+    begun = first(told, "TransmissionStarted")
+    outside = begun is not None and str(begun.data["client"]).startswith(COMMAND_LINE)
+    return placement.level(
+        custody.keyset.placement,
+        external_stamp=platform.settings.tsa_url is not None,
+        client="cli" if outside else "web",
+    )
 
 
 def _attempt(platform: Platform, upload: Upload, told: list[Fact]) -> Answer:

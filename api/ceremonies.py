@@ -6,6 +6,8 @@ is for ever: it can never open a bid (``envelope.md`` 2.1).
 
 from __future__ import annotations
 
+from itertools import count
+
 from api.idempotency import object_id
 from api.platform import Platform
 from domain.commands.hold_ceremony import (
@@ -19,11 +21,17 @@ from domain.commands.hold_ceremony import (
     retire_keyset,
 )
 from domain.commands.loading import own_consultation
-from domain.commands.prove_life import DecryptCanary, decrypt_canary
+from domain.commands.prove_life import (
+    DecryptCanary,
+    ProvePoolLife,
+    decrypt_canary,
+    prove_pool_life,
+)
 from domain.custody import Custody, KeyCeremony
 from domain.ports import Act
 
 CANARY = object_id("canary", "ceremony")
+POOLED = "pool"
 THRESHOLD = 2
 
 
@@ -33,6 +41,8 @@ def equip(platform: Platform, act: Act, consultation: str) -> None:
     The buyer asks, the platform runs: no role of a buyer holds or assigns keys.
     """
     own_consultation(platform.desk, act, consultation)
+    if _from_pool(platform, act, consultation):
+        return
     ceremony = object_id(act.command_id, "ceremony")
     assigning = platform.own_act(act.part("assign").command_id, consultation)
     command = AssignKeyset(consultation, ceremony, CANARY)
@@ -42,6 +52,63 @@ def equip(platform: Platform, act: Act, consultation: str) -> None:
         hold(platform, CANARY, KeysetPurpose.CANARY)
         hold(platform, ceremony, KeysetPurpose.CONSULTATION)
     platform.act(assign_keyset, assigning, command)
+
+
+def _from_pool(platform: Platform, act: Act, consultation: str) -> bool:
+    """Assign a keyset that waits, whose custodians are all alive; say whether there was one.
+
+    A repetition finds the keyset that it was given before.
+    """
+    assigning = platform.own_act(act.part("assign").command_id, consultation)
+    with platform.desk.turns.hold("keyset pool"):
+        custody = platform.desk.files.find(Custody, f"custody/{consultation}")
+        given = custody.keyset if custody is not None else None
+        if given is not None:
+            name = platform.index.ceremony(given.digest)
+            command = AssignKeyset(consultation, name or "", CANARY)
+            return platform.desk.earlier(assigning, command) is not None
+        waiting = platform.index.pool(_signs(platform), THRESHOLD, alive=True)
+        if not waiting or not _pools(platform):
+            return False
+        hold(platform, CANARY, KeysetPurpose.CANARY)
+        platform.act(assign_keyset, assigning, AssignKeyset(consultation, waiting[0], CANARY))
+        return True
+
+
+def stock(platform: Platform) -> bool:
+    """Hold one more ceremony if the pool is below its size; say whether one was held.
+
+    Each has a number for its name, so that one which a crash cut is finished, never left.
+    """
+    index = platform.index
+    wanted = platform.settings.keyset_pool if _pools(platform) else 0
+    if len(index.pool(_signs(platform), THRESHOLD)) >= wanted:
+        return False
+    hold(platform, CANARY, KeysetPurpose.CANARY)
+    names = (object_id(f"{POOLED} {number}", "ceremony") for number in count())
+    name = next(one for one in names if not index.ceremony_ended(one))
+    hold(platform, name, KeysetPurpose.CONSULTATION)
+    return True
+
+
+def prove_stock(platform: Platform, ceremony: str, when: str) -> None:
+    """Ask for a proof of life of a keyset that waits, once for this day or hour."""
+    act = platform.own_act(object_id(ceremony, f"life {when}"), ceremony)
+    platform.act(prove_pool_life, act, ProvePoolLife(ceremony))
+
+
+def waiting(platform: Platform) -> list[str]:
+    """Return the ceremonies of the keysets that wait for a consultation."""
+    return platform.index.pool(_signs(platform), THRESHOLD)
+
+
+def _pools(platform: Platform) -> bool:
+    """Say whether keysets are made ahead: with several writers each could give away the same."""
+    return platform.settings.keyset_pool > 0 and platform.settings.writers == 1
+
+
+def _signs(platform: Platform) -> list[str]:
+    return [one.sign_hex for one in platform.desk.custodians.roster()]
 
 
 def open_canary(platform: Platform, act: Act, consultation: str) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from api.adapters.clock import HostSource, SourcedClock
 from api.adapters.clock_sources import Asking, CustodianTime, KeptTime, StampedTime, Teller
+from api.adapters.custodian_roster import Roster
+from api.adapters.http import Outgoing
+from api.adapters.remote_custodians import RemoteCustodian
 from api.adapters.timestamps import http_timestamper
 from api.settings import Settings
 from domain.ports import Rng
@@ -22,6 +25,16 @@ class SourcesUnusable(Exception):
     """A source of time that the settings name is not there, or is no source."""
 
     code = "clock.sources"
+
+
+def clocks_of(roster: Roster, organisation: str, random: Rng) -> list[CustodianTime]:
+    """Return the custodians of a roster as clocks; those of this organisation tell this host's."""
+    out = Outgoing([one.url for one in roster])
+    return [
+        CustodianTime(one.custodian, one.sign, RemoteCustodian(one, out), random)
+        for one in roster
+        if one.organisation != organisation
+    ]
 
 
 def clock_of(

@@ -50,6 +50,12 @@ class KeyRequired(ApiError):
     code = "request.key-required"
 
 
+class ProofMissing(ApiError):
+    """A custodian gives no proof of life before a deadline: said in the journal, by the day."""
+
+    code = "custody.proof-missing"
+
+
 class BadPageToken(ApiError):
     """The ``after`` of a list was not given by us."""
 

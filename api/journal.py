@@ -27,6 +27,7 @@ HAPPENINGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "clock.distrusted": frozenset({"reason"}),
         "clock.silent": frozenset({"source", "code"}),
         "clock.trusted": frozenset(),
+        "custodian.restarted": frozenset({"custodian"}),
         "fail-stop": frozenset({"code"}),
         "refusals.failed": frozenset({"code"}),
         "scrub.found": frozenset({"code"}),

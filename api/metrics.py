@@ -118,6 +118,15 @@ class _Published:
         size = parse_checkpoint(parse_note(note).text).size if note else 0
         yield GaugeMetricFamily("pli_published_size", "Size of the last checkpoint", value=size)
         anchors = self._platform.anchoring.status()
+        alarms = self._platform.index.custody_alarms(self._platform.now())
+        yield GaugeMetricFamily(
+            "pli_custody_missing", "Consultations with a proof of life missing", value=len(alarms)
+        )
+        yield GaugeMetricFamily(
+            "pli_custody_danger",
+            "Of these, those that could not open: postpone their deadline",
+            value=sum(one.in_danger for one in alarms),
+        )
         yield GaugeMetricFamily(
             "pli_anchor_alarm", "1 if a time stamp is due for more than a day", value=anchors.alarm
         )

@@ -15,15 +15,17 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from api import uploading
+from api import ceremonies, uploading
 from api.adapters.clock import boot_us
 from api.adapters.uploads import Upload
 from api.closing import close
+from api.errors import ProofMissing
 from api.idempotency import derived_id
 from api.journal import say
 from api.platform import Platform, UseCase
 from api.scrubbing import ScrubChore
 from crypto.log_errors import QuorumNotMet
+from domain.commands.hold_ceremony import RetireKeyset, retire_keyset
 from domain.commands.prove_life import DecryptCanary, ProveLife, decrypt_canary, prove_life
 from domain.commands.transmit import ExpireTransmission, expire_transmission
 from domain.events.transmission import StallCause
@@ -36,6 +38,10 @@ LATE_S = 30
 """Between two times that silent witnesses are asked again for a closing head."""
 AGAIN_S = 60
 """After so long a proof of life that failed is asked for again."""
+STOCK_S = 30
+"""Between two keysets that are made ahead: a start has other things to do."""
+HOUR_S = 3_600
+"""After so long a custodian that gave none is asked again."""
 
 SESSION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """The form of a transmission's name."""
@@ -44,25 +50,31 @@ C = TypeVar("C")
 
 
 class Scheduler:
-    """Two threads beside the requests; ``tick`` is also called by tests and by the story."""
+    """Three threads beside the requests; ``tick`` is also called by tests and by the story."""
 
     def __init__(self, platform: Platform, counter: Callable[[], int] = boot_us) -> None:
         self._platform = platform
         self._counter = counter
         self._stopping = threading.Event()
         self._closed = threading.Event()  # a register was closed, its head is wanted now
+        # custodians have a thread of their own: one that is silent must not hold up a head
         self._threads = (
             threading.Thread(target=self._keep_hours, name="hours", daemon=True),
             threading.Thread(target=self._run, name="scheduler", daemon=True),
+            threading.Thread(target=self._run_custody, name="custody", daemon=True),
         )
         self._closing = threading.Lock()  # one at a time looks which deadlines are past
-        # owned by whoever ticks, one at a time under _lock; _alarms: one thread for each thing
+        # owned by whoever ticks, one at a time under _lock; what custodians are asked under
+        # another; _alarms: one thread for each thing
         self._lock = threading.Lock()
+        self._custody_lock = threading.Lock()
         self._beat_at = counter()
         self._late_at = counter() - LATE_S * SECOND_US
         self._proofs: dict[str, str] = {}
         self._scrub = ScrubChore(platform, counter)
         self._again: dict[str, int] = {}
+        self._hours: dict[str, str] = {}
+        self._stock_at = counter()
         self._alarms: dict[str, str] = {}
 
     def start(self) -> None:
@@ -82,25 +94,38 @@ class Scheduler:
 
     def tick(self) -> None:
         """Do everything that is due now."""
+        self._tick()
+        self._ask_custodians()
+
+    def _tick(self) -> None:
         with self._lock:
             # first: after a restart, what is owed is known before anything larger is published
             self._chore("late cosignatures", self._late)
             self._chore("deadlines", self._deadlines)
             self._chore("closing heads", self._heads)
             self._chore("silence", self._silence)
-            self._chore("life", self._life)
             self._chore("beat", self._beat)
             self._chore("scrub", self._scrub.tick)
+
+    def _ask_custodians(self) -> None:
+        with self._custody_lock:
+            self._chore("life", self._life)
+            self._chore("keysets", self._stock)
+            self._chore("shares", self._retire)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._closed.wait(TICK_S)
             if not self._stopping.is_set():
-                self.tick()
+                self._tick()
 
     def _keep_hours(self) -> None:
         while not self._stopping.wait(TICK_S):
             self._chore("deadlines", self._deadlines)
+
+    def _run_custody(self) -> None:
+        while not self._stopping.wait(TICK_S):
+            self._ask_custodians()
 
     def _chore(self, name: str, work: Callable[[], None]) -> None:
         try:
@@ -209,18 +234,59 @@ class Scheduler:
                 self._again[name] = self._counter() + AGAIN_S * SECOND_US
                 self._apart(f"life {name}", partial(self._prove, name, today))
 
+    def _stock(self) -> None:
+        """Make one keyset ahead, now and then; prove that those which wait are alive, each day."""
+        if self._counter() - self._stock_at < STOCK_S * SECOND_US:
+            return
+        self._stock_at = self._counter()
+        platform = self._platform
+        if self._counter() >= self._again.get("stock", 0):
+            self._again["stock"] = self._counter() + HOUR_S * SECOND_US  # unless it succeeds
+            ceremonies.stock(platform)
+            self._again.pop("stock")
+        today = platform.desk.clock.now().earliest.date().isoformat()
+        for name in ceremonies.waiting(platform):
+            if self._proofs.get(name) != today:
+                self._proofs[name] = today
+                ceremonies.prove_stock(platform, name, today)
+
+    def _retire(self) -> None:
+        """Have the shares destroyed of keysets that have served, and ask for what is still owed."""
+        platform = self._platform
+        retention = timedelta(days=platform.settings.keyset_retention_days)
+        now = platform.desk.clock.now().earliest
+        for name, why in platform.index.retirements(now, retention).items():
+            key = f"retire {name}"
+            if self._counter() >= self._again.get(key, 0):
+                self._again[key] = self._counter() + HOUR_S * SECOND_US
+                command = RetireKeyset(name, why)
+                when = f"{now:%Y-%m-%dT%H}"
+                work = partial(self._act_daily, retire_keyset, command, name, when)
+                self._apart(key, work)
+
     def _is_due(self, name: str) -> bool:
         return name in self._platform.index.awaited()
 
     def _prove(self, name: str, today: str) -> None:
-        """Record both proofs; where one of them fails the day is not proven yet."""
-        self._act_daily(prove_life, ProveLife(name), name, today)
-        self._act_daily(decrypt_canary, DecryptCanary(name), name, today)
+        """Record both proofs; where one of them fails the day is not proven yet.
+
+        Whoever was missing is asked again each hour, by acts of that hour.
+        """
+        hour = self._hours.get(name, today)
+        self._act_daily(prove_life, ProveLife(name), name, hour)
+        self._act_daily(decrypt_canary, DecryptCanary(name), name, hour)
+        now = self._platform.desk.clock.now().earliest
+        alarms = self._platform.index.custody_alarms(now)
+        if missing := [one.missing for one in alarms if one.consultation == name]:
+            self._hours[name] = f"{now:%Y-%m-%dT%H}"
+            self._again[name] = self._counter() + HOUR_S * SECOND_US
+            raise ProofMissing(", ".join(missing[0]))
         self._proofs[name] = today
+        self._hours.pop(name, None)
         self._again.pop(name)
 
-    def _act_daily(self, use_case: UseCase[C], command: C, name: str, today: str) -> None:
-        key = derived_id(name, type(command).__name__, today.encode())
+    def _act_daily(self, use_case: UseCase[C], command: C, name: str, when: str) -> None:
+        key = derived_id(name, type(command).__name__, when.encode())
         self._platform.act(use_case, self._platform.own_act(key, name), command)
 
     def _beat(self) -> None:

@@ -88,6 +88,16 @@ class Settings(BaseSettings):
     """Time-stamping authority (RFC 3161) of anchors; without one a local test authority stamps."""
     tsa_certificates: Path | None = None
     """Roots of that authority, in PEM form: the trust store of anchors."""
+    custodians: Path | None = None
+    """Roster (TOML) of custodians that run elsewhere; without one those of the home hold shares."""
+    custodians_apart: bool = True
+    """Whether ``pli serve`` runs the custodians of the home as processes of their own."""
+    keyset_pool: int = Field(default=20, ge=0, le=1_000)
+    """Keysets that are made ahead, so that no publication waits (``envelope.md`` 2.6)."""
+    keyset_retention_days: int = Field(default=1_827, ge=1)
+    """So long after the deadline shares are destroyed; at once where nothing follows."""
+    custodian_timeout_s: float = Field(default=10, gt=0)
+    """How long one answer of a custodian may take."""
     policy_file: Path | None = None
     """Policy with the witnesses of this log (C2SP tlog-policy); else ``policy.txt`` of the home."""
 

@@ -20,6 +20,8 @@ from api.adapters.bodies import Allowance
 from api.adapters.buyer_keys import BuyerKeys
 from api.adapters.clock import HostClock, boot_us, host_time
 from api.adapters.clock_sources import Asking
+from api.adapters.custodian_roster import Roster, policy_of, read_roster
+from api.adapters.custody import Custody, local_custody, remote_custody
 from api.adapters.follower import ViewsFollower
 from api.adapters.heads import LedgerHeads
 from api.adapters.index import LedgerIndex
@@ -30,7 +32,6 @@ from api.adapters.keys import (
     signing_key,
     write_durably,
 )
-from api.adapters.local_custodian import LocalCustodian
 from api.adapters.own_door import OwnDoor
 from api.adapters.personal_rows import stores_of
 from api.adapters.probe_book import ProbeBook
@@ -47,7 +48,7 @@ from api.adapters.uploads import Uploads
 from api.adapters.vault import EnvelopeVault
 from api.adapters.witnesses import read_policy, remote_witnesses
 from api.anchoring import Anchoring
-from api.clocks import begun_clock
+from api.clocks import begun_clock, clocks_of
 from api.home import DriverAbsent, Home, check_origin
 from api.journal import say
 from api.law import shipped_law
@@ -173,20 +174,29 @@ def create_successor(place: Home, origin: str, before: Checkpoint, reason: str) 
     succeed(place.folder, ports, before, reason)
 
 
-def open_platform(
+def open_platform(  # noqa: PLR0913 - what a platform is made of
     place: Home,
     settings: Settings,
     *,
     clock: Clock | None = None,
     rng: Rng | None = None,
     connect: Connect = connect,
+    roster: Roster = (),
 ) -> Platform:
-    """Return the platform of a home, opened for writing, not yet started."""
+    """Return the platform of a home, opened for writing, not yet started.
+
+    Custodians: those of the roster, else of the setting's, else of the home, in this process.
+    """
     self_test()
     register_kinds()
     random = rng or SystemRng()
-    time, asking = (clock, Asking(())) if clock is not None else begun_clock(settings, random)
-    return _Opening(place, settings, time, random, connect, asking).platform()
+    if not roster and settings.custodians is not None:
+        roster = read_roster(settings.custodians)
+    if clock is not None:
+        return _Opening(place, settings, clock, random, connect, Asking(()), roster).platform()
+    elsewhere = clocks_of(roster, custody.organisation_of(place.custodians), random)
+    time, asking = begun_clock(settings, random, elsewhere)
+    return _Opening(place, settings, time, random, connect, asking, roster).platform()
 
 
 def open_reader(place: Home) -> ReadOnlyLog:
@@ -274,14 +284,16 @@ def policies_of(
 ) -> Mapping[str, str]:
     """Return the texts of the two policies of a home: with its witnesses, and the log alone.
 
-    The operator's own policy comes first; without one, the local custodians are the witnesses. A
-    restored home without keys has both as files.
+    The operator's own policy comes first; without one, the custodians are the witnesses: those of
+    the roster, else of the home. A restored home without keys has both as files.
     """
     if keys is None:
         return place.kept_policies()
-    chosen = (settings or Settings()).policy_file
-    if chosen is not None or place.holds(place.policy):
-        full = read_policy(chosen or place.policy, keys)
+    given = settings or Settings()
+    if given.policy_file is not None or place.holds(place.policy):
+        full = read_policy(given.policy_file or place.policy, keys)
+    elif given.custodians is not None:
+        full = policy_of(keys, read_roster(given.custodians))
     else:
         full = custody.published_policy(keys, place.custodians)
     return {"policy.txt": full, "policy-log.txt": keys.policy()}
@@ -334,6 +346,7 @@ class _Opening:
         rng: Rng,
         connect: Connect,
         asking: Asking,
+        roster: Roster,
     ) -> None:
         self.asking = asking
         self.place = place
@@ -341,26 +354,20 @@ class _Opening:
         self.clock = clock
         self.rng = rng
         self.connect = connect
+        self.roster = roster
         self.built: Platform | None = None
 
     def platform(self) -> Platform:
         """Join everything; what was opened is closed again where a later part refuses."""
         place = self.place
-        local = custody.open_local(
-            place.custodians,
-            credential=custody.credential_files(place.keys),
-            clock=self.clock,
-            random=self.rng,
-            show=self._show,
-        )
         mark = self.settings.highwater
         ports = _ports(place, self.clock, self.rng, self.connect, mark)
         with closing(_reader(place)) as log:
             keys = log_keys_of(place, log)
         policy = policies_of(place, self.settings, keys=keys)["policy.txt"]
-        witnesses = [custody.LocalWitness(one) for one in local]
+        held = self._custody(policy)
         remote = remote_witnesses(
-            Policy.parse(policy), ports.signer.key, [one.key for one in witnesses]
+            Policy.parse(policy), ports.signer.key, [one.key for one in held.witnesses]
         )
         self.ledger = Ledger(
             place.folder,
@@ -368,7 +375,7 @@ class _Opening:
             rng=ports.rng,
             signer=ports.signer,
             high_water=ports.high_water,
-            witnesses=[*witnesses, *remote],
+            witnesses=[*held.witnesses, *remote],
             connect=self.connect,
             database=database_of(self.settings),
             halt=self._halt,
@@ -376,15 +383,31 @@ class _Opening:
             signers=ports.signers,
         )
         try:
-            return self._joined(local)
+            return self._joined(held)
         except BaseException:
             self.ledger.close()
             raise
 
-    def _joined(self, local: Sequence[LocalCustodian]) -> Platform:
+    def _custody(self, policy: str) -> Custody:
+        """Return who holds the shares, and witnesses: what they need of the ledger comes later."""
+        if self.roster:
+            return remote_custody(
+                self.roster,
+                seconds=self.settings.custodian_timeout_s,
+                log=Policy.parse(policy),
+                ledger=lambda: self.ledger,
+                assigned=self._assigned,
+            )
+        return local_custody(
+            self.place, clock=self.clock, rng=self.rng, show=self._show, assigned=self._assigned
+        )
+
+    def _assigned(self, digest: str) -> str | None:
+        return self.index.assigned(digest)
+
+    def _joined(self, held: Custody) -> Platform:
         place, ledger = self.place, self.ledger
-        index = LedgerIndex(ledger)
-        custodians = custody.LocalCustodians(local, index.assigned)
+        index = self.index = LedgerIndex(ledger)
         subjects = subjects_of(place, self.rng, self.connect, ledger.stop)
         uploads = Uploads(place.uploads)
         vault = EnvelopeVault(
@@ -406,9 +429,9 @@ class _Opening:
             turns=LocalTurns(),
             vault=vault,
             unsealing=ThresholdUnsealing(vault),
-            custodians=custodians,
+            custodians=held.port,
             law=shipped_law(),
-            platform=local[0].identity.organisation,
+            platform=custody.organisation_of(place.custodians),
             origin=ledger.origin,
             scanner=scanner_of(self.settings.clamd),
         )
@@ -454,7 +477,7 @@ class _Opening:
         )
         platform.closers = [
             ledger.close,
-            custodians.close,
+            held.port.close,
             subjects.close,
             uploads.close,
             accounts.close,

@@ -329,6 +329,11 @@ class Ledger:
             ],
         }
 
+    def consistency(self, old: int, size: int) -> list[str]:
+        """Return the proof, in hex, that the tree of a size continues a smaller one."""
+        hash_at = self._store.sequencer.levels.hash_at
+        return [each.hex() for each in consistency(old, size, hash_at)]
+
     def stop(self, failure: LedgerHalted) -> None:
         """Stop with another store of the same home that failed: nothing is served any more (N2)."""
         self._store.fail_stop.trip(failure.reason)

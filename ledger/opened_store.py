@@ -10,6 +10,7 @@ import fcntl
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from ledger.entry import Draft
 from ledger.errors import LedgerAbsent, LedgerError, LedgerLocked, StoreDamaged
@@ -23,6 +24,19 @@ from ledger.sequencer import Sequencer
 from ledger.sqlite import SqliteDatabase
 
 LOCK = "ledger.lock"
+
+
+def check_unlocked(folder: Path) -> None:
+    """Return quietly if no other process holds a home now, else raise LedgerLocked."""
+    with (folder / LOCK).open("ab") as lock:
+        _lock(lock, folder)
+
+
+def _lock(lock: BinaryIO, folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise LedgerLocked(str(folder / LOCK)) from error
 
 
 class OpenedStore:
@@ -50,11 +64,7 @@ class OpenedStore:
             raise
 
     def _take_lock(self, folder: Path) -> None:
-        lock = self._held.enter_context((folder / LOCK).open("ab"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LedgerLocked(str(folder / LOCK)) from error
+        _lock(self._held.enter_context((folder / LOCK).open("ab")), folder)
 
     def _make_names_durable(self, folder: Path, files: Files) -> None:
         """Sync the names of database and WAL: SQLite does it too, but ignores a failure."""

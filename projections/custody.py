@@ -22,6 +22,14 @@ class Custodian:
     org: str
     alive_at: datetime | None
     lost: bool
+    missed_at: datetime | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether it was asked in vain since it last proved that it holds its share."""
+        if self.missed_at is None:
+            return False
+        return self.alive_at is None or self.missed_at > self.alive_at
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,11 @@ class Custody:
     completed_at: datetime
     canary_at: datetime | None
     custodians: tuple[Custodian, ...]
+
+    @property
+    def in_danger(self) -> bool:
+        """Whether fewer than k custodians give a sign of life."""
+        return sum(one.lost or one.missing for one in self.custodians) > self.n - self.k
 
 
 @dataclass(frozen=True)
@@ -185,6 +198,7 @@ class CustodyViews:
                     org=holder["org"],
                     alive_at=instant(holder["alive_at"]) if holder["alive_at"] else None,
                     lost=holder["lost_at"] is not None,
+                    missed_at=instant(holder["missed_at"]) if holder["missed_at"] else None,
                 )
                 for holder in held
             ),

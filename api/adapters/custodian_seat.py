@@ -54,6 +54,16 @@ class NotAsked(CustodianError):
     code = "custodian.not-asked"
 
 
+class ViewWanted(CustodianError):
+    """A view must be shown that proves from this size; nothing was decided."""
+
+    code = "custodian.view-wanted"
+
+    def __init__(self, since: int) -> None:
+        super().__init__(f"a view from size {since} is wanted")
+        self.since = since
+
+
 class Refused(CustodianError):
     """A signed refusal; `reason` is the code of `envelope.md` §10."""
 
@@ -119,7 +129,18 @@ class Seat:
         """Return a view of these streams, proven against the pin, or raise ViewRefused."""
         pin = self.state.pin()
         known = Known(self.policy, self.identity.log.name, pin, self.state.tips(streams))
-        return Seen(pin, check_view(self.show(streams, pin.size), known))
+        view = check_view(self.show(streams, pin.size), known)
+        if not set(view.streams) <= set(streams):
+            # what was seen of another stream is not held against it: it could be shown shorter
+            raise ViewRefused("a stream is shown that was not asked for")
+        return Seen(pin, view)
+
+    def judge(self, view: Mapping[str, Json]) -> Seen:
+        """Return a view that came by itself, of any streams, proven against all that was seen."""
+        pin = self.state.pin()
+        log = self.identity.log.name
+        names = check_view(view, Known(self.policy, log, pin)).streams
+        return Seen(pin, check_view(view, Known(self.policy, log, pin, self.state.tips(names))))
 
     def leads(self, head: Head, seen: Seen) -> bool:
         """Say whether a proof from this head is shown that ends in the tree of the view."""

@@ -157,6 +157,11 @@ class CustodianState:
         """Return the lines of the log of answers, in order."""
         return [row[0] for row in self._db.execute("SELECT line FROM answers ORDER BY seq")]
 
+    def answers_after(self, after: int, limit: int) -> list[bytes]:
+        """Return so many lines at most after this number."""
+        asked = "SELECT line FROM answers WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [row[0] for row in self._db.execute(asked, (after, limit))]
+
     def _append(self, body: Mapping[str, Json], signature: bytes, at: str) -> None:
         row = self._db.execute("SELECT seq, line FROM answers ORDER BY seq DESC LIMIT 1").fetchone()
         seq, prev = (row[0] + 1, sha256(row[1]).hex()) if row else (1, NOTHING)

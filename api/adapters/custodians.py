@@ -158,6 +158,11 @@ def local_names(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/identity.json"))
 
 
+def organisation_of(folder: Path) -> str:
+    """Return the organisation of a platform, which its embedded custodians carry."""
+    return read_identity(folder / local_names(folder)[0]).organisation
+
+
 def credential_files(keys: Path) -> Callable[[str], Credential]:
     """Return where each local custodian's credential lies: one key file each, made at first use."""
     return lambda name: CredentialFile(keys / f"{name}.credential")

@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import queue
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -141,6 +142,7 @@ class Outgoing:
         self._seconds = seconds
         self._limit = limit
         self._resolve = resolve
+        self._store: ssl.SSLContext | None = None  # the same from whichever thread it is read
 
     def exchange(self, method: str, url: str, body: bytes = b"", **headers: str) -> Reply:
         """Return what was answered, whatever its status, or raise NoAnswer."""
@@ -188,11 +190,22 @@ class Outgoing:
         )
         return asyncio.run(self._send(request))
 
+    def _trust(self, scheme: str) -> ssl.SSLContext:
+        """Return whom a connection believes: read once, for it is what an exchange costs most."""
+        if scheme == "http":
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # of no use there, and cheap
+        if self._store is None:
+            self._store = httpx2.create_ssl_context(trust_env=False)
+        return self._store
+
     async def _send(self, request: httpx2.Request) -> Reply:
         async with (
             asyncio.timeout(self._seconds),
             httpx2.AsyncClient(
-                timeout=self._seconds, follow_redirects=False, trust_env=False
+                timeout=self._seconds,
+                follow_redirects=False,
+                trust_env=False,
+                verify=self._trust(request.url.scheme),
             ) as http,
         ):
             answer = await http.send(request, stream=True)

@@ -10,22 +10,30 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
+from api.adapters.keyset_books import Pool, Retirements
+from api.adapters.lives import CustodyAlarm, Lives
 from domain.ports import Tip
 from projections.facts import Fact
 from replay.health_record import Record, take
 
 if TYPE_CHECKING:
-    from ledger.application import Ledger
     from ledger.entry import Row
 
 BATCH = 1_000
 HEALTH = "health/"
 LATELY = timedelta(hours=25)
 """How much of the platform's health is kept: what the page of the last 24 hours shows."""
+
+
+class Read(Protocol):
+    """A log, as far as it is read here: a running one, or one that is only read."""
+
+    def read(self, after: int, limit: int) -> Sequence[Row]:
+        """Return the rows after a position, in order."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class _Deposit:
 class LedgerIndex:
     """Deposits by consultation, keysets by digest, consultations by what they wait for."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Read) -> None:
         self._ledger = ledger
         # everything below is guarded by _lock; _after is the last position that was read
         self._lock = threading.RLock()
@@ -62,6 +70,9 @@ class LedgerIndex:
         self._awaited: dict[str, Awaited] = {}
         self._custody_alive: set[str] = set()
         self._ceremonies: dict[str, str] = {}
+        self._lives = Lives()
+        self._pool = Pool()
+        self._retirements = Retirements()
         self._closings: list[int] = []
         self._accesses: dict[str, dict[tuple[str, str], date]] = {}
         self._organisations: set[str] = set()
@@ -74,13 +85,18 @@ class LedgerIndex:
             "KeysetReady": self._ready,
             "KeyCeremonyCompleted": self._keyset,
             "KeysetRetired": self._retired,
+            "CeremonyFailed": self._pool.failed,
+            "ShareDestroyed": self._retirements.destroyed,
+            "ProofOfLifeGiven": self._given,
+            "ProofOfLifeMissed": self._missed,
+            "ShareReportedLost": self._lives.lost,
             "ConsultationDrafted": self._drafted,
             "ConsultationPublished": self._public,
             "DeadlineExtended": self._moved,
             "ConsultationSuspended": self._suspended,
             "ConsultationResumed": self._resumed,
             "RegisterClosed": self._closed,
-            "DeclaredWithoutFollowUp": self._closed,
+            "DeclaredWithoutFollowUp": self._ended,
         }
 
     def deposits(self, consultation: str, bidder: str | None = None) -> Sequence[Tip]:
@@ -192,6 +208,41 @@ class LedgerIndex:
             self._follow()
             return sorted(self._custody_alive)
 
+    def pool(self, signs: Sequence[str], k: int, *, alive: bool = False) -> list[str]:
+        """Return the ceremonies whose free keysets these keys hold, oldest first.
+
+        ``alive``: only those in which nobody was asked for a proof of life in vain.
+        """
+        with self._lock:
+            self._follow()
+            return self._pool.alive(signs, k) if alive else self._pool.waiting(signs, k)
+
+    def ceremony_ended(self, name: str) -> bool:
+        """Say whether a ceremony has made a keyset, or failed."""
+        with self._lock:
+            self._follow()
+            return self._pool.ended(name)
+
+    def retirements(self, now: datetime, retention: timedelta) -> dict[str, str]:
+        """Return the consultations whose shares are to be destroyed, and why.
+
+        Their procedure ended without follow-up, or D lies so long behind; or a custodian has
+        not stated yet that it did.
+        """
+        with self._lock:
+            self._follow()
+            owed = dict.fromkeys(self._retirements.owed(), "owed")
+            return {**owed, **self._retirements.due(now, retention)}
+
+    def custody_alarms(self, now: datetime) -> list[CustodyAlarm]:
+        """Return where a custodian proves no life before the deadline, the nearest one first."""
+        with self._lock:
+            self._follow()
+            alive = {name: self._awaited[name] for name in self._custody_alive & {*self._awaited}}
+            found = [self._lives.alarm(name, one.deadline, now) for name, one in alive.items()]
+        alarms = [one for one in found if one is not None]
+        return sorted(alarms, key=lambda one: (one.deadline, one.consultation))
+
     def _follow(self) -> None:
         while rows := self._ledger.read(self._after, BATCH):
             for row in rows:
@@ -246,13 +297,26 @@ class LedgerIndex:
 
     def _ready(self, name: str, data: Mapping[str, Any]) -> None:
         self._ceremonies[data["digest"]] = name
+        self._pool.ready(name, data)
 
     def _keyset(self, name: str, data: Mapping[str, Any]) -> None:
         self._assigned[data["digest"]] = name
         self._custody_alive.add(name)
+        self._lives.assigned(name, data)
+        self._retirements.assigned(name, data)
+        self._pool.assigned(data["digest"])
+
+    def _given(self, name: str, data: Mapping[str, Any]) -> None:
+        self._lives.given(name, data)
+        self._pool.given(name, data)
+
+    def _missed(self, name: str, data: Mapping[str, Any]) -> None:
+        self._lives.missed(name, data)
+        self._pool.missed(name, data)
 
     def _retired(self, name: str, data: Mapping[str, Any]) -> None:
         self._custody_alive.discard(name)
+        self._retirements.retired(name, data)
 
     def _drafted(self, name: str, data: Mapping[str, Any]) -> None:
         self._tenants[name] = data["meta"]["tenant"]
@@ -260,15 +324,22 @@ class LedgerIndex:
     def _public(self, name: str, data: Mapping[str, Any]) -> None:
         self._published.add(name)
         self._awaited[name] = Awaited(_instant(data["deadline_at"]))
+        self._retirements.deadline(name, _instant(data["deadline_at"]))
 
     def _moved(self, name: str, data: Mapping[str, Any]) -> None:
         self._awaited[name] = replace(self._awaited[name], deadline=_instant(data["new_at"]))
+        self._retirements.deadline(name, _instant(data["new_at"]))
 
     def _suspended(self, name: str, data: Mapping[str, Any]) -> None:
         self._awaited[name] = replace(self._awaited[name], suspended=True)
 
     def _resumed(self, name: str, data: Mapping[str, Any]) -> None:
         self._awaited[name] = Awaited(_instant(data["new_deadline_at"]))
+        self._retirements.deadline(name, _instant(data["new_deadline_at"]))
+
+    def _ended(self, name: str, data: Mapping[str, Any]) -> None:
+        self._closed(name, data)
+        self._retirements.cancelled(name, data)
 
     def _closed(self, name: str, data: Mapping[str, Any]) -> None:
         self._awaited.pop(name, None)

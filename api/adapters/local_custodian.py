@@ -9,23 +9,27 @@ it leaves (`envelope.md` §10).
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from api.adapters import custodian_ceremony
+from api.adapters import custodian_ceremony, custodian_share
 from api.adapters.custodian_ceremony import share_bound, share_name
-from api.adapters.custodian_identity import RECOVERY_PLACES, Identity
-from api.adapters.custodian_seat import Clock, NotAsked, Refused, Seat, Seen, Show
+from api.adapters.custodian_identity import Identity
+from api.adapters.custodian_seat import Clock, Refused, Seat, Seen, Show
+from api.adapters.custodian_share import keyset_of
 from api.adapters.custodian_state import STATE, CustodianState, HeldShare
-from api.adapters.keys import Credential, Random, destroy_file
+from api.adapters.keys import Credential, Random
+from crypto import statements
 from crypto.canonical import Json
 from crypto.ceremony import Ceremony
 from crypto.errors import CapsuleRefused, CryptoError
 from crypto.group import random_scalar
-from crypto.keyset import Keyset, alive_nonce, prove_alive, recover
+from crypto.keyset import Keyset
 from crypto.pli1_header import PREFIX, Header, header_length
 from crypto.threshold import Lock, check_capsule, make_partial
+from domain.clock import Reading
 from ledger.witness import Answer, Witness
 from replay.custodian import (
     AnswerRefused,
@@ -35,7 +39,6 @@ from replay.custodian import (
     Question,
     Shown,
     UnknownKeyset,
-    assigned_keyset,
     decide,
     shown,
 )
@@ -55,6 +58,8 @@ class Asked:
     deposit: str
     plan_no: int
     head: bytes
+    keyset: str = ""
+    """The keyset that the question names, where it names one."""
 
 
 class LocalCustodian:
@@ -108,7 +113,7 @@ class LocalCustodian:
         `consultation` is a hint to whose custody the keyset was given: the ledger proves it.
         """
         with self._lock:
-            return self._alive(digest, consultation)
+            return custodian_share.alive(self._seat, digest, consultation)
 
     def retire(self, digest: str, consultation: str) -> bytes:
         """Erase the share that the ledger says is retired; return the signed statement.
@@ -116,7 +121,7 @@ class LocalCustodian:
         What is signed is the body {custodian, digest} of `envelope.md` §10.
         """
         with self._lock:
-            return self._retire(digest, consultation)
+            return custodian_share.retire(self._seat, digest, consultation)
 
     def partial(self, asked: Asked) -> bytes:
         """Return the 96 bytes for one planned envelope, or raise Refused with its own signature."""
@@ -136,60 +141,63 @@ class LocalCustodian:
     def restore(self, digest: str, copy: bytes, offline: bytes) -> None:
         """Put a share back from a recovery copy, opened with the offline key, or raise."""
         with self._lock:
-            held = self._live(digest)
-            share = recover(_keyset(held), held.place, copy, offline)
-            bound = share_bound(bytes.fromhex(digest), held.place)
-            self._seat.chest.put(share_name(digest), bound, share)
+            custodian_share.restore(self._seat, digest, copy, offline)
 
-    # --- life and death of a share
+    def restore_from(self, keyset: Keyset, copy: bytes, offline: bytes) -> None:
+        """Put a share back of which this custodian may know nothing any more, or raise."""
+        with self._lock:
+            custodian_share.restore_from(self._seat, keyset, copy, offline)
 
-    def _alive(self, digest: str, consultation: str | None) -> tuple[bytes, bytes]:
-        seat = self._seat
-        held = self._live(digest)
-        seen = seat.look(*([f"custody/{consultation}"] if consultation else []))
-        if consultation:
-            held = _bound(held, seen, consultation)
-        nonce = alive_nonce(seen.view.note, held.place)
-        share = seat.chest.get(share_name(digest), share_bound(bytes.fromhex(digest), held.place))
-        proof = prove_alive(_keyset(held), held.place, nonce, share, self._scalar())
-        body: dict[str, Json] = {
-            "custodian": self.identity.custodian,
-            "digest": digest,
-            "nonce": nonce.hex(),
-            "proof": proof.hex(),
-        }
-        with seat.record(body, seat.sign(body), seen):
-            seat.state.keep_share(held)
-        return nonce, proof
+    # --- what only a service needs
 
-    def _retire(self, digest: str, consultation: str) -> bytes:
-        seat = self._seat
-        held = seat.state.share(digest)
-        if held is None:
-            raise NotAsked(f"no share of keyset {digest} is held here")
-        seen = seat.look(f"custody/{consultation}")
-        retired = seen.view.stream(f"custody/{consultation}").data_of("KeysetRetired")
-        if held.consultation not in {"", consultation} or digest not in {
-            data["digest"] for data in retired
-        }:
-            raise NotAsked(f"the ledger does not retire keyset {digest}")
-        seat.chest.destroy(share_name(digest))
-        for place in RECOVERY_PLACES:
-            path = seat.folder / place / f"{digest}.plr1"
-            if path.exists():
-                destroy_file(path, seat.random)
-        body: dict[str, Json] = {"custodian": self.identity.custodian, "digest": digest}
-        signature = seat.sign(body)
-        # the statement comes after the fact: a crash before leaves a share to destroy again
-        with seat.record(body, signature, seen):
-            seat.state.keep_share(replace(held, destroyed=True))
-        return signature
+    def answers_after(self, after: int, limit: int) -> list[bytes]:
+        """Return lines of its log of answers from a number on."""
+        with self._lock:
+            return self._seat.state.answers_after(after, limit)
 
-    def _live(self, digest: str) -> HeldShare:
-        held = self._seat.state.share(digest)
-        if held is None or held.destroyed:
-            raise NotAsked(f"no live share of keyset {digest} is held here")
-        return held
+    def sign(self, body: Mapping[str, Json]) -> bytes:
+        """Return the signature under a body: the same as when it was recorded."""
+        return self._seat.sign(body)
+
+    def state(self, body: Mapping[str, Json]) -> bytes:
+        """Record what was decided outside a question about a share; return its signature."""
+        with self._lock:
+            signature = self._seat.sign(body)
+            with self._seat.record(body, signature):
+                pass
+            return signature
+
+    def time(self) -> Reading | None:
+        """Return its own time, None if its clock gives no interval."""
+        return self._seat.reading()
+
+    def state_time(self, nonce: bytes, earliest: int, latest: int) -> bytes:
+        """Record and return the signed statement of its time, an interval in ms."""
+        body: dict[str, Json] = {"earliest": earliest, "latest": latest, "nonce": nonce.hex()}
+        signature = statements.sign(
+            self._seat.secrets.sign, statements.time(nonce, earliest, latest)
+        )
+        with self._lock, self._seat.record(body, signature):
+            return signature
+
+    def pinned(self) -> int:
+        """Return the size of the tree that is pinned."""
+        with self._lock:
+            return self._seat.state.pin().size
+
+    def index_of(self, digest: str) -> int:
+        """Return its index in a keyset of which it holds a share."""
+        with self._lock:
+            return custodian_share.live(self._seat, digest).place
+
+    def take_over(self, view: Mapping[str, Json]) -> int:
+        """Pin a view that proves itself, durably; return its size, or raise ViewRefused."""
+        with self._lock:
+            seen = self._seat.judge(view)
+            size = seen.view.checkpoint.size
+            body: dict[str, Json] = {"custodian": self.identity.custodian, "size": size}
+            with self._seat.record(body, self._seat.sign(body), seen):
+                return size
 
     def _scalar(self) -> bytes:
         return random_scalar(self._seat.random.bytes(64))
@@ -285,7 +293,7 @@ class LocalCustodian:
     def _made(self, header: Header, held: HeldShare) -> bytes:
         bound = share_bound(bytes.fromhex(held.digest), held.place)
         share = self._seat.chest.get(share_name(held.digest), bound)
-        lock = Lock(_keyset(held), header.label.encoded, header.capsule)
+        lock = Lock(keyset_of(held), header.label.encoded, header.capsule)
         return make_partial(lock, held.place, share, self._scalar())
 
     def _refuse(self, asked: Asked, code: str, seen: Seen | None) -> Refused:
@@ -328,12 +336,9 @@ def _header(asked: Asked) -> Header:
         raise OtherHeader from error
     if (header.label.consultation, header.label.deposit) != (asked.consultation, asked.deposit):
         raise OtherHeader
+    if asked.keyset not in {"", header.label.keyset}:
+        raise OtherHeader
     return header
-
-
-def _keyset(held: HeldShare) -> Keyset:
-    ceremony = Ceremony.parse(held.ceremony)
-    return Keyset(ceremony, held.y, held.points, bytes.fromhex(held.digest), {})
 
 
 def _purpose(held: HeldShare) -> str:
@@ -346,13 +351,3 @@ def _capsule_holds(header: Header, held: HeldShare) -> bool:
     except CapsuleRefused:
         return False
     return True
-
-
-def _bound(held: HeldShare, seen: Seen, consultation: str) -> HeldShare:
-    """Bind a share to the consultation whose custody stream assigns its keyset; once."""
-    given = assigned_keyset(seen.view.stream(f"custody/{consultation}"))
-    if given != held.digest:
-        return held
-    if held.consultation not in {"", consultation}:
-        raise NotAsked(f"keyset {held.digest} was assigned to {held.consultation} before")
-    return replace(held, consultation=consultation)

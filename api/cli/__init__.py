@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("Crée, contrôle, exporte le registre", "Create, check, export the ledger"),
     "backup": ("Sauvegarde une plateforme en marche", "Back up a running platform"),
     "restore": ("Restaure une sauvegarde et la prouve", "Restore a backup and prove it"),
+    "custodian": ("Tient une part de chaque clé", "Hold one share of each key"),
     "witness": ("Cosigne le registre d'un voisin", "Cosign the log of a neighbour"),
     "monitor": ("Surveille un registre du dehors", "Watch a log from outside"),
     "privacy": (
@@ -53,6 +54,9 @@ ENVIRONMENT = (
     "vault.",
     "self-test",
     "witness.absent",
+    "custodian.absent",
+    "custodian.locked",
+    "custodian.not-started",
     "file.",
     "input.",
 )

@@ -32,7 +32,7 @@ def doctor(
         "python": platform.python_version,
         "sqlite": lambda: sqlite3.sqlite_version,
         "cryptography": _cryptography,
-        "clock": _clock,
+        "clock": lambda: _clock(home),
         "identity": _identity_provider,
         "passwords": _passwords,
         "lines": _lines,
@@ -62,14 +62,20 @@ def _cryptography() -> str:
     return "ok"
 
 
-def _clock() -> str:
+def _clock(home: Path) -> str:
     """Ask every source once, and say what the reading is worth and who has a part in it."""
     from api.adapters.clock import kernel_bound_us
+    from api.adapters.custodian_roster import read_roster
+    from api.adapters.custodians import local_names, organisation_of
     from api.adapters.rng import SystemRng
-    from api.clocks import begun_clock
+    from api.clocks import begun_clock, clocks_of
+    from api.home import Home
     from api.settings import Settings
 
-    clock, _ = begun_clock(Settings(), SystemRng())
+    settings, random, own = Settings(), SystemRng(), Home(home).custodians
+    roster = read_roster(settings.custodians) if settings.custodians is not None else ()
+    organisation = organisation_of(own) if local_names(own) else ""
+    clock, _ = begun_clock(settings, random, clocks_of(roster, organisation, random))
     told = clock.facts()
     names = ["host", *(one.name for one in clock.outside)]
     silent = [name for name in names if name not in told.sources]
@@ -165,6 +171,8 @@ def _of_home(folder: Path) -> dict[str, Callable[[], str]]:
         return _sound(exposure.ending(roots, now))
 
     return {
+        "custodians": lambda: _custodians(place),
+        "custody": lambda: _custody(place),
         "modes": lambda: _sound(exposure.open_to_others(place)),
         "files": lambda: _sound(exposure.missing(place)),
         "calls": lambda: _calls(place),
@@ -172,6 +180,42 @@ def _of_home(folder: Path) -> dict[str, Callable[[], str]]:
         "tokens": lambda: _sound(exposure.tokens_ending(place.folder / "accounts.db", now)),
         "rotation": lambda: _sound(exposure.rotation_due(place, newest_since(place), OVERLAP, now)),
     }
+
+
+def _custodians(place: Home) -> str:
+    """Return who answers, with the distance of each clock, or raise Wanting."""
+    from api.adapters.clock import HostClock
+    from api.adapters.custodian_health import look_at, reachable
+    from api.adapters.rng import SystemRng
+    from api.settings import Settings
+
+    settings = Settings()
+    roster = reachable(place, settings)
+    if roster is None:
+        return "of this home, not running"
+    clock = HostClock(settings.clock_bound_ms)
+    looks = [look_at(one, clock.now, SystemRng()) for one in roster]
+    _sound([str(one) for one in looks if one.fault])
+    return " · ".join(map(str, looks))
+
+
+def _custody(place: Home) -> str:
+    """Return that every keyset that must open is alive, or raise Wanting with who is missing."""
+    from api.adapters.clock import host_time
+    from api.adapters.index import LedgerIndex
+    from api.wiring import open_reader
+
+    if not place.holds(place.ledger):
+        return "in a database"
+    with open_reader(place) as log:
+        alarms = LedgerIndex(log.reader).custody_alarms(host_time())
+    return _sound(
+        [
+            f"{one.consultation}, {one.deadline:%Y-%m-%d %H:%M}Z: no proof of life of "
+            f"{', '.join(one.missing)}{' — POSTPONE IT' if one.in_danger else ''}"
+            for one in alarms
+        ]
+    )
 
 
 def _sound(faults: Sequence[str]) -> str:

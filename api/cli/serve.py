@@ -11,13 +11,16 @@ import gc
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
     from api.platform import Platform
 
@@ -51,24 +54,27 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8400,
 ) -> None:
     """Serve the pages and the interface of one home, until a signal."""
-    gc.disable()  # until everything stands: a start makes much and throws nothing away
+    from api.adapters.custodian_processes import custodians_beside
     from api.app import create_app
     from api.home import Home
     from api.settings import Settings
     from api.wiring import open_platform
 
     place = Home(home).existing()
-    platform = open_platform(place, Settings(home=home, host=host, port=port))
-    platform.on_fail_stop = _leave_at_once
-    try:
-        platform.start()
-        web = create_app(platform)
-        collect_only_what_comes()
-        print(f"Pli : http://{host}:{port}/  ({home})", file=sys.stderr, flush=True)
-        asyncio.run(serve_until_signal(web, host, port))
-    finally:
-        gc.enable()
-        platform.close()
+    settings = Settings(home=home, host=host, port=port)
+    gc.disable()  # until everything stands: a start makes much and throws nothing away
+    with custodians_beside(place, settings) as roster:
+        platform = open_platform(place, settings, roster=roster)
+        platform.on_fail_stop = _leave_at_once
+        try:
+            platform.start()
+            web = create_app(platform)
+            collect_only_what_comes()
+            print(f"Pli : http://{host}:{port}/  ({home})", file=sys.stderr, flush=True)
+            asyncio.run(serve_until_signal(web, host, port))
+        finally:
+            gc.enable()
+            platform.close()
 
 
 def collect_only_what_comes() -> None:
@@ -81,8 +87,13 @@ def collect_only_what_comes() -> None:
     gc.enable()
 
 
-async def serve_until_signal(web: FastAPI, host: str, port: int) -> None:
-    """Serve an application in this process until SIGINT or SIGTERM, or raise PortTaken."""
+async def serve_until_signal(
+    web: Starlette, host: str, port: int, *, while_fed: bool = False
+) -> None:
+    """Serve an application in this process until SIGINT or SIGTERM, or raise PortTaken.
+
+    ``while_fed``: also until standard input ends, as it does with the process at its other end.
+    """
     open_at_once = lines_of(most_files())
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
@@ -102,6 +113,8 @@ async def serve_until_signal(web: FastAPI, host: str, port: int) -> None:
     loop = asyncio.get_running_loop()
     for wanted in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(wanted, server.stop)
+    if while_fed:
+        threading.Thread(target=_starved, args=(loop, server.stop), daemon=True).start()
     try:
         await server.serve()
     except (OSError, RuntimeError) as error:
@@ -119,6 +132,14 @@ def most_possible() -> int:
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return files_wanted() if hard == resource.RLIM_INFINITY else min(files_wanted(), hard)
+
+
+def _starved(loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
+    """Wait for the end of standard input, then stop."""
+    while os.read(sys.stdin.fileno(), BUFFER):
+        continue
+    with suppress(RuntimeError):  # the loop has ended already
+        loop.call_soon_threadsafe(stop)
 
 
 def most_files() -> int:

@@ -98,6 +98,7 @@ WORDS = {
         "deposit": "Dépôt",
         "A0": "protège du vol de la base, pas de l'opérateur",
         "A1": "gardiens indépendants",
+        "A2": "gardiens indépendants, horodatage extérieur, scellé hors de la plateforme",
     },
     "en": {
         "title": "ELECTRONIC ACKNOWLEDGEMENT OF RECEIPT",
@@ -113,6 +114,7 @@ WORDS = {
         "deposit": "Deposit",
         "A0": "protects from theft of the database, not from the operator",
         "A1": "independent custodians",
+        "A2": "independent custodians, an outside time stamp, sealed outside the platform",
     },
 }
 

@@ -163,7 +163,7 @@ class Sender:
             received_at=str(entry.data["received_at"]),
             uncertainty_ms=cast("int", entry.data["uncertainty_ms"]),
             commitment=envelope.commitment,
-            level=str(record.kit["level"]),
+            level=_level(str(record.kit["level"]), state),
             keyset=label.keyset,
             organisations=[member.organisation for member in keyset.ceremony.members],
             recorded_at=entry.at,
@@ -176,6 +176,11 @@ class Sender:
 async def fetch_kit(http: PlatformClient, consultation: str) -> dict[str, Any]:
     """Return the kit of a consultation as the platform gives it; the reader checks it."""
     return await http.call("GET", f"/api/v1/consultations/{consultation}/kit")
+
+
+def _level(placed: str, state: Mapping[str, Any]) -> str:
+    """Return the level of this deposit: A2 is told with the receipt, never beyond the kit's A1."""
+    return "A2" if placed == "A1" and state.get("level") == "A2" else placed
 
 
 def _indices(state: Mapping[str, Any]) -> list[int]:

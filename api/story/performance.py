@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from api.adapters.custodian_processes import custodians_beside
 from api.app import create_app
 from api.home import Home
 from api.platform import Platform
@@ -45,15 +46,16 @@ def play_once(folder: Path, contracts: Sequence[Contract], say: Say) -> dict[str
     for left in folder.glob(f"{SCRATCH}*/"):  # of a performance that was killed: nobody reads it
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
-        # months of acts are played in seconds: no rate is meant for that
-        # no port is opened here, so there is no door to knock at
-        settings = Settings(home=folder, rate_scale=1_000, probe_s=0)
-        platform = open_platform(place, settings)
-        try:
-            platform.start()
-            play, receipts = asyncio.run(_play(platform, contracts, say, Path(scratch)))
-        finally:
-            platform.close()
+        # months of acts are played in seconds: no rate is meant for it; each key is made in its
+        # act; no port is opened here, so there is no door to knock at
+        settings = Settings(home=folder, rate_scale=1_000, keyset_pool=0, probe_s=0)
+        with custodians_beside(place, settings) as roster:
+            platform = open_platform(place, settings, roster=roster)
+            try:
+                platform.start()
+                play, receipts = asyncio.run(_play(platform, contracts, say, Path(scratch)))
+            finally:
+                platform.close()
         say("registre relu octet par octet, vues reconstruites depuis zéro")
         proven = prove_home(place, Path(scratch))
     told = _told(play, receipts) | proven

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("domain", "crypto", "ledger", "projections", "replay", "api")
 CODE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)*")
 ROOTS = {
+    "api.adapters.custodian_home.CustodianHomeError",
     "api.adapters.custodian_seat.CustodianError",
     "api.adapters.custodian_state.StateError",
     "api.adapters.keys.KeysError",

@@ -236,6 +236,7 @@ def test_a_view_gives_whole_streams_under_one_checkpoint(ledger: Ledger) -> None
     merkle.check_consistency(
         pinned.size, checkpoint.size, pinned.root, checkpoint.root, consistency
     )
+    assert ledger.consistency(pinned.size, checkpoint.size) == view["consistency"]
     for stream in view["streams"]:  # type: ignore[union-attr]
         entries = [base64.b64decode(each) for each in stream["entries"]]
         merkle.check_inclusion(

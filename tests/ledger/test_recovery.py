@@ -33,7 +33,7 @@ from ledger.errors import (
     StoreDamaged,
     WitnessAhead,
 )
-from ledger.opened_store import OpenedStore
+from ledger.opened_store import OpenedStore, check_unlocked
 
 DIGEST = hashlib.sha256(b"").digest()
 
@@ -327,7 +327,10 @@ def test_a_second_writer_is_refused_in_another_process(bench: Bench) -> None:
     assert subprocess.run(run, check=False).returncode == 3
     with pytest.raises(LedgerLocked):
         bench.open()
+    with pytest.raises(LedgerLocked):
+        check_unlocked(bench.folder)
     ledger.close()
+    check_unlocked(bench.folder)
     bench.open().close()
 
 

@@ -8,6 +8,7 @@ log does not hold, and a deposit recorded twice, must be caught.
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import random
 import socket
@@ -81,6 +82,7 @@ class Server:
             [sys.executable, "-c", SERVE, *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=os.environ | {"PLI_CUSTODIANS_APART": "false", "PLI_KEYSET_POOL": "0"},
         )
         for _ in range(600):
             assert self.process.poll() is None, "the server left by itself"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -310,6 +311,7 @@ class Served:
             [sys.executable, "-c", PROGRAM, *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=os.environ | {"PLI_CUSTODIANS_APART": "false", "PLI_KEYSET_POOL": "0"},
         )
         for _ in range(6_000):
             assert self.process.poll() is None, "the server left by itself"

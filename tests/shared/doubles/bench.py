@@ -21,6 +21,7 @@ from doubles.clock import FixedClock
 from starlette.testclient import TestClient
 
 from api.accounts import Account
+from api.adapters.custodian_roster import Roster
 from api.adapters.rng import SystemRng
 from api.app import create_app
 from api.depositor.envelope_file import EnvelopeFile, Record
@@ -47,6 +48,8 @@ RIVAL = "35600000000048"
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 DEADLINE = "2026-11-12T12:00"
 SOON = timedelta(days=11)
+QUIET: dict[str, Any] = {"reserve_bytes": 0, "rate_scale": 100_000, "keyset_pool": 0}
+"""What nothing but its own tests should meet."""
 SIZES = {"max_file": 5_000_000, "max_total": 5_000_000, "max_files": 5}
 
 
@@ -80,9 +83,7 @@ class Bench:
         self.scratch = folder / "scratch"
         self.scratch.mkdir()
         # no rate of the table is met by tests that speak of something else
-        self.settings = Settings(
-            **({"home": self.home.folder, "reserve_bytes": 0, "rate_scale": 100_000} | settings)
-        )
+        self.settings = Settings(**({"home": self.home.folder} | QUIET | settings))
         self._connect = connect
         self._keys = itertools.count(1)
         create_platform(self.home, origin="pli.example/tests", pad=pad, clock=self.clock)
@@ -96,10 +97,10 @@ class Bench:
             self.token(self.platform.desk.platform, "CU"),
         )
 
-    def reopen(self) -> None:
+    def reopen(self, roster: Roster = ()) -> None:
         """Open the home as a new process would."""
         self.platform = open_platform(
-            self.home, self.settings, clock=self.clock, connect=self._connect
+            self.home, self.settings, clock=self.clock, connect=self._connect, roster=roster
         )
         self.platform.now = lambda: self.clock.now().latest
         self.app = create_app(self.platform)

@@ -269,17 +269,41 @@ def proof() -> Run:
 
 
 def witness() -> Run:
+    """What others ask of a witness or of a custodian, and the roster that names custodians."""
+    from api.adapters import custodian_questions as questions
+    from api.adapters.custodian_roster import RosterUnusable, read_roster
     from crypto.errors import CryptoError
     from crypto.notes import parse_note
     from ledger.errors import LedgerError
     from ledger.witness import Request
+
+    file = Path(tempfile.mkdtemp()) / "custodians.toml"
 
     def asked(data: bytes) -> None:
         found = Request.parse(data)
         assert bytes(found) == data
         parse_note(found.note)
 
-    return quietly(asked, CryptoError, LedgerError)
+    def roster(data: bytes) -> None:
+        file.write_bytes(data)
+        read_roster(file)
+
+    readers = (
+        questions.read_time,
+        questions.read_round,
+        questions.read_view,
+        questions.read_share,
+        questions.read_partial,
+    )
+    return each(
+        quietly(asked, CryptoError, LedgerError),
+        *(quietly(_taken(read), CryptoError) for read in readers),
+        quietly(roster, RosterUnusable),
+    )
+
+
+def _taken(read: Callable[[bytes], object]) -> Run:
+    return lambda data: bytes_unused(read(data))
 
 
 def manifest() -> Run:
@@ -500,7 +524,18 @@ TARGETS: Mapping[str, Target] = {
         ("ledger.tiles:TilePath.parse", "ledger.tiles:read_tile", "ledger.tiles:read_bundle"),
     ),
     "proof": Target(proof, ("ledger.proofs:TlogProof.parse", "ledger.proofs:read_hashes")),
-    "witness": Target(witness, ("ledger.witness:Request.parse",)),
+    "witness": Target(
+        witness,
+        (
+            "ledger.witness:Request.parse",
+            "api.adapters.custodian_questions:read_time",
+            "api.adapters.custodian_questions:read_round",
+            "api.adapters.custodian_questions:read_view",
+            "api.adapters.custodian_questions:read_share",
+            "api.adapters.custodian_questions:read_partial",
+            "api.adapters.custodian_roster:read_roster",
+        ),
+    ),
     "manifest": Target(manifest, ("ledger.transfer:read_manifest",)),
     "archive": Target(archive, ()),
     "evidence": Target(evidence, ("replay.monitor:Evidence.parse", "replay.monitor:Memory.parse")),
