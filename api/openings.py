@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from api import copies
 from api.errors import Absent
 from api.facts import Fact, facts
 from api.platform import Platform
@@ -102,11 +103,15 @@ def _plan(session: OpeningSession) -> Answer:
 
 
 def _outcome(platform: Platform, deposit: str) -> Answer:
-    told = facts(platform.ledger, f"deposit/{deposit}")
-    kinds = {"EnvelopeOpened", "EnvelopeUnreadable"}
+    copy = copies.found(platform, deposit)
+    told = facts(platform.ledger, f"{'deposit' if copy is None else 'backup'}/{deposit}")
+    kinds = {"EnvelopeOpened", "EnvelopeUnreadable", "BackupCopyOpened"}
     ends: list[Fact] = [fact for fact in told if fact.kind in kinds]
     if not ends:
         return {"deposit": deposit}
     keys = ("operator", "form", "documents_count", "documents_match", "fault", "cause")
     shown: Answer = {"deposit": deposit, "event": ends[-1].kind}
+    if copy is not None:
+        shown |= {"backup_copy": True, "operator": copies.operator(platform, copy)}
+        shown["ground"] = copy.authorised.ground.value if copy.authorised else ""
     return shown | {key: ends[-1].data[key] for key in keys if key in ends[-1].data}

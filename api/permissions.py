@@ -64,6 +64,7 @@ CONVENING = "convene, record presence, minutes"
 OPENING = "open envelopes"
 READING = "read an opened bid"
 DECIDING = "admit late, open backup copy"
+REGISTERING_ITEMS = "register backup copy or sample"
 RUNNING = "run the platform"
 REGISTERING = "register organisations"
 GRANTING = "grant roles"
@@ -147,6 +148,17 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         "withdraw_deposit": own(DEPOSITING, "withdraw.withdraw"),
         "admit_late_deposit": tenant(DECIDING, "decide_late.admit_late_deposit"),
         "reject_late_deposit": tenant(DECIDING, "decide_late.reject_late_deposit"),
+        "register_backup_copy": tenant(REGISTERING_ITEMS, "register_item.register_backup_copy"),
+        "register_item_outside": tenant(REGISTERING_ITEMS, "register_item.register_item"),
+        "read_desk_register": tenant(REGISTERING_ITEMS),
+        "list_backup_copies": tenant(DECIDING),
+        "list_own_backup_copies": at_the_door(Whose.OWN, DEPOSITING),
+        "read_backup_copy": own(DEPOSITING),
+        "authorise_backup_copy": tenant(DECIDING, "open_backup.authorise_backup_copy_opening"),
+        "open_backup_copy": tenant(DECIDING, "open_backup.open_backup_copy"),
+        "set_aside_backup_copy": tenant(DECIDING, "open_backup.set_aside_backup_copy"),
+        "detect_backup_malware": tenant(DECIDING, "open_backup.detect_backup_malware"),
+        "destroy_backup_copy": tenant(DECIDING, "open_backup.destroy_backup_copy"),
         "convene_opening": tenant(CONVENING, "fix_opening_plan.convene_opening"),
         "record_presence": tenant(CONVENING, "fix_opening_plan.record_presence"),
         "fix_opening_plan": tenant(CONVENING, "fix_opening_plan.fix_opening_plan"),

@@ -16,6 +16,7 @@ from domain.events.deposit import (
     LateDepositAdmitted,
     LateDepositRecorded,
     LateDepositRejected,
+    MalwareDetected,
     OpeningRefused,
 )
 from domain.events.transmission import DepositKind, Intent, MessageShown
@@ -62,6 +63,7 @@ class SealedEnvelope(Aggregate):
         OpeningRefused,
         EnvelopeUnreadable,
         EnvelopeOpened,
+        MalwareDetected,
         MessageShown,
     )
 
@@ -76,6 +78,7 @@ class SealedEnvelope(Aggregate):
         self.opened_lots: frozenset[str] = frozenset()
         self.refusals: tuple[OpeningRefused, ...] = ()
         self.outcome: EnvelopeOpened | EnvelopeUnreadable | None = None
+        self.infected: MalwareDetected | None = None
         self.told: frozenset[str] = frozenset()
 
     @folds(DepositSealed, LateDepositRecorded)
@@ -103,6 +106,10 @@ class SealedEnvelope(Aggregate):
     def _unreadable(self, event: EnvelopeUnreadable) -> None:
         self.outcome = event
 
+    @folds(MalwareDetected)
+    def _malware(self, event: MalwareDetected) -> None:
+        self.infected = event
+
     @folds(OpeningRefused)
     def _refused(self, event: OpeningRefused) -> None:
         self.refusals = (*self.refusals, event)
@@ -123,6 +130,11 @@ class SealedEnvelope(Aggregate):
             raise LookupError(f"{self.id} holds no envelope")
         return self.facts
 
+    @property
+    def commitment(self) -> str:
+        """Return the recorded commitment of the sealed bytes."""
+        return self.sealed().commitment
+
     def was_late(self) -> bool:
         """Say whether the deposit came late, admitted or not."""
         return isinstance(self.facts, LateDepositRecorded)
@@ -142,6 +154,10 @@ class SealedEnvelope(Aggregate):
             self.append(LateDepositRecorded(**self.stamp(meta), late_by_ms=ceil_ms(by), **values))
         else:
             self.append(DepositSealed(**self.stamp(meta), **values))
+
+    def handled(self, lot: str) -> bool:
+        """Say whether an opening of this lot found what is inside, or that it cannot be read."""
+        return lot in self.opened_lots or self.state == "UNREADABLE"
 
     def supersede(self, meta: Meta, by: str, lots: list[str]) -> None:
         """Append that another deposit replaced this one for these lots."""

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, event, insert, inspect, select
 from projections.tables import metadata, tracking
 
 NAME = "views"
-VERSION = 2
+VERSION = 3
 """Raised with every change of tables or folds: older files are then built again from zero."""
 
 WRITING = (

@@ -117,6 +117,15 @@ class EnvelopeUnreadable(Event, kind="EnvelopeUnreadable"):
     cause: str
 
 
+class MalwareDetected(Event, kind="MalwareDetected"):
+    """A document of the opened envelope holds malware; the trace is kept under its hash."""
+
+    file: str
+    engine: str
+    signature: str
+    trace_hash: str
+
+
 class EnvelopeOpened(Event, kind="EnvelopeOpened"):
     """The envelope was opened under a plan."""
 
