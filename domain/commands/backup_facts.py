@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from domain.aggregate import Event
 from domain.backup_copy import BackupCopy
 from domain.backup_right import Copy, Incident, Right, opening_right
-from domain.commands.loading import envelopes_of, found
+from domain.commands.loading import envelopes_of, found, found_or_blank
 from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope
 from domain.events.deposit import EnvelopeUnreadable
@@ -43,48 +43,44 @@ def incidents(
         yield from _of_deposit(desk, envelope)
     for name in desk.register.broken_off(consultation.name, bidder):
         session = found(desk, TransmissionSession, name)
-        if session.is_bid() and not {*lots}.isdisjoint(session.start().lots):
-            yield _of_session(session, mine)
+        end = session.broken_off
+        if end is not None and session.is_bid() and not {*lots}.isdisjoint(session.start().lots):
+            yield _incident(end, session, deposited=_made_good(session, mine))
 
 
 def _of_deposit(desk: Desk, envelope: SealedEnvelope) -> Iterator[Incident]:
     """Yield the grounds that one deposit gives: late, unreadable, infected."""
     sealed = envelope.sealed()
-    session = desk.files.find(TransmissionSession, f"transmission/{sealed.transmission}")
-    found_in: list[Event | None] = [
+    session = found_or_blank(desk, TransmissionSession, sealed.transmission)
+    events: list[Event | None] = [
         sealed if envelope.was_late() else None,
         envelope.outcome if isinstance(envelope.outcome, EnvelopeUnreadable) else None,
         envelope.infected,
     ]
-    for event in found_in:
+    for event in events:
         if event is not None:
             yield _incident(event, session, deposited=True)
 
 
-def _of_session(session: TransmissionSession, mine: Sequence[SealedEnvelope]) -> Incident:
-    """Return what a session that ended by itself is worth: nothing if a deposit came after all."""
-    started, end = session.start(), session.broken_off
-    if end is None:
-        raise LookupError(f"{session.id} has not ended")
+def _made_good(session: TransmissionSession, mine: Sequence[SealedEnvelope]) -> bool:
+    """Say whether a deposit of some of its lots, of its kind and round, came all the same."""
+    started = session.start()
     alike = (started.kind.value, started.round)
-    came = any(
+    return any(
         (one.sealed().kind.value, one.sealed().round) == alike
         and not {*started.lots}.isdisjoint(one.sealed().lots)
         for one in mine
     )
-    return _incident(end, session, deposited=came)
 
 
-def _incident(event: Event, session: TransmissionSession | None, *, deposited: bool) -> Incident:
-    """Return one fact with the beginning of the sending that it is about."""
+def _incident(event: Event, session: TransmissionSession, *, deposited: bool) -> Incident:
+    """Return one fact with the beginning of the sending that it is about, if that is on record."""
     reference = f"{event.originator_id}#{event.originator_version}"
-    if session is None or session.started is None:
-        return Incident(event.TOPIC, reference, reference, None, deposited)
-    started = session.started
+    begun = session.started
     return Incident(
-        event.TOPIC,
-        reference,
-        f"{session.id}#{started.originator_version}",
-        started.meta.clock.earliest,
-        deposited,
+        kind=event.TOPIC,
+        reference=reference,
+        session=f"{session.id}#{begun.originator_version}" if begun else reference,
+        started=begun.meta.clock.earliest if begun else None,
+        deposited=deposited,
     )

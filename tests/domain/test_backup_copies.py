@@ -46,7 +46,7 @@ from domain.errors import (
     OpeningOrder,
 )
 from domain.events.backup_copy import Medium, OutOfBandItem
-from domain.events.deposit import MalwareDetected
+from domain.events.deposit import LateDepositRecorded, MalwareDetected
 from domain.events.transmission import DepositKind, EnvelopeKind, Intent, Purpose, StallCause
 from domain.opening import OpeningSession
 from domain.ports import StoredEnvelope
@@ -351,6 +351,24 @@ def test_the_offences_of_another_bidder_or_lot_are_no_ground() -> None:
     platform.ready_to_open(lot="1")
     with pytest.raises(NoBackupGround):
         ask(platform, mine.name)
+
+
+def test_a_late_deposit_without_a_sending_on_record_is_no_ground(platform: Platform) -> None:
+    """An import may hold one: nothing says that its sending began in time."""
+    copy = platform.on_paper("a", seal_no=None)
+    late = platform.deposit("late", SECOND, at=DEADLINE + MS).sealed()
+    imported = SealedEnvelope.blank("deposit/" + "0f" * 16)
+    facts = {
+        name: value
+        for name, value in vars(late).items()
+        if name not in {"originator_id", "originator_version", "timestamp", "meta"}
+    }
+    facts |= {"bidder": copy.received().bidder, "transmission": "unknown"}
+    imported.append(LateDepositRecorded(**imported.stamp(platform.meta()), **facts))
+    platform.put(imported)
+    first_plan(platform)
+    with pytest.raises(NoBackupGround):
+        ask(platform, copy.name)
 
 
 # --- refusals are events, and nobody decides before the first plan
