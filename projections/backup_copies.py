@@ -91,9 +91,10 @@ def of_lot(
     connection: Connection, consultation: str, lot: str, planned: Sequence[str]
 ) -> tuple[Copy, ...]:
     """Return the copies of a planned lot, oldest first; one of several lots waits for them all."""
+    others = backup_lots.alias()  # the same table is joined below
     waiting = (
-        select(backup_lots.c.copy)
-        .where(backup_lots.c.copy == backup_copies.c.copy, backup_lots.c.lot.not_in(planned))
+        select(others.c.copy)
+        .where(others.c.copy == backup_copies.c.copy, others.c.lot.not_in(planned))
         .exists()
     )
     asked = (
