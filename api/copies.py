@@ -44,11 +44,10 @@ def planned(platform: Platform, copy: BackupCopy) -> bool:
     return all(session is not None and bool(session.plans) for session in sessions)
 
 
-def at_the_desk(platform: Platform, consultation: str) -> Answer:
+def at_the_desk(platform: Platform, consultation: str) -> dict[str, list[Answer]]:
     """Return what the desk of this consultation's buyer wrote down itself."""
     register = platform.desk.files.find(OutOfBandRegister, f"register/{consultation}")
     return {
-        "consultation": consultation,
         "backup_copies": [
             _came(platform, one) for one in of(platform, consultation) if not one.electronic
         ],

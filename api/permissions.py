@@ -211,18 +211,30 @@ PAGES: Mapping[str, Row] = MappingProxyType(
         "/account/tokens/revoke": ACCOUNT,
         "/administration": Row(Whose.CALLER),
         "/administration/accesses": own_seat(OPENING_ACCESS, "grant_access.grant_access"),
+        "/administration/backup-copies": own_seat(
+            REGISTERING_ITEMS, "register_item.register_backup_copy"
+        ),
         "/administration/buyers": own_seat(RUNNING, "manage_members.register_buyer"),
         "/administration/committee": own_seat(ELECTING, "elect_committee.elect_committee"),
         "/administration/companies": own_seat(REGISTERING, "register_operator.register_operator"),
         "/administration/consortia": own_seat(DEPOSITING, "declare_consortium.declare_consortium"),
+        "/administration/copies": own_seat(DECIDING),
+        "/administration/copy-decisions": own_seat(
+            DECIDING, "open_backup.authorise_backup_copy_opening"
+        ),
         "/administration/delegations": own_seat(
             DELEGATING, "delegate_signature.delegate_signature"
         ),
         "/administration/departure": own_seat(LEAVING, "leave_platform.leave_platform"),
         "/administration/invitations": own_seat(GRANTING),
+        "/administration/late-deposits": own_seat(DECIDING, "decide_late.admit_late_deposit"),
         "/administration/powers": own_seat(SEEING_MEMBERS),
         "/administration/refusals": own_seat(LISTING),
         "/administration/refusals.csv": own_seat(LISTING),
+        "/administration/register": own_seat(REGISTERING_ITEMS),
+        "/administration/register-items": own_seat(
+            REGISTERING_ITEMS, "register_item.register_item"
+        ),
         "/administration/revocations": own_seat(GRANTING, "manage_members.revoke_role"),
         "/administration/roles": own_seat(GRANTING, "manage_members.grant_role"),
         "/consultations": PUBLIC,

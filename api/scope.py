@@ -226,7 +226,7 @@ class Scope:
         """Return what the desk of the caller's own organisation wrote down."""
         self.own(name)
         self._require(REGISTERING_ITEMS)
-        return copies.at_the_desk(self._platform, name)
+        return {"consultation": name, **copies.at_the_desk(self._platform, name)}
 
     def own_copies(self) -> list[str]:
         """Return the names of the company's own electronic copies, in order."""

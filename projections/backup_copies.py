@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, select
 
 from projections.changes import Amend, Cell, Change, Put, folded
 from projections.facts import Fact
@@ -41,6 +41,7 @@ def _received(fact: Fact) -> Iterator[Change]:
         "medium": fact.text("medium"),
         "label_ok": bool(fact.data["label_ok"]),
         "received_at": fact.text("received_at"),
+        "uncertainty_ms": fact.number("uncertainty_ms"),
         "seal_no": fact.maybe("seal_no"),
         "state": "RECEIVED",
         "position": fact.position,
@@ -87,6 +88,13 @@ fold = folded(
 )
 
 
+def _came(row: RowMapping) -> datetime:
+    """Return when a copy came; for what a desk wrote down, the beginning of its minute."""
+    at = instant(row["received_at"])
+    written = row["medium"] != "ELECTRONIC"
+    return at - timedelta(milliseconds=row["uncertainty_ms"]) if written else at
+
+
 def of_lot(
     connection: Connection, consultation: str, lot: str, planned: Sequence[str]
 ) -> tuple[Copy, ...]:
@@ -108,7 +116,7 @@ def of_lot(
             copy=row["copy"],
             medium=row["medium"],
             label_ok=row["label_ok"],
-            received_at=instant(row["received_at"]),
+            received_at=_came(row),
             seal_no=row["seal_no"],
             state=row["state"],
             ground=row["ground"],

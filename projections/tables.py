@@ -291,6 +291,7 @@ backup_copies = _table(
     medium=str,
     label_ok=bool,
     received_at=str,
+    uncertainty_ms=int,
     seal_no=str,
     state=str,
     ground=str,

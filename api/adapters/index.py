@@ -145,6 +145,12 @@ class LedgerIndex:
             self._follow()
             return sorted(self._published)
 
+    def published_of(self, buyer: str) -> list[str]:
+        """Return the public consultations of one buyer by name."""
+        with self._lock:
+            self._follow()
+            return sorted(name for name in self._published if self._tenants.get(name) == buyer)
+
     def is_published(self, consultation: str) -> bool:
         """Say whether a consultation is public."""
         with self._lock:

@@ -91,6 +91,12 @@ ASIDE_REASONS: Mapping[str, str] = {
     "UNLABELLED": N_("mention « copie de sauvegarde » absente"),
     "NO_GROUND": N_("aucun des quatre motifs"),
 }
+COPY_REFUSALS: Mapping[str, str] = {
+    "backup.no-ground": N_("aucun des quatre motifs"),
+    "backup.late": N_("copie arrivée hors délai"),
+    "backup.unlabelled": N_("mention « copie de sauvegarde » absente"),
+    "backup.malware": N_("programme malveillant dans la copie"),
+}
 COPY_STATES: Mapping[str, str] = {
     "RECEIVED": N_("Fermée"),
     "AUTHORISED": N_("À ouvrir"),

@@ -20,17 +20,18 @@ from api.web.administration import overview
 from api.web.administration.acts import Form, faults_of
 from api.web.administration.buyers import BUYER_FORMS
 from api.web.administration.committees import COMMITTEE_FORMS
+from api.web.administration.copies import COPY_FORMS
 from api.web.administration.fields import Entered, Fault, Faulty
 from api.web.administration.registrations import INVITATION, REGISTRATIONS, invite
 from api.web.administration.seated import HOME, Seated, seated
-from api.web.pages import powers, refused
+from api.web.pages import desk, powers, refused
 from api.web.pages.forms import Door, Sent, go, token
 from api.web.rendering import Renderer
 from api.web.words import N_
 from domain.errors import DomainError, NotAllowed
 from domain.identifiers import HEX32
 
-FORMS = (INVITATION, *BUYER_FORMS, *COMMITTEE_FORMS, *REGISTRATIONS)
+FORMS = (INVITATION, *BUYER_FORMS, *COMMITTEE_FORMS, *REGISTRATIONS, *COPY_FORMS)
 KEPT = "administration"
 ONCE, SURE = "once", "sure"
 NOT_SURE = N_("Recopiez le SIRET de votre organisation pour confirmer.")
@@ -55,6 +56,7 @@ def pages(door: Door, render: Renderer) -> APIRouter:
     _overview(made, door, render)
     powers.page(made, door, render)
     refused.page(made, door, render)
+    desk.page(made, door, render)
     for form in FORMS:
         _form(made, door, render, form)
     return made
@@ -84,9 +86,12 @@ def _overview(made: APIRouter, door: Door, render: Renderer) -> None:
             done=told(done),
             forms=sorted(filter(lambda form: form.offered(who), FORMS), key=lambda form: form.sure),
             pages=[
-                (path, title)
-                for path, title in ((powers.PATH, powers.TITLE), (refused.PATH, refused.TITLE))
-                if who.mark(path) == "tenant"
+                *(
+                    (path, title)
+                    for path, title in ((powers.PATH, powers.TITLE), (refused.PATH, refused.TITLE))
+                    if who.mark(path) == "tenant"
+                ),
+                *desk.offered(who),
             ],
             shown=overview.rows(who),
         )
