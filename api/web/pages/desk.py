@@ -22,6 +22,8 @@ from api.web.rendering import Renderer
 from api.web.words import N_
 from domain.events.backup_copy import Medium
 
+MAYBE = ("seal_no", "ground", "evidence", "set_aside", "code")
+"""What a row may lack."""
 PAGES = (
     (REGISTER, N_("Registre du guichet")),
     (COPIES, N_("Copies de sauvegarde")),
@@ -76,7 +78,8 @@ def _dated(rows: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
     for row in rows:
         at = datetime.fromisoformat(str(row["received_at"]))
         doubt = 0 if row.get("medium") == Medium.ELECTRONIC else row.get("uncertainty_ms", 0)
-        found.append({**row, "received_at": at - timedelta(milliseconds=int(str(doubt)))})
+        since = at - timedelta(milliseconds=int(str(doubt)))
+        found.append({**dict.fromkeys(MAYBE, ""), **row, "received_at": since})
     return found
 
 
