@@ -375,7 +375,7 @@ class WithoutOwners(Uploads):
 
 
 def test_a_dropped_owner_filter_is_caught(case: Case) -> None:
-    names = ("read_transmission", "read_deposit", "read_receipt")
+    names = ("read_transmission", "read_deposit", "read_receipt", "read_backup_copy")
     uploads = case.bench.platform.uploads
     uploads.__class__ = WithoutOwners
     try:
@@ -388,6 +388,7 @@ def test_a_dropped_owner_filter_is_caught(case: Case) -> None:
 
 def test_a_dropped_tenant_filter_is_caught(case: Case) -> None:
     names = ("read_consultation", "read_dossier", "list_opened_documents", "upload_dossier_file")
+    names += ("list_backup_copies", "read_desk_register", "set_aside_backup_copy")
     index = case.bench.platform.index
     index.__class__ = WithoutTenants
     try:
