@@ -60,7 +60,9 @@ class WitnessForm(Form):
     witness: Short
 
 
-@router.post("/consultations/{consultation}/backup-copies", status_code=201, responses=writes())
+@router.post(
+    "/consultations/{consultation}/desk/backup-copies", status_code=201, responses=writes()
+)
 def register_backup_copy(
     who: Known, scope: Bound, key: Key, consultation: Id, form: CopyForm
 ) -> Answer:
@@ -88,7 +90,7 @@ def list_backup_copies(who: Known, scope: Bound, consultation: Id) -> Answer:
     return scope.copies(consultation)
 
 
-@router.post("/consultations/{consultation}/register-items", status_code=201, responses=writes())
+@router.post("/consultations/{consultation}/desk/items", status_code=201, responses=writes())
 def register_item_outside(
     who: Known, scope: Bound, key: Key, consultation: Id, form: ItemForm
 ) -> Answer:
@@ -106,7 +108,7 @@ def register_item_outside(
     return scope.desk_register(consultation)
 
 
-@router.get("/consultations/{consultation}/register-items", responses=reads(401, 403))
+@router.get("/consultations/{consultation}/desk", responses=reads(401, 403))
 def read_desk_register(who: Known, scope: Bound, consultation: Id) -> Answer:
     """Read what the desk of one's own organisation wrote down, copies on paper among it."""
     return scope.desk_register(consultation)

@@ -161,14 +161,14 @@ def test_the_desk_writes_down_and_only_the_desk_reads_before_the_plan(bench: Ben
     bench.publish()
     bench.deposit(backup(bench))
     token = desk(bench)
-    made = bench.done(f"{AT}/backup-copies", token, PAPER)["backup_copy"]
+    made = bench.done(f"{AT}/desk/backup-copies", token, PAPER)["backup_copy"]
     item = {"item": "SAMPLE", "bidder": COMPANY, "channel": "coursier"}
     item |= {"received": {"local": "2026-11-02T09:30"}}
-    written = bench.done(f"{AT}/register-items", token, item)
+    written = bench.done(f"{AT}/desk/items", token, item)
     (copy,) = written["backup_copies"]
     assert (copy["backup_copy"], copy["seal_no"], copy["state"]) == (made, "S-7", "RECEIVED")
     assert [one["item"] for one in written["items"]] == ["SAMPLE"]
-    assert bench.get(f"{AT}/register-items", bench.tokens.buyer).status_code == 403
+    assert bench.get(f"{AT}/desk", bench.tokens.buyer).status_code == 403
     assert copies(bench) == [], "the buyer sees neither the paper nor the electronic one"
     assert bench.get(f"{AT}/backup-copies", token).status_code == 403
     bench.forward(SOON)
@@ -180,8 +180,12 @@ def test_the_desk_writes_down_and_only_the_desk_reads_before_the_plan(bench: Ben
 def test_a_copy_on_paper_is_authorised_opened_or_destroyed(bench: Bench) -> None:
     bench.publish()
     token = desk(bench)
-    kept, spare = (bench.done(f"{AT}/backup-copies", token, PAPER)["backup_copy"] for _ in "ab")
-    other = bench.done(f"{AT}/backup-copies", token, PAPER | {"label_ok": False})["backup_copy"]
+    kept, spare = (
+        bench.done(f"{AT}/desk/backup-copies", token, PAPER)["backup_copy"] for _ in "ab"
+    )
+    other = bench.done(f"{AT}/desk/backup-copies", token, PAPER | {"label_ok": False})[
+        "backup_copy"
+    ]
     begun = bench.announce(bench.seal(AT)).json()["transmission"]
     broken(bench, begun)
     bench.forward(SOON)

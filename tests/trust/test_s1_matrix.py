@@ -189,7 +189,9 @@ def on_paper(bench: Bench, name: str) -> str:
     """Let the desk of whose procedure it is write down a copy; return its name."""
     org = BUYER if name.startswith("lille") else OTHER_BUYER
     form = dict(CALLS["register_backup_copy"].body)
-    made = bench.done(f"/api/v1/consultations/{name}/backup-copies", bench.token(org, "RD"), form)
+    made = bench.done(
+        f"/api/v1/consultations/{name}/desk/backup-copies", bench.token(org, "RD"), form
+    )
     return str(made["backup_copy"])
 
 

@@ -157,7 +157,7 @@ CALLS: Mapping[str, Call] = {
         DESK,
         "tenant",
         "POST",
-        AT + "/backup-copies",
+        AT + "/desk/backup-copies",
         {
             "lots": ["0"],
             "bidder": "55208131766522",
@@ -171,7 +171,7 @@ CALLS: Mapping[str, Call] = {
         DESK,
         "tenant",
         "POST",
-        AT + "/register-items",
+        AT + "/desk/items",
         {
             "item": "SAMPLE",
             "bidder": "55208131766522",
@@ -179,7 +179,7 @@ CALLS: Mapping[str, Call] = {
             "received": {"local": "2026-11-02T09:00"},
         },
     ),
-    "read_desk_register": Call(DESK, "tenant", "GET", AT + "/register-items"),
+    "read_desk_register": Call(DESK, "tenant", "GET", AT + "/desk"),
     "list_own_backup_copies": Call(BID, "door", "GET", "/api/v1/backup-copies"),
     "read_backup_copy": Call(BID, "sent copy", "GET", COPY),
     "open_envelopes": Call("nobody before the hour", "attempt", "POST", OPENING + "/envelopes", {}),

@@ -97,7 +97,7 @@ class World:
         self.bench.deposit(self.seal(SMALL, token, Wish("BACKUP", ("0",))), token)
         if self.observers.desk:
             self.bench.done(
-                f"/api/v1/consultations/{NAME}/backup-copies",
+                f"/api/v1/consultations/{NAME}/desk/backup-copies",
                 self.observers.desk,
                 PAPER | {"bidder": siret(number)},
             )
@@ -254,7 +254,7 @@ def attempts(guesses: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     yield from ((f"{copy}/{act}", None) for act in ("authorisation", "opening", "setting-aside"))
     yield f"{copy}/malware", {"trace_hash": "0" * 64}
     yield f"{copy}/destruction", {"witness": "w"}
-    yield f"{at}/backup-copies", PAPER | {"bidder": siret(0)}
+    yield f"{at}/desk/backup-copies", PAPER | {"bidder": siret(0)}
     yield "/login", {}
     yield "/account/seat", {"seat": f"{BUYER} BU"}
     yield f"{opening}/envelopes", {}
