@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -40,6 +41,7 @@ from domain.errors import (
     ConsultationWrongState,
     DepositTaken,
     NoBackupGround,
+    NoRule,
     NotAllowed,
     NotFound,
     NotInPlan,
@@ -126,6 +128,18 @@ def test_without_the_policy_an_electronic_copy_is_refused_before_a_byte() -> Non
         with pytest.raises(BackupNotOffered):
             transmit.start_transmission(platform.desk, act, command)
     assert platform.kinds()[-2:] == ["TransmissionStarted", "FeasibilityRefused"]
+
+
+def test_the_law_takes_electronic_copies_since_23_april_2023() -> None:
+    eve = datetime(2023, 4, 22, 21, 59, 59, tzinfo=UTC)
+    for at, lawful in ((eve, False), (eve + timedelta(seconds=1), True)):
+        platform = Platform()
+        platform.clock.at = at
+        with nullcontext() if lawful else pytest.raises(NoRule):
+            platform.draft(backup_electronic=True)
+    platform = Platform()
+    platform.clock.at = eve
+    platform.draft()
 
 
 def test_a_copy_replaces_nothing_and_several_may_come(platform: Platform) -> None:
