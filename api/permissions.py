@@ -237,6 +237,7 @@ PAGES: Mapping[str, Row] = MappingProxyType(
         ),
         "/administration/revocations": own_seat(GRANTING, "manage_members.revoke_role"),
         "/administration/roles": own_seat(GRANTING, "manage_members.grant_role"),
+        "/administration/withdrawals": own_seat(DEPOSITING, "withdraw.withdraw"),
         "/consultations": PUBLIC,
         "/consultations/{name}": PUBLIC,
         "/consultations/{name}/deposit": PUBLIC,

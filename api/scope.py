@@ -244,7 +244,7 @@ class Scope:
 
     def _known_copy(self, name: str) -> BackupCopy:
         """Return a copy of an own consultation all of whose lots have their plan (N11)."""
-        home = self._platform.index.home_of_copy(name)
+        home = self._platform.index.consultation_of(name)
         if home is None or self._platform.index.tenant_of(home) != self._org:
             raise Absent
         found = copies.found(self._platform, name)

@@ -78,7 +78,7 @@ class SealedEnvelope(Aggregate):
         self.opened_lots: frozenset[str] = frozenset()
         self.refusals: tuple[OpeningRefused, ...] = ()
         self.outcome: EnvelopeOpened | EnvelopeUnreadable | None = None
-        self.infected: MalwareDetected | None = None
+        self.malware: MalwareDetected | None = None
         self.told: frozenset[str] = frozenset()
 
     @folds(DepositSealed, LateDepositRecorded)
@@ -108,7 +108,7 @@ class SealedEnvelope(Aggregate):
 
     @folds(MalwareDetected)
     def _malware(self, event: MalwareDetected) -> None:
-        self.infected = event
+        self.malware = event
 
     @folds(OpeningRefused)
     def _refused(self, event: OpeningRefused) -> None:
@@ -157,7 +157,7 @@ class SealedEnvelope(Aggregate):
 
     def handled(self, lot: str) -> bool:
         """Say whether an opening of this lot found what is inside, or that it cannot be read."""
-        return lot in self.opened_lots or self.state == "UNREADABLE"
+        return lot in self.opened_lots or self.state in {"UNREADABLE", "QUARANTINED"}
 
     def supersede(self, meta: Meta, by: str, lots: list[str]) -> None:
         """Append that another deposit replaced this one for these lots."""

@@ -109,12 +109,6 @@ class LedgerIndex:
             self._follow()
             return list(self._broken_off.get((consultation, bidder), ()))
 
-    def home_of_copy(self, copy: str) -> str | None:
-        """Return the consultation of a backup copy."""
-        with self._lock:
-            self._follow()
-            return self._home_of_copy.get(f"backup/{copy}")
-
     def assigned(self, digest: str) -> str | None:
         """Return the consultation to which this keyset was assigned."""
         with self._lock:
@@ -164,10 +158,11 @@ class LedgerIndex:
             return self._tenants.get(consultation)
 
     def consultation_of(self, deposit: str) -> str | None:
-        """Return the consultation of a deposit."""
+        """Return the consultation of a deposit, or of a backup copy."""
         with self._lock:
             self._follow()
-            return self._home_of.get(f"deposit/{deposit}")
+            home = self._home_of.get(f"deposit/{deposit}")
+            return home or self._home_of_copy.get(f"backup/{deposit}")
 
     def awaited(self) -> dict[str, Awaited]:
         """Return the consultations whose deadline is still to be reached."""

@@ -55,7 +55,7 @@ def _of_deposit(desk: Desk, envelope: SealedEnvelope) -> Iterator[Incident]:
     events: list[Event | None] = [
         sealed if envelope.was_late() else None,
         envelope.outcome if isinstance(envelope.outcome, EnvelopeUnreadable) else None,
-        envelope.infected,
+        envelope.malware,
     ]
     for event in events:
         if event is not None:

@@ -118,7 +118,7 @@ class EnvelopeUnreadable(Event, kind="EnvelopeUnreadable"):
 
 
 class MalwareDetected(Event, kind="MalwareDetected"):
-    """A document of the opened envelope holds malware; the trace is kept under its hash."""
+    """Malware was found in an opened document; ``file``: its place, such as ``piece-0003``."""
 
     file: str
     engine: str

@@ -147,6 +147,21 @@ def decide(bench: Bench) -> None:
     assert bench.done(f"{OPENING}/envelopes", bench.tokens.buyer, {})["state"] == "COMPLETED"
 
 
+def test_a_company_withdraws_its_own_envelope_by_a_page(bench: Bench) -> None:
+    bench.deadline = "2026-12-20T12:00"
+    at = bench.publish("lille-9")
+    kept = bench.deposit(bench.seal(at, token=bench.tokens.rival), bench.tokens.rival)
+    mine = bench.deposit(bench.seal(at))["deposit"]
+    reader = joined(bench, COMPANY, "CY", "cyr@nord.example")
+    assert kept["deposit"] not in offered(reader, "withdrawals"), "another's is not offered"
+    stolen = fill(reader, "withdrawals", deposit=kept["deposit"])
+    assert (stolen.status_code, 'id="deposit-fault"' in stolen.text) == (422, True)
+    assert fill(reader, "withdrawals", deposit=mine, reason="erreur").status_code == 303
+    assert mine not in offered(reader, "withdrawals")
+    state = bench.get(f"/api/v1/deposits/{mine}", bench.tokens.company).json()["deposit_state"]
+    assert state == "WITHDRAWN"
+
+
 def test_a_late_envelope_is_kept_closed_by_a_page_too(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.register()

@@ -341,7 +341,7 @@ def test_malware_in_the_opened_bid_opens_the_copy(platform: Platform) -> None:
     envelope.append(
         MalwareDetected(
             **envelope.stamp(platform.meta()),
-            file="offre.pdf",
+            file="piece-0001",
             engine="clamd",
             signature="test",
             trace_hash=TRACE,

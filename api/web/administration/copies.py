@@ -1,4 +1,4 @@
-"""What the desk writes down, and what the buyer decides on late deposits and backup copies.
+"""What the desk writes down, what the buyer decides on late deposits and copies, withdrawals.
 
 A choice names only what its reader may know: nothing of a deposit or a copy before the plan of its
 lots (N11). The ground of a decision on a copy is computed by the rule, never entered.
@@ -16,14 +16,14 @@ from api.web.administration.fields import Entered, Field, Option
 from api.web.administration.seated import HOME, Seated
 from api.web.words import MEDIA, N_, OUTSIDE_ITEMS
 from domain.clock import LegalHour
-from domain.commands import decide_late, open_backup, register_item
+from domain.commands import decide_late, open_backup, register_item, withdraw
 from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope
 from domain.events.backup_copy import Medium, OutOfBandItem
 from domain.ports import Act
 
 REGISTER, COPIES = f"{HOME}/register", f"{HOME}/copies"
-YES, REASONED = "Y", "reasoned"
+YES, REASONED, OWN = "Y", "reasoned", "o"
 LABELLED = {"YES": N_("Oui, elle est lisible"), "NO": N_("Non, elle manque")}
 LATE_DECISIONS = {"ADMIT": N_("Admettre ce pli"), "REJECT": N_("Le garder fermé")}
 COPY_DECISIONS = {
@@ -187,6 +187,38 @@ def _decide_late(who: Seated, act: Act, entered: Entered) -> None:
     )
 
 
+def _own_deposits(who: Seated) -> Iterator[Option]:
+    """Yield the company's own deposits that can still be withdrawn."""
+    scope = Scope(who.platform, who.principal)
+    for name in scope.deposits():
+        found = scope.deposit(name)
+        about = found.sealed().consultation
+        consultation = who.platform.desk.files.find(Consultation, f"consultation/{about}")
+        if found.state == "SEALED" and consultation is not None and not consultation.reached:
+            lots = ", ".join(found.sealed().lots)
+            yield Option(name, f"{consultation.reference} · {lots} · {name[:8]}")
+
+
+def _withdrawal_fields(who: Seated) -> list[Field]:
+    return [
+        Field(
+            "deposit",
+            N_("Pli à retirer"),
+            "select",
+            hint=N_("Consultation, lot, début du numéro de dépôt."),
+            options=list(_own_deposits(who)),
+        ),
+        Field("reason", N_("Motif (facultatif)"), "area", required=False, longest=1_000),
+    ]
+
+
+def _withdraw(who: Seated, act: Act, entered: Entered) -> None:
+    reason = entered.text("reason") if entered.raw("reason") else None
+    command = withdraw.WithdrawDeposit(entered.chosen("deposit"), reason)
+    entered.check()
+    who.platform.act(withdraw.withdraw, act, command)
+
+
 def _copies(who: Seated) -> Iterator[Option]:
     """Yield the copies that the reader may know and that are neither opened nor destroyed."""
     for consultation in own_consultations(who):
@@ -266,6 +298,19 @@ COPY_FORMS = (
         fresh=False,
         places={"received": "hour"},
         following=REGISTER,
+    ),
+    Form(
+        "withdrawals",
+        N_("Retirer un pli déposé"),
+        N_("Retirer ce pli"),
+        N_(
+            "Avant la date limite seulement, et pour toujours. Ce que ce pli avait remplacé reste "
+            "remplacé : déposez de nouveau si vous voulez concourir."
+        ),
+        frozenset({OWN}),
+        _withdrawal_fields,
+        _withdraw,
+        N_("Le retrait est inscrit au registre."),
     ),
     Form(
         "late-deposits",

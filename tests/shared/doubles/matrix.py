@@ -394,6 +394,7 @@ PAGES: Mapping[str, Page] = {
     "/administration/register-items": acts("/register-items", "RD"),
     "/administration/revocations": acts("/revocations", "BU", "PA"),
     "/administration/roles": acts("/roles", "BU", "PA"),
+    "/administration/withdrawals": acts("/withdrawals", "CY"),
     "/account": Page("/account", 200, LOGIN_FIRST),
     "/account/invitations": form("/account/invitations"),
     "/account/invitations/withdraw": form("/account/invitations/withdraw"),
