@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +13,10 @@ from api.adapters.uploads import Upload
 from api.depositor.errors import SealRefused
 from api.depositor.sealing import Wish
 from api.facts import facts
+from api.wiring import open_reader
 from domain.commands.transmit import FailTransmission, fail_transmission
 from domain.events.transmission import StallCause
+from replay import timeline
 
 AT = "/api/v1/consultations/lille-1"
 OPENING = "/api/v1/openings/lille-1/0"
@@ -26,6 +30,23 @@ PAPER = {
     "desk": "accueil",
     "seal_no": "S-7",
 }
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Return a closed platform with one published consultation."""
+    made = Bench(tmp_path_factory.mktemp("published"))
+    made.register()
+    made.publish()
+    made.close()
+    return made
+
+
+@pytest.fixture
+def bench(published: Bench, tmp_path: Path) -> Iterator[Bench]:
+    made = published.twin(tmp_path / "twin")
+    yield made
+    made.close()
 
 
 def backup(bench: Bench, token: str | None = None) -> Envelope:
@@ -49,7 +70,6 @@ def copies(bench: Bench) -> list[dict[str, Any]]:
 
 
 def test_an_electronic_copy_opens_after_its_deposit_came_late(bench: Bench) -> None:
-    bench.publish()
     sealed, offer = backup(bench), bench.seal(AT)
     begun = bench.announce(offer).json()["transmission"]
     received = bench.deposit(sealed)
@@ -103,7 +123,6 @@ def test_an_electronic_copy_opens_after_its_deposit_came_late(bench: Bench) -> N
 
 def test_custodians_refuse_a_copy_that_was_not_authorised(bench: Bench) -> None:
     """What the plan of a lying platform names, a custodian does not believe (envelope.md §10)."""
-    bench.publish()
     sealed = backup(bench)
     bench.deposit(sealed)
     bench.deposit(bench.seal(AT))
@@ -122,7 +141,6 @@ def test_custodians_refuse_a_copy_that_was_not_authorised(bench: Bench) -> None:
 
 
 def test_the_register_lists_electronic_copies_and_custodians_see_them(bench: Bench) -> None:
-    bench.publish()
     sealed = backup(bench)
     bench.deposit(sealed)
     bench.forward(SOON)
@@ -133,7 +151,6 @@ def test_the_register_lists_electronic_copies_and_custodians_see_them(bench: Ben
 
 
 def test_a_company_reads_its_own_copies_and_nobody_elses(bench: Bench) -> None:
-    bench.publish()
     sealed = backup(bench)
     bench.deposit(sealed)
     name = sealed.made.deposit
@@ -147,18 +164,17 @@ def test_a_company_reads_its_own_copies_and_nobody_elses(bench: Bench) -> None:
 
 
 def test_without_the_policy_neither_sealer_nor_platform_takes_a_copy(bench: Bench) -> None:
-    at = bench.draft("lille-1")
+    at = bench.draft("lille-2")
     bench.done(f"{at}/deposit-policy", bench.tokens.buyer, {"complements": "ALL"})
     for step, form in (("ceremony", None), ("canary", None), ("publication", {"notice_ids": []})):
         bench.done(f"{at}/{step}", bench.tokens.buyer, form)
     with pytest.raises(SealRefused, match="backup"):
-        backup(bench)
+        bench.seal(at, wish=Wish("BACKUP", ("0",)))
     refused = bench.announce(bench.seal(at), kind="BACKUP")
     assert (refused.status_code, shown(refused)) == (422, "backup.not-offered")
 
 
 def test_the_desk_writes_down_and_only_the_desk_reads_before_the_plan(bench: Bench) -> None:
-    bench.publish()
     bench.deposit(backup(bench))
     token = desk(bench)
     made = bench.done(f"{AT}/desk/backup-copies", token, PAPER)["backup_copy"]
@@ -178,7 +194,6 @@ def test_the_desk_writes_down_and_only_the_desk_reads_before_the_plan(bench: Ben
 
 
 def test_a_copy_on_paper_is_authorised_opened_or_destroyed(bench: Bench) -> None:
-    bench.publish()
     token = desk(bench)
     kept, spare = (
         bench.done(f"{AT}/desk/backup-copies", token, PAPER)["backup_copy"] for _ in "ab"
@@ -207,6 +222,11 @@ def test_a_copy_on_paper_is_authorised_opened_or_destroyed(bench: Bench) -> None
     bench.platform.views.catch_up()
     page = bench.get("/consultations/lille-1/opening/0").text
     assert "S-7" in page
+    with open_reader(bench.home) as log:
+        places = [row.position for row in log.stream(f"backup/{other}")]
+        told = [timeline.state_at(log, f"backup/{other}", place, log.event_of) for place in places]
+    states = [moment["state"] for moment in told]
+    assert states == ["RECEIVED", "RECEIVED", "SET_ASIDE", "DESTROYED"], "as it was at each moment"
 
 
 def broken(bench: Bench, transmission: str) -> None:
