@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from api.auth import Known
 from api.forms import Form, Hex64, IdText, LocalHour, LotText, Short, Text
 from api.idempotency import Key, as_uuid, object_id
 from api.openapi import reads, writes
+from api.paging import LARGEST, After, cut, link
 from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import open_backup, register_item
@@ -114,10 +115,18 @@ def read_desk_register(who: Known, scope: Bound, consultation: Id) -> Answer:
     return scope.desk_register(consultation)
 
 
-@router.get("/backup-copies", responses=reads(401, 403))
-def list_own_backup_copies(who: Known, scope: Bound) -> Answer:
-    """List the caller's own electronic copies."""
-    return {"backup_copies": [scope.own_copy(name) for name in scope.own_copies()]}
+@router.get("/backup-copies", responses=reads(400, 401, 403))
+def list_own_backup_copies(
+    who: Known,
+    scope: Bound,
+    response: Response,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
+) -> Answer:
+    """List the caller's own electronic copies, each with its receipt."""
+    page = cut([(name, name) for name in scope.own_copies()], after, limit)
+    response.headers.update(link(f"{router.prefix}/backup-copies", page, limit))
+    return {"backup_copies": [scope.own_copy(name) for name in page.rows]}
 
 
 @router.get("/backup-copies/{copy}", responses=reads(401))
