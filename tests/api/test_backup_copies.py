@@ -14,8 +14,13 @@ from api.depositor.errors import SealRefused
 from api.depositor.sealing import Wish
 from api.facts import facts
 from api.wiring import open_reader
+from domain.commands.fix_opening_plan import AnchorPlan, anchor_plan
 from domain.commands.transmit import FailTransmission, fail_transmission
+from domain.events.opening import PlanKind
 from domain.events.transmission import StallCause
+from domain.opening import OpeningSession
+from domain.plan import Plan
+from domain.ports import Act, Principal
 from replay import timeline
 
 AT = "/api/v1/consultations/lille-1"
@@ -121,8 +126,8 @@ def test_an_electronic_copy_opens_after_its_deposit_came_late(bench: Bench) -> N
     assert "déposé hors délai" in page
 
 
-def test_custodians_refuse_a_copy_that_was_not_authorised(bench: Bench) -> None:
-    """What the plan of a lying platform names, a custodian does not believe (envelope.md §10)."""
+def test_without_a_ground_a_copy_stays_closed_and_custodians_refuse_it(bench: Bench) -> None:
+    """Not even the plan of a platform that lies moves a custodian (envelope.md §10)."""
     sealed = backup(bench)
     bench.deposit(sealed)
     bench.deposit(bench.seal(AT))
@@ -138,6 +143,28 @@ def test_custodians_refuse_a_copy_that_was_not_authorised(bench: Bench) -> None:
     assert told == ["BackupCopyReceived", "OpeningRefused"]
     asked = bench.post(f"{OPENING}/envelopes", bench.tokens.buyer, {"deposit": name})
     assert shown(asked) == "opening.not-in-plan"
+    lie(bench, name)
+    assert shown(bench.post(f"{OPENING}/envelopes", bench.tokens.buyer, {})) == (
+        "custody.quorum-missed"
+    )
+    custody = facts(bench.platform.ledger, "custody/lille-1")
+    refused = [fact.data for fact in custody if fact.kind == "CustodianRefused"]
+    assert [(one["deposit"], one["code"]) for one in refused] == [(name, "not-listed")] * 3
+
+
+def lie(bench: Bench, copy: str) -> None:
+    """Write a plan past the rules, naming a copy that nobody authorised, and anchor it."""
+    desk = bench.platform.desk
+    session = desk.files.find(OpeningSession, "opening/lille-1.0")
+    assert session is not None
+    officer = Principal(BUYER, "BU", "a liar", "token")
+    act = Act("a-forged-plan", officer, "lille-1")
+    meta = desk.meta(act, desk.reading(session), BUYER)
+    session.fix(meta, PlanKind.BACKUP_COPY, Plan((), (), (), (), ()), (copy,))
+    desk.save(act, AnchorPlan("lille-1", "0"), [session])
+    bench.platform.publish()
+    anchored = Act("its-anchor", officer, "lille-1")
+    bench.platform.act(anchor_plan, anchored, AnchorPlan("lille-1", "0"))
 
 
 def test_the_register_lists_electronic_copies_and_custodians_see_them(bench: Bench) -> None:

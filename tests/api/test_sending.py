@@ -31,6 +31,7 @@ from api.depositor.receipt import words
 from api.depositor.sealing import Wish
 from api.depositor.sending import Sender, Sent, fetch_kit
 from crypto.policies import Policy
+from replay import verifier
 
 WRONG = "pli_" + "0" * 64
 
@@ -279,6 +280,10 @@ def test_a_backup_copy_has_a_receipt_of_its_own(bench: Bench, line: Line) -> Non
         assert told.startswith("COPIE DE SAUVEGARDE")
         assert ("REÇU HORS DÉLAI" in told) is late
         assert envelope.made.commitment in told
+        policy = verifier.Policy(bench.platform.policies["policy-log.txt"].encode())
+        entry = verifier.check_receipt(sent.proof.read_bytes(), policy).entry
+        with envelope.made.path.open("rb") as file:
+            assert verifier.check_file(file, entry) == envelope.made.commitment
 
 
 def test_a_changed_envelope_never_leaves(bench: Bench, line: Line, envelope: Envelope) -> None:
