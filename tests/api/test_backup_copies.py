@@ -208,6 +208,9 @@ def test_the_desk_writes_down_and_only_the_desk_reads_before_the_plan(bench: Ben
     item = {"item": "SAMPLE", "bidder": COMPANY, "channel": "coursier"}
     item |= {"received": {"local": "2026-11-02T09:30"}}
     written = bench.done(f"{AT}/desk/items", token, item)
+    seen = bench.get(f"{AT}/desk", token)
+    bench.deposit(backup(bench))
+    assert bench.get(f"{AT}/desk", token).content == seen.content, "no electronic one is told"
     (copy,) = written["backup_copies"]
     assert (copy["backup_copy"], copy["seal_no"], copy["state"]) == (made, "S-7", "RECEIVED")
     assert [one["item"] for one in written["items"]] == ["SAMPLE"]
@@ -217,7 +220,7 @@ def test_the_desk_writes_down_and_only_the_desk_reads_before_the_plan(bench: Ben
     bench.forward(SOON)
     bench.attend()
     bench.done(f"{OPENING}/plan", bench.tokens.buyer)
-    assert [one["medium"] for one in copies(bench)] == ["ELECTRONIC", "PAPER"]
+    assert [one["medium"] for one in copies(bench)] == ["ELECTRONIC", "PAPER", "ELECTRONIC"]
 
 
 def test_a_copy_on_paper_is_authorised_opened_or_destroyed(bench: Bench) -> None:
