@@ -14,6 +14,7 @@ from api.facts import Fact, facts, first
 from api.health import deposit_probe_at
 from api.platform import Platform
 from domain import placement
+from domain.backup_copy import BackupCopy
 from domain.clock import instant_text
 from domain.custody import Custody
 from domain.envelope import SealedEnvelope
@@ -62,6 +63,13 @@ def ended(platform: Platform, upload: Upload, session: TransmissionSession) -> A
     )
     if deposit is not None and deposit.facts is not None:
         return deposit_receipt(platform, deposit)
+    copy = (
+        platform.desk.files.find(BackupCopy, f"backup/{upload.deposit}")
+        if upload.deposit and session.state == "COMPLETED"
+        else None
+    )
+    if copy is not None:
+        return copy_receipt(platform, copy)
     told = facts(platform.ledger, f"transmission/{upload.transmission}")
     return {
         "attestation": platform.ledger.receipt(told[-1].position).decode(),
@@ -95,6 +103,29 @@ def deposit_receipt(platform: Platform, deposit: SealedEnvelope) -> Answer:
         shown["received_local"],
     )
     return shown
+
+
+def copy_receipt(platform: Platform, copy: BackupCopy) -> Answer:
+    """Return the receipt of an electronic backup copy with its mentions 1 to 4."""
+    came = copy.received()
+    consultation = views.found_consultation(platform, came.consultation)
+    at, local = instant_text(came.received_at), views.local_text(came.received_at)
+    position = facts(platform.ledger, f"backup/{copy.name}")[0].position
+    owner = platform.uploads.of_deposit(copy.name)
+    in_time = copy.earliest() <= consultation.deadline
+    return {
+        "backup_copy": copy.name,
+        "deposit": copy.name,
+        "deposit_state": copy.state,
+        "on_time": in_time and (not consultation.reached or consultation.lists(copy.name)),
+        "received_at": at,
+        "received_local": local,
+        "uncertainty_ms": came.uncertainty_ms,
+        "commitment": copy.commitment,
+        "level": level(platform, came.consultation),
+        "receipt": platform.ledger.receipt(position).decode(),
+        "mentions": mentions(platform, owner.owner if owner else "", came.consultation, at, local),
+    }
 
 
 def mentions(

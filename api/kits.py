@@ -46,6 +46,7 @@ def kit(platform: Platform, name: str, company: str) -> Answer:
         "dossier_root": found.dossier_root,
         "limits": views.limits_of(found),
         "complements": str(found.complements),
+        "backup_electronic": found.backup_electronic,
         "largest_plaintext": largest_plaintext(limits),
         "largest_documents": max(0, largest_plaintext(limits) - 8 - MANIFEST_ROOM),
         "ledger": _proof(platform, name),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from api.guards import App, Message, Receive, Scope, Send
     from api.platform import Platform
 
-SILENT_PATHS = ("/api/v1/transmissions", "/api/v1/deposits")
+SILENT_PATHS = ("/api/v1/transmissions", "/api/v1/deposits", "/api/v1/backup-copies")
 SILENT = frozenset(
     {
         "read_kit",
@@ -33,9 +33,13 @@ SILENT = frozenset(
         "read_ledger",
         "read_checkpoint",
         "read_tile",
+        "register_backup_copy",
+        "register_item_outside",
+        "read_desk_register",
     }
 )
-"""Operations by which somebody prepares a deposit or checks its receipt, token or none."""
+"""Operations by which somebody prepares a deposit or checks its receipt, token or none; and the
+desk's, for each copy on paper that comes is one of them."""
 SECONDS = (0.005, 0.025, 0.1, 0.25, 1, 5, 30)
 COMPANY = "CY"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from api import views
+from api import copies, views
 from api.errors import Absent
 from api.facts import Fact, facts, last
 from api.minutes import scan_of
@@ -88,6 +88,8 @@ def scan(platform: Platform, act: Act, deposit: str) -> Answer:
 
 def _scanned(platform: Platform, deposit: str) -> Answer:
     """Say what malware was found in an opened envelope, or how its documents were scanned."""
+    if copies.found(platform, deposit) is not None:
+        return copies.scanned(platform, deposit)
     found = last(facts(platform.ledger, f"deposit/{deposit}"), "MalwareDetected")
     if found is None:
         return {"scan": scan_of(platform, deposit)}
@@ -123,14 +125,18 @@ def _plan(session: OpeningSession) -> Answer:
 
 
 def _outcome(platform: Platform, deposit: str) -> Answer:
-    told = facts(platform.ledger, f"deposit/{deposit}")
-    kinds = {"EnvelopeOpened", "EnvelopeUnreadable"}
+    copy = copies.found(platform, deposit)
+    told = facts(platform.ledger, f"{'deposit' if copy is None else 'backup'}/{deposit}")
+    kinds = {"EnvelopeOpened", "EnvelopeUnreadable", "BackupCopyOpened"}
     ends: list[Fact] = [fact for fact in told if fact.kind in kinds]
     if not ends:
         return {"deposit": deposit}
     keys = ("operator", "form", "documents_count", "documents_match", "fault", "cause")
     shown: Answer = {"deposit": deposit, "event": ends[-1].kind}
     shown |= {key: ends[-1].data[key] for key in keys if key in ends[-1].data}
+    if copy is not None:
+        shown |= {"backup_copy": True, "operator": copies.operator(platform, copy)}
+        shown["ground"] = copy.authorised.ground.value if copy.authorised else ""
     if ends[-1].kind == "EnvelopeUnreadable":
         return shown
     siret = str(shown["operator"]).partition(":")[2]

@@ -64,6 +64,7 @@ CONVENING = "convene, record presence, minutes"
 OPENING = "open envelopes"
 READING = "read an opened bid"
 DECIDING = "admit late, open backup copy"
+REGISTERING_ITEMS = "register backup copy or sample"
 RUNNING = "run the platform"
 REGISTERING = "register organisations"
 GRANTING = "grant roles"
@@ -152,6 +153,17 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         "withdraw_deposit": own(DEPOSITING, "withdraw.withdraw"),
         "admit_late_deposit": tenant(DECIDING, "decide_late.admit_late_deposit"),
         "reject_late_deposit": tenant(DECIDING, "decide_late.reject_late_deposit"),
+        "register_backup_copy": tenant(REGISTERING_ITEMS, "register_item.register_backup_copy"),
+        "register_item_outside": tenant(REGISTERING_ITEMS, "register_item.register_item"),
+        "read_desk_register": tenant(REGISTERING_ITEMS),
+        "list_backup_copies": tenant(DECIDING),
+        "list_own_backup_copies": at_the_door(Whose.OWN, DEPOSITING),
+        "read_backup_copy": own(DEPOSITING),
+        "authorise_backup_copy": tenant(DECIDING, "open_backup.authorise_backup_copy_opening"),
+        "open_backup_copy": tenant(DECIDING, "open_backup.open_backup_copy"),
+        "set_aside_backup_copy": tenant(DECIDING, "open_backup.set_aside_backup_copy"),
+        "detect_backup_malware": tenant(DECIDING, "open_backup.detect_backup_malware"),
+        "destroy_backup_copy": tenant(DECIDING, "open_backup.destroy_backup_copy"),
         "convene_opening": tenant(CONVENING, "fix_opening_plan.convene_opening"),
         "record_presence": tenant(CONVENING, "fix_opening_plan.record_presence"),
         "fix_opening_plan": tenant(CONVENING, "fix_opening_plan.fix_opening_plan"),
@@ -211,10 +223,17 @@ PAGES: Mapping[str, Row] = MappingProxyType(
         "/account/tokens/revoke": ACCOUNT,
         "/administration": Row(Whose.CALLER),
         "/administration/accesses": own_seat(OPENING_ACCESS, "grant_access.grant_access"),
+        "/administration/backup-copies": own_seat(
+            REGISTERING_ITEMS, "register_item.register_backup_copy"
+        ),
         "/administration/buyers": own_seat(RUNNING, "manage_members.register_buyer"),
         "/administration/committee": own_seat(ELECTING, "elect_committee.elect_committee"),
         "/administration/companies": own_seat(REGISTERING, "register_operator.register_operator"),
         "/administration/consortia": own_seat(DEPOSITING, "declare_consortium.declare_consortium"),
+        "/administration/copies": own_seat(DECIDING),
+        "/administration/copy-decisions": own_seat(
+            DECIDING, "open_backup.authorise_backup_copy_opening"
+        ),
         "/administration/delegations": own_seat(
             DELEGATING, "delegate_signature.delegate_signature"
         ),
@@ -225,14 +244,20 @@ PAGES: Mapping[str, Row] = MappingProxyType(
         "/administration/evidence.pdf": own_seat(HEALTH),
         "/administration/incidents": own_seat(HEALTH, "declare_incident.declare_incident"),
         "/administration/invitations": own_seat(GRANTING),
+        "/administration/late-deposits": own_seat(DECIDING, "decide_late.admit_late_deposit"),
         "/administration/powers": own_seat(SEEING_MEMBERS),
         "/administration/refusals": own_seat(LISTING),
         "/administration/refusals.csv": own_seat(LISTING),
         "/administration/representatives": own_seat(
             DEPOSITING, "register_operator.remove_representative"
         ),
+        "/administration/register": own_seat(REGISTERING_ITEMS),
+        "/administration/register-items": own_seat(
+            REGISTERING_ITEMS, "register_item.register_item"
+        ),
         "/administration/revocations": own_seat(GRANTING, "manage_members.revoke_role"),
         "/administration/roles": own_seat(GRANTING, "manage_members.grant_role"),
+        "/administration/withdrawals": own_seat(DEPOSITING, "withdraw.withdraw"),
         "/consultations": PUBLIC,
         "/consultations/{name}": PUBLIC,
         "/consultations/{name}/deposit": PUBLIC,

@@ -17,6 +17,7 @@ from fastapi import Depends, Request
 from api import (
     attestations,
     ceremonies,
+    copies,
     dossiers,
     kits,
     members,
@@ -34,9 +35,10 @@ from api.errors import Absent
 from api.facts import facts
 from api.members import Members, Rows
 from api.own_transmissions import OwnTransmission
-from api.permissions import DECIDING, DRAFTING, READING, SEEING_MEMBERS
+from api.permissions import DECIDING, DRAFTING, READING, REGISTERING_ITEMS, SEEING_MEMBERS
 from api.platform import AUDITOR, Platform
 from api.uploading import session_of
+from domain.backup_copy import BackupCopy
 from domain.buyer import Buyer
 from domain.commands.download_dossier import DownloadDossier
 from domain.consultation import Consultation
@@ -231,6 +233,54 @@ class Scope:
         sessions = [self._session(home, lot) for lot in sealed.sealed().lots] if sealed else []
         return any(session is not None and session.plans for session in sessions)
 
+    def copies(self, name: str) -> Answer:
+        """Return the backup copies that the caller may know and decide on, each with its ground."""
+        self.own(name)
+        self._require(DECIDING)
+        found = views.found_consultation(self._platform, name)
+        return {"consultation": name, "backup_copies": copies.known(self._platform, found)}
+
+    def decides_on(self, name: str) -> None:
+        """Return quietly if the caller decides on this copy, whose lots have their plan."""
+        self._known_copy(name)
+        self._require(DECIDING)
+
+    def copy(self, name: str) -> Answer:
+        """Return one copy that the caller may know, as it stands now."""
+        copy = self._known_copy(name)
+        home = views.found_consultation(self._platform, copy.received().consultation)
+        return copies.shown(self._platform, home, copy)
+
+    def desk_register(self, name: str) -> Answer:
+        """Return what the desk of the caller's own organisation wrote down."""
+        self.own(name)
+        self._require(REGISTERING_ITEMS)
+        return {"consultation": name, **copies.at_the_desk(self._platform, name)}
+
+    def own_copies(self) -> list[str]:
+        """Return the names of the company's own electronic copies, in order."""
+        mine = self._platform.uploads.of_owner(self._company)
+        held = (upload.deposit for upload in mine if upload.deposit)
+        return sorted(name for name in held if copies.found(self._platform, name))
+
+    def own_copy(self, name: str) -> Answer:
+        """Return the receipt of an electronic copy of the company that calls."""
+        mine = self._platform.uploads.own_deposit(name, self._company)
+        found = copies.found(self._platform, name) if mine is not None else None
+        if found is None:
+            raise Absent
+        return attestations.copy_receipt(self._platform, found)
+
+    def _known_copy(self, name: str) -> BackupCopy:
+        """Return a copy of an own consultation all of whose lots have their plan (N11)."""
+        home = self._platform.index.consultation_of(name)
+        if home is None or self._platform.index.tenant_of(home) != self._org:
+            raise Absent
+        found = copies.found(self._platform, name)
+        if found is None or not copies.planned(self._platform, found):
+            raise Absent
+        return found
+
     def opened(self, consultation: str, lot: str, deposit: str) -> Answer:
         """Return the list of documents of an opened envelope of the caller's own procedure."""
         self._opened(consultation, lot, deposit)
@@ -335,8 +385,9 @@ class Scope:
         if not mine and not audited:
             self.own(consultation)
         session = self._session(consultation, lot)
-        envelope = self._sealed(deposit)
+        envelope, copy = self._sealed(deposit), copies.found(self._platform, deposit)
         opened = envelope is not None and lot in envelope.opened_lots
+        opened = opened or (copy is not None and copy.state == "OPENED")
         if not opened or session is None or deposit not in session.planned():
             raise Absent
         if self._require(READING) == GRANTED and not audited:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MARK = re.compile(rb"[0-9a-f]{64}")
 STEP = 1_000
-WHOLE = frozenset({"consultation", "dossier", "questions", "custody"})
+WHOLE = frozenset({"consultation", "dossier", "questions", "custody", "register"})
 OF_A_LOT = frozenset({"opening", "evaluation", "award"})
 
 

@@ -1,8 +1,9 @@
 """The row security of a log on PostgreSQL, as text for its owner to run (``docs/operations.md``).
 
-``python -m api.tenant_fence SCHEMA READER [WRITER…]`` prints it. Deposits and transmissions are not
-shown to a tenant at all, nor anything of a procedure from the closing of its register on: their
-number stays hidden until the plan of their lot (N11), and a policy of the database knows no plan.
+``python -m api.tenant_fence SCHEMA READER [WRITER…]`` prints it. Deposits, transmissions, backup
+copies and the desk's register are not shown to a tenant at all, nor anything of a procedure from
+the closing of its register on: their number stays hidden until the plan of their lot (N11), and a
+policy of the database knows no plan.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from domain.backup_copy import BackupCopy, OutOfBandRegister
 from domain.envelope import SealedEnvelope
 from domain.events.consultation import RegisterClosed, RegisterListed
 from domain.transmission import TransmissionSession
 
-HIDDEN_STREAMS = (SealedEnvelope.PREFIX, TransmissionSession.PREFIX)
+HIDDEN_STREAMS = (
+    SealedEnvelope.PREFIX,
+    TransmissionSession.PREFIX,
+    BackupCopy.PREFIX,
+    OutOfBandRegister.PREFIX,
+)
 HIDDEN_KINDS = (RegisterListed.TOPIC, RegisterClosed.TOPIC)
 
 

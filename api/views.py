@@ -51,6 +51,7 @@ def consultation(platform: Platform, name: str) -> View:
     if found.limits is not None:
         shown["limits"] = limits_of(found)
     shown["complements"] = str(found.complements)
+    shown["backup_electronic"] = found.backup_electronic
     if found.key_fingerprint:
         shown["keyset"] = found.key_fingerprint
     if found.dossier_root:

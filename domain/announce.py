@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.events.transmission import DepositKind, Intent, Purpose
+from domain.events.transmission import EnvelopeKind, Intent, Purpose
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class StartTransmission:
 
     transmission: str
     consultation: str
-    kind: DepositKind
+    kind: EnvelopeKind
     lots: tuple[str, ...]
     declared_bytes: int
     declared_files: int

@@ -87,6 +87,7 @@ class Consultation(Aggregate):
         self.limits: Limits | None = None
         self.complements = Complements.APPLICATION
         self.mode = EnvelopeMode.SINGLE
+        self.backup_electronic = False
         self.deadline = NEVER
         self.deadlines: tuple[datetime, ...] = ()
         self.not_before: datetime | None = None
@@ -126,6 +127,7 @@ class Consultation(Aggregate):
     @folds(DepositPolicySet)
     def _policy(self, event: DepositPolicySet) -> None:
         self.complements, self.mode = event.complements, event.mode
+        self.backup_electronic = event.backup_electronic
 
     @folds(ConsultationPublished)
     def _published(self, event: ConsultationPublished) -> None:
@@ -174,6 +176,10 @@ class Consultation(Aggregate):
     def lot_names(self) -> tuple[str, ...]:
         """Return the lots; without any, the single lot "0"."""
         return self.lots or (NO_LOT,)
+
+    def lists(self, name: str) -> bool:
+        """Say whether the closed register has a row of this name that was on time."""
+        return any(row.deposit == name and row.on_time for row in self.rows)
 
     def opens_at(self) -> datetime:
         """Return O: envelopes open after it."""

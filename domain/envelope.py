@@ -130,6 +130,11 @@ class SealedEnvelope(Aggregate):
             raise LookupError(f"{self.id} holds no envelope")
         return self.facts
 
+    @property
+    def commitment(self) -> str:
+        """Return the recorded commitment of the sealed bytes."""
+        return self.sealed().commitment
+
     def was_late(self) -> bool:
         """Say whether the deposit came late, admitted or not."""
         return isinstance(self.facts, LateDepositRecorded)
@@ -149,6 +154,10 @@ class SealedEnvelope(Aggregate):
             self.append(LateDepositRecorded(**self.stamp(meta), late_by_ms=ceil_ms(by), **values))
         else:
             self.append(DepositSealed(**self.stamp(meta), **values))
+
+    def handled(self, lot: str) -> bool:
+        """Say whether an opening of this lot found what is inside, or that it cannot be read."""
+        return lot in self.opened_lots or self.state in {"UNREADABLE", "QUARANTINED"}
 
     def supersede(self, meta: Meta, by: str, lots: list[str]) -> None:
         """Append that another deposit replaced this one for these lots."""

@@ -203,6 +203,12 @@ class OpeningWrongState(WrongState):
     code = "opening.wrong-state"
 
 
+class BackupWrongState(WrongState):
+    """The backup copy is in another state."""
+
+    code = "backup.wrong-state"
+
+
 # --- time and rules
 
 
@@ -588,6 +594,74 @@ class QuorumMissed(DomainError):
     code = "custody.quorum-missed"
     text = "fewer than {needed} custodians gave a valid answer"
     needed: int
+
+
+# --- backup copies (domain.md §4.8)
+
+
+@refusal
+class BackupNotOffered(DomainError):
+    """The deposit policy takes no electronic backup copy (annexe 6)."""
+
+    code = "backup.not-offered"
+    text = "this consultation takes no electronic backup copy"
+
+
+@refusal
+class BackupLate(DomainError):
+    """The copy came after the deadline, or is in no closed register."""
+
+    code = "backup.late"
+    text = "the backup copy did not come by {deadline:%FT%TZ}"
+    deadline: datetime
+
+
+@refusal
+class BackupUnlabelled(DomainError):
+    """The copy does not bear the words that the law asks for."""
+
+    code = "backup.unlabelled"
+    text = "the backup copy is not labelled as one"
+
+
+@refusal
+class BackupMalware(DomainError):
+    """The copy itself holds malware."""
+
+    code = "backup.malware"
+    text = "the backup copy holds malware"
+
+
+@refusal
+class NoBackupGround(DomainError):
+    """None of the four grounds holds; signature, name and worth of an offer are never one."""
+
+    code = "backup.no-ground"
+    text = "nothing on record is a ground to open the backup copy"
+
+
+@refusal
+class BackupNotAuthorised(DomainError):
+    """The copy is not authorised to be opened."""
+
+    code = "backup.not-authorised"
+    text = "the opening of the backup copy was not authorised"
+
+
+@refusal
+class BackupMayOpen(DomainError):
+    """A copy with a ground is not set aside."""
+
+    code = "backup.may-open"
+    text = "a ground holds: the backup copy may be opened"
+
+
+@refusal
+class BackupElectronic(DomainError):
+    """An electronic copy ends with its keyset, never by hand."""
+
+    code = "backup.electronic"
+    text = "an electronic backup copy ends with the keyset of its consultation"
 
 
 # --- erasing personal data

@@ -129,6 +129,12 @@ class Register(Protocol):
     def deposits(self, consultation: str, bidder: str | None = None) -> Sequence[Tip]:
         """Return every deposit of a consultation (of one bidder), late ones too, by position."""
 
+    def copies(self, consultation: str) -> Sequence[Tip]:
+        """Return every backup copy of a consultation, on paper too, by position."""
+
+    def broken_off(self, consultation: str, bidder: str) -> Sequence[str]:
+        """Return the bidder's transmissions that failed or expired, by position of their end."""
+
     def assigned(self, digest: str) -> str | None:
         """Return the consultation to which this keyset was assigned."""
 

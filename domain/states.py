@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from domain.errors import (
+    BackupWrongState,
     ConsultationWrongState,
     DepositWrongState,
     OpeningWrongState,
@@ -88,6 +89,20 @@ TRANSITIONS: Mapping[str, Table] = {
         "UNLOCKED": {"CustodyQuorumMissed": "=", "OpeningCompleted": "COMPLETED"},
         "COMPLETED": {"OpeningPlanFixed": "PLANNED"},
     },
+    "backup": {
+        "NEW": {"BackupCopyReceived": "RECEIVED"},
+        "RECEIVED": {
+            "BackupCopyOpeningAuthorised": "AUTHORISED",
+            "BackupCopySetAside": "SET_ASIDE",
+        },
+        "AUTHORISED": {
+            "BackupCopyOpened": "OPENED",
+            "EnvelopeUnreadable": "UNREADABLE",
+            "BackupCopySetAside": "SET_ASIDE",
+        },
+        "OPENED": {"BackupCopySetAside": "SET_ASIDE"},
+        "SET_ASIDE": {"BackupCopyDestroyed": "DESTROYED"},
+    },
 }
 
 REFUSALS: Mapping[str, type[WrongState]] = {
@@ -95,6 +110,7 @@ REFUSALS: Mapping[str, type[WrongState]] = {
     "transmission": TransmissionWrongState,
     "deposit": DepositWrongState,
     "opening": OpeningWrongState,
+    "backup": BackupWrongState,
 }
 
 MOVING = {

@@ -10,6 +10,7 @@ from domain.events.transmission import (
     ChunksStored,
     DrawerMismatchWarned,
     EnvelopeAnnounced,
+    EnvelopeKind,
     FeasibilityRefused,
     MessageShown,
     Purpose,
@@ -54,6 +55,7 @@ class TransmissionSession(Aggregate):
         self.announced_at: datetime | None = None
         self.refused: FeasibilityRefused | None = None
         self.failed: TransmissionFailed | None = None
+        self.broken_off: TransmissionFailed | TransmissionExpired | None = None
         self.last_chunk = -1
         self.bytes_total = 0
         self.stalls: tuple[StallCause, ...] = ()
@@ -81,7 +83,11 @@ class TransmissionSession(Aggregate):
 
     @folds(TransmissionFailed)
     def _failed(self, event: TransmissionFailed) -> None:
-        self.failed = event
+        self.failed = self.broken_off = event
+
+    @folds(TransmissionExpired)
+    def _expired(self, event: TransmissionExpired) -> None:
+        self.broken_off = event
 
     def start(self) -> TransmissionStarted:
         """Return the announce of sizes and intent, else refuse: nothing was started."""
@@ -98,6 +104,10 @@ class TransmissionSession(Aggregate):
     def rehearses(self) -> bool:
         """Say whether this is a rehearsal: the same code, no deposit."""
         return self.start().purpose == Purpose.REHEARSAL
+
+    def is_bid(self) -> bool:
+        """Say whether a deposit was meant: neither a rehearsal nor a backup copy."""
+        return not self.rehearses() and self.start().kind != EnvelopeKind.BACKUP
 
     def server_fault(self) -> bool:
         """Say whether the platform failed in this session."""

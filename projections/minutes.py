@@ -13,12 +13,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, select
 
+from projections.backup_copies import Copy, of_lot
 from projections.deposits import listed
 from projections.reading import instant
 from projections.tables import (
     anchors,
     deposits,
     openings,
+    plans,
     presences,
     refusals,
     shares,
@@ -108,6 +110,7 @@ class Minutes:
     quorum: tuple[str, ...]
     completed_at: datetime | None
     envelopes: tuple[Envelope, ...]
+    copies: tuple[Copy, ...]
     refusals: tuple[Refusal, ...]
 
 
@@ -140,6 +143,7 @@ def minutes_of(connection: Connection, found: list[RowMapping]) -> Minutes:
         quorum=listed(session["quorum"]),
         completed_at=_maybe(session["completed_at"]),
         envelopes=tuple(_envelopes(connection, consultation, lot, verdicts)),
+        copies=of_lot(connection, consultation, lot, _planned(connection, consultation)),
         refusals=tuple(_refusals(connection, consultation, lot, verdicts)),
     )
 
@@ -150,6 +154,12 @@ def _verdicts(found: list[RowMapping]) -> dict[str, str]:
         for outcome in OUTCOMES:
             verdicts |= dict.fromkeys(listed(row[outcome]), outcome)
     return verdicts
+
+
+def _planned(connection: Connection, consultation: str) -> list[str]:
+    """Return the lots of a consultation that have a plan."""
+    asked = select(plans.c.lot).where(plans.c.consultation == consultation).distinct()
+    return sorted(connection.execute(asked).scalars())
 
 
 def _plan(row: RowMapping) -> Plan:

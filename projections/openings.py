@@ -108,7 +108,7 @@ def _refused(fact: Fact) -> Iterator[Change]:
         place |= _place(fact)
     elif fact.aggregate == "custody":
         place["consultation"] = fact.name
-    own = fact.name if fact.aggregate == "deposit" else None
+    own = fact.name if fact.aggregate in {"deposit", "backup"} else None
     yield Put(
         refusals,
         {

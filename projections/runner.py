@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from projections import (
     attempts,
+    backup_copies,
     custody,
     deposits,
     dossiers,
@@ -43,6 +44,7 @@ FOLDS: tuple[Fold, ...] = (
     custody.fold,
     attempts.fold,
     deposits.fold,
+    backup_copies.fold,
     openings.fold,
     story_line.fold,
 )

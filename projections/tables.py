@@ -290,6 +290,27 @@ Index("deposits_consultation", deposits.c.consultation)
 
 deposit_lots = _table("deposit_lots", _text("deposit"), _text("lot"), state=str, superseded_by=str)
 
+backup_copies = _table(
+    "backup_copies",
+    _text("copy"),
+    consultation=str,
+    medium=str,
+    label_ok=bool,
+    received_at=str,
+    uncertainty_ms=int,
+    seal_no=str,
+    state=str,
+    ground=str,
+    reason=str,
+    fault=str,
+    cause=str,
+    decided_at=str,
+    position=int,
+)
+Index("backup_copies_consultation", backup_copies.c.consultation)
+
+backup_lots = _table("backup_lots", _text("copy"), _text("lot"))
+
 openings = _table(
     "openings",
     _text("consultation"),

@@ -64,6 +64,11 @@ class LedgerIndex:
         self._deposits: dict[str, dict[str, _Deposit]] = {}
         self._home_of: dict[str, str] = {}
         self._early: dict[str, _Deposit] = {}
+        self._copies: dict[str, dict[str, _Deposit]] = {}
+        self._home_of_copy: dict[str, str] = {}
+        # transmissions that run, by name, and the ends without a deposit by whose they are
+        self._running: dict[str, tuple[str, str]] = {}
+        self._broken_off: dict[tuple[str, str], list[str]] = {}
         self._assigned: dict[str, str] = {}
         self._tenants: dict[str, str] = {}
         self._published: set[str] = set()
@@ -97,6 +102,11 @@ class LedgerIndex:
             "ConsultationResumed": self._resumed,
             "RegisterClosed": self._closed,
             "DeclaredWithoutFollowUp": self._ended,
+            "TransmissionStarted": self._started,
+            "TransmissionCompleted": self._sent,
+            "FeasibilityRefused": self._sent,
+            "TransmissionFailed": self._broken,
+            "TransmissionExpired": self._broken,
         }
 
     def deposits(self, consultation: str, bidder: str | None = None) -> Sequence[Tip]:
@@ -107,6 +117,19 @@ class LedgerIndex:
             rows = [(s, d) for s, d in found.items() if bidder in {None, d.bidder}]
             rows.sort(key=lambda row: row[1].positions[0])
             return [Tip(stream, tuple(d.positions), d.leaf) for stream, d in rows]
+
+    def copies(self, consultation: str) -> Sequence[Tip]:
+        """Return every backup copy of a consultation, on paper too, by position."""
+        with self._lock:
+            self._follow()
+            found = self._copies.get(consultation, {})
+            return [Tip(stream, tuple(d.positions), d.leaf) for stream, d in found.items()]
+
+    def broken_off(self, consultation: str, bidder: str) -> Sequence[str]:
+        """Return the bidder's transmissions that failed or expired, by position of their end."""
+        with self._lock:
+            self._follow()
+            return list(self._broken_off.get((consultation, bidder), ()))
 
     def assigned(self, digest: str) -> str | None:
         """Return the consultation to which this keyset was assigned."""
@@ -138,6 +161,12 @@ class LedgerIndex:
             self._follow()
             return sorted(self._published)
 
+    def published_of(self, buyer: str) -> list[str]:
+        """Return the public consultations of one buyer by name."""
+        with self._lock:
+            self._follow()
+            return sorted(name for name in self._published if self._tenants.get(name) == buyer)
+
     def is_published(self, consultation: str) -> bool:
         """Say whether a consultation is public."""
         with self._lock:
@@ -151,10 +180,11 @@ class LedgerIndex:
             return self._tenants.get(consultation)
 
     def consultation_of(self, deposit: str) -> str | None:
-        """Return the consultation of a deposit."""
+        """Return the consultation of a deposit, or of a backup copy."""
         with self._lock:
             self._follow()
-            return self._home_of.get(f"deposit/{deposit}")
+            home = self._home_of.get(f"deposit/{deposit}")
+            return home or self._home_of_copy.get(f"backup/{deposit}")
 
     def buyer_of(self, deposit: str) -> str | None:
         """Return the buyer of the consultation of a deposit."""
@@ -256,6 +286,9 @@ class LedgerIndex:
         if row.stream.startswith(HEALTH):
             self._healthy(row)
             return
+        if row.stream.startswith("backup/"):
+            self._copy(row)
+            return
         if row.stream.startswith(("buyer/", "operator/")):
             self._members[row.stream] = row.position
         if row.kind == "RegisterClosed":
@@ -287,6 +320,28 @@ class LedgerIndex:
         since = _instant(fact.at) - LATELY
         self._health.seen = [one for one in self._health.seen if one.at >= since]
         self._health.clocks, self._health.places = [], {}
+
+    def _copy(self, row: Row) -> None:
+        """Note one entry of a backup copy; the first one says whose it is."""
+        if row.kind == "BackupCopyReceived":
+            data = orjson.loads(row.entry)["data"]
+            self._home_of_copy[row.stream] = data["consultation"]
+            held = _Deposit(data["bidder"])
+            self._copies.setdefault(data["consultation"], {})[row.stream] = held
+        held = self._copies[self._home_of_copy[row.stream]][row.stream]
+        held.positions.append(row.position)
+        held.leaf = row.leaf.hex()
+
+    def _started(self, name: str, data: Mapping[str, Any]) -> None:
+        self._running[name] = (data["consultation"], data["bidder"])
+
+    def _sent(self, name: str, data: Mapping[str, Any]) -> None:
+        self._running.pop(name, None)
+
+    def _broken(self, name: str, data: Mapping[str, Any]) -> None:
+        whose = self._running.pop(name, None)
+        if whose is not None:
+            self._broken_off.setdefault(whose, []).append(name)
 
     def _access(self, name: str, data: Mapping[str, Any]) -> None:
         told = self._accesses.setdefault(data["to"], {})

@@ -29,7 +29,9 @@ def seal(
             exists=True, dir_okay=False, help="Nécessaire de dépôt / kit of the consultation"
         ),
     ],
-    kind: Annotated[str, typer.Option(help="APPLICATION, OFFER, BOTH, FINAL_OFFER, REHEARSAL")],
+    kind: Annotated[
+        str, typer.Option(help="APPLICATION, OFFER, BOTH, FINAL_OFFER, BACKUP, REHEARSAL")
+    ],
     out: Annotated[Path, typer.Option(help="Pli à écrire / envelope to write")],
     lot: Annotated[list[str] | None, typer.Option(help="Lot ; « 0 » sans lots / no lots")] = None,
     intent: Annotated[str, typer.Option(help="INITIAL, REPLACE, COMPLEMENT")] = "INITIAL",

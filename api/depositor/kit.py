@@ -66,6 +66,7 @@ class Kit:
     level: str
     bidder: Bidder | None
     server_url: str | None
+    backup_electronic: bool
     raw: Mapping[str, Json]
 
     @property
@@ -123,6 +124,7 @@ def _read(raw: Mapping[str, Json]) -> Kit:
         level=word(raw["level"], ("A0", "A1")),
         bidder=_bidder(consultation, raw["bidder"]) if "bidder" in raw else None,
         server_url=None if url is None else text(url),
+        backup_electronic=raw.get("backup_electronic") is True,
         raw=raw,
     )
 

@@ -16,11 +16,13 @@ from api.depositor.errors import ReceiptRefused
 from api.depositor.kit import proven_entry
 from crypto.canonical import Json
 from crypto.errors import CryptoError
+from crypto.merkle import root
 from crypto.policies import Policy
 from ledger.entry import Entry
 from ledger.errors import LedgerError
 
 RECEIVED = {"DepositSealed": True, "LateDepositRecorded": False}
+REHEARSAL, BACKUP = "REHEARSAL", "BACKUP"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Proven:
     """A deposit whose receipt was verified; `mentions` is what the platform says beside it."""
 
     deposit: str
+    kind: str
     consultation: str
     transmission: str
     on_time: bool
@@ -51,29 +54,59 @@ class Proven:
         return shown
 
 
-def check_receipt(proof: bytes, policy: Policy, envelope: EnvelopeFile) -> Entry:
-    """Return the entry that a receipt proves once it is about this envelope, else raise."""
+@dataclass(frozen=True)
+class Due:
+    """What the entry of a receipt must say of one envelope."""
+
+    stream: str
+    kinds: frozenset[str]
+    fields: Mapping[str, Json]
+
+
+def check_receipt(
+    proof: bytes, policy: Policy, envelope: EnvelopeFile, transmission: str = ""
+) -> Entry:
+    """Return the entry that a receipt proves once it is about this envelope, else raise.
+
+    A rehearsal makes no deposit: its proof is the end of its ``transmission``.
+    """
     try:
         entry = proven_entry(proof, policy)
     except (CryptoError, LedgerError) as refusal:
         raise ReceiptRefused(str(refusal)) from refusal
-    header, label = envelope.header, envelope.header.label
-    due: dict[str, Json] = {
-        "bidder": label.bidder,
-        "bytes_total": envelope.size,
-        "commitment": envelope.commitment,
-        "consultation": label.consultation,
-        "documents_count": header.documents_count,
-        "documents_root": header.documents_root.hex(),
-        "header_hash": header.hash.hex(),
-        "lots": list(label.lots),
-    }
-    if entry.stream != f"deposit/{label.deposit}" or entry.kind not in RECEIVED:
+    due = _due(envelope, transmission)
+    if entry.stream != due.stream or entry.kind not in due.kinds:
         raise ReceiptRefused(f"it proves {entry.kind} in {entry.stream}")
-    wrong = sorted(name for name, value in due.items() if entry.data.get(name) != value)
+    wrong = sorted(name for name, value in due.fields.items() if entry.data.get(name) != value)
     if wrong:
         raise ReceiptRefused(f"it says otherwise about {', '.join(wrong)}")
     return entry
+
+
+def _due(envelope: EnvelopeFile, transmission: str) -> Due:
+    header, label = envelope.header, envelope.header.label
+    if label.kind == REHEARSAL:
+        fields: dict[str, Json] = {
+            "bytes_total": envelope.size,
+            "ciphertext_root": root(list(envelope.leaves)).hex(),
+        }
+        return Due(f"transmission/{transmission}", frozenset({"TransmissionCompleted"}), fields)
+    fields = {
+        "bidder": label.bidder,
+        "commitment": envelope.commitment,
+        "consultation": label.consultation,
+        "header_hash": header.hash.hex(),
+        "lots": list(label.lots),
+    }
+    if label.kind == BACKUP:
+        fields["medium"] = "ELECTRONIC"
+        return Due(f"backup/{label.deposit}", frozenset({"BackupCopyReceived"}), fields)
+    fields |= {
+        "bytes_total": envelope.size,
+        "documents_count": header.documents_count,
+        "documents_root": header.documents_root.hex(),
+    }
+    return Due(f"deposit/{label.deposit}", frozenset(RECEIVED), fields)
 
 
 def local_hour(at: str, zone: str) -> str:
@@ -87,6 +120,8 @@ WORDS = {
     "fr": {
         "title": "ACCUSÉ DE RÉCEPTION ÉLECTRONIQUE",
         "late": "REÇU HORS DÉLAI : gardé scellé",
+        REHEARSAL: "RÉPÉTITION : ce n'est pas un dépôt",
+        BACKUP: "COPIE DE SAUVEGARDE : gardée scellée tant qu'aucun motif ne permet de l'ouvrir",
         "depositor": "1. Déposant",
         "buyer": "2. Acheteur",
         "object": "3. Consultation",
@@ -103,6 +138,8 @@ WORDS = {
     "en": {
         "title": "ELECTRONIC ACKNOWLEDGEMENT OF RECEIPT",
         "late": "RECEIVED LATE: kept sealed",
+        REHEARSAL: "REHEARSAL: this is no deposit",
+        BACKUP: "BACKUP COPY: kept sealed unless a legal ground lets it open",
         "depositor": "1. Depositor",
         "buyer": "2. Buyer",
         "object": "3. Consultation",
@@ -124,6 +161,8 @@ def words(proven: Proven, language: str, zone: str = "Europe/Paris") -> str:
     say = WORDS[language]
     hour = f"{local_hour(proven.received_at, zone)} ({zone})"
     lines = [say["title"], ""]
+    if proven.kind in say:
+        lines = [say[proven.kind], "", *lines]
     if not proven.on_time:
         lines += [say["late"], ""]
     lines += [

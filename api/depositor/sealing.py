@@ -33,7 +33,7 @@ from crypto.pli1 import Frame
 from crypto.sealing import Documents, Draw, Plan, Sealer
 from crypto.self_test import self_test
 
-KINDS = ("APPLICATION", "OFFER", "BOTH", "FINAL_OFFER", "REHEARSAL")
+KINDS = ("APPLICATION", "OFFER", "BOTH", "FINAL_OFFER", "BACKUP", "REHEARSAL")
 CHUNK = 1_048_576
 LOOK_INSIDE = 64 * CHUNK
 Warn = Callable[[str, str], None]
@@ -142,6 +142,8 @@ def check_wish(kit: Kit, wish: Wish) -> None:
         raise SealRefused(f"kind {wish.kind} is none of {', '.join(KINDS)}")
     if wish.intent not in INTENTS or (wish.intent == "INITIAL") != (wish.target is None):
         raise SealRefused("REPLACE and COMPLEMENT need --target, INITIAL has none")
+    if wish.kind == "BACKUP" and (not kit.backup_electronic or wish.intent != "INITIAL"):
+        raise SealRefused("this consultation takes no electronic backup copy, or it is no INITIAL")
     unknown = [lot for lot in wish.lots if lot not in kit.lots]
     if unknown or not wish.lots:
         raise SealRefused(f"lots {', '.join(unknown) or 'none'}; there are {', '.join(kit.lots)}")

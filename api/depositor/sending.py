@@ -17,7 +17,7 @@ from typing import Any, cast
 from api.adapters.http import PlatformClient
 from api.depositor.envelope_file import EnvelopeFile, Record, manifest_of
 from api.depositor.errors import StrangeAnswer, UploadEnded
-from api.depositor.receipt import RECEIVED, Proven, check_receipt
+from api.depositor.receipt import RECEIVED, REHEARSAL, Proven, check_receipt
 from crypto.canonical import Json
 from crypto.keyset import Keyset
 from crypto.policies import Policy
@@ -79,7 +79,7 @@ class Sender:
         self, record: Record, envelope: EnvelopeFile, attempt: int
     ) -> dict[str, Any]:
         label = envelope.header.label
-        rehearsal = label.kind == "REHEARSAL"
+        rehearsal = label.kind == REHEARSAL
         form: dict[str, Json] = {
             "bytes": envelope.size,
             "client": self._client,
@@ -88,7 +88,7 @@ class Sender:
             "intent": label.intent,
             "kind": "OFFER" if rehearsal else label.kind,
             "lots": list(label.lots),
-            "purpose": "REHEARSAL" if rehearsal else "REAL",
+            "purpose": REHEARSAL if rehearsal else "REAL",
             "round": label.round,
             "terms": TERMS,
         }
@@ -148,18 +148,23 @@ class Sender:
         state: dict[str, Any],
         policy: Policy | None,
     ) -> Proven:
-        if state.get("state") != "COMPLETED" or not isinstance(state.get("receipt"), str):
+        label = envelope.header.label
+        # a rehearsal makes no deposit: what proves it is the end of its session
+        proof = state.get("attestation" if label.kind == REHEARSAL else "receipt")
+        if state.get("state") != "COMPLETED" or not isinstance(proof, str):
             raise UploadEnded(str(state.get("state")), str(state.get("attestation", "")))
         ledger = cast("Mapping[str, str]", record.kit["ledger"])
         believed = policy or Policy.parse(ledger["policy_log"])
-        entry = check_receipt(state["receipt"].encode(), believed, envelope)
-        keyset = Keyset.parse(record.kit["keyset"])
-        label = envelope.header.label
+        transmission = str(state["transmission"])
+        entry = check_receipt(proof.encode(), believed, envelope, transmission)
+        keyset = Keyset.parse(record.kit["canary" if label.kind == REHEARSAL else "keyset"])
         return Proven(
             deposit=record.deposit,
+            kind=label.kind,
             consultation=label.consultation,
-            transmission=str(state["transmission"]),
-            on_time=RECEIVED[entry.kind],
+            transmission=transmission,
+            # a backup copy and a rehearsal say when they came, not by which deadline
+            on_time=RECEIVED.get(entry.kind, state.get("on_time", True) is True),
             received_at=str(entry.data["received_at"]),
             uncertainty_ms=cast("int", entry.data["uncertainty_ms"]),
             commitment=envelope.commitment,
@@ -169,7 +174,7 @@ class Sender:
             recorded_at=entry.at,
             documents=documents,
             mentions=cast("Mapping[str, Json]", state.get("mentions", {})),
-            proof=state["receipt"].encode(),
+            proof=proof.encode(),
         )
 
 

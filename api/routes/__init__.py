@@ -8,6 +8,7 @@ from fastapi import APIRouter
 def all_routers() -> list[APIRouter]:
     """Return the routers in the order in which their paths are tried."""
     from api.routes import (
+        backup_copies,
         consultations,
         deposits,
         dossiers,
@@ -23,6 +24,7 @@ def all_routers() -> list[APIRouter]:
 
     return [
         dossiers.router,
+        backup_copies.router,
         consultations.router,
         transmissions.router,
         deposits.router,

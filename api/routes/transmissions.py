@@ -25,7 +25,7 @@ from api.scope import Bound
 from api.strict import StrictRoute
 from domain.commands import transmit
 from domain.errors import DomainError
-from domain.events.transmission import DepositKind, Intent, Purpose, Readability, StallCause
+from domain.events.transmission import EnvelopeKind, Intent, Purpose, Readability, StallCause
 
 router = APIRouter(prefix="/api/v1/transmissions", tags=["transmissions"], route_class=StrictRoute)
 
@@ -40,7 +40,7 @@ class AnnounceForm(Form):
     """What will be sent; every limit answers before the first byte."""
 
     consultation: IdText
-    kind: Literal["APPLICATION", "OFFER", "BOTH", "FINAL_OFFER"]
+    kind: Literal["APPLICATION", "OFFER", "BOTH", "FINAL_OFFER", "BACKUP"]
     lots: list[LotText]
     bytes: Count
     documents: Count
@@ -68,7 +68,7 @@ def start_transmission(
     command = transmit.StartTransmission(
         transmission=name,
         consultation=form.consultation,
-        kind=DepositKind(form.kind),
+        kind=EnvelopeKind(form.kind),
         lots=tuple(form.lots),
         declared_bytes=form.bytes,
         declared_files=form.documents,

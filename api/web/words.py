@@ -106,6 +106,43 @@ DEPOSIT_KINDS: Mapping[str, str] = {
     "BOTH": N_("Candidature et offre"),
     "FINAL_OFFER": N_("Offre finale"),
 }
+MEDIA: Mapping[str, str] = {
+    "PAPER": N_("Papier"),
+    "USB": N_("Support numérique"),
+    "ELECTRONIC": N_("Électronique"),
+}
+BACKUP_GROUNDS: Mapping[str, str] = {
+    "MALWARE": N_("programme malveillant dans le pli"),
+    "INCOMPLETE": N_("pli incomplet ou envoi interrompu, commencé dans les délais"),
+    "LATE": N_("pli déposé hors délai, envoi commencé dans les délais"),
+    "UNREADABLE": N_("pli illisible"),
+}
+ASIDE_REASONS: Mapping[str, str] = {
+    "MALWARE": N_("programme malveillant dans la copie"),
+    "LATE": N_("copie arrivée hors délai"),
+    "UNLABELLED": N_("mention « copie de sauvegarde » absente"),
+    "NO_GROUND": N_("aucun des quatre motifs"),
+}
+COPY_REFUSALS: Mapping[str, str] = {
+    "backup.no-ground": N_("aucun des quatre motifs"),
+    "backup.late": N_("copie arrivée hors délai"),
+    "backup.unlabelled": N_("mention « copie de sauvegarde » absente"),
+    "backup.malware": N_("programme malveillant dans la copie"),
+}
+COPY_STATES: Mapping[str, str] = {
+    "RECEIVED": N_("Fermée"),
+    "AUTHORISED": N_("À ouvrir"),
+    "OPENED": N_("Ouverte"),
+    "UNREADABLE": N_("Illisible"),
+    "SET_ASIDE": N_("Écartée, fermée"),
+    "DESTROYED": N_("Détruite"),
+}
+OUTSIDE_ITEMS: Mapping[str, str] = {
+    "SAMPLE": N_("Échantillon"),
+    "MODEL": N_("Maquette"),
+    "PAPER_EXCEPTION": N_("Pli papier admis par exception"),
+    "OFFER_OUTSIDE_PLATFORM": N_("Offre arrivée hors de la plateforme"),
+}
 FAULTS: Mapping[str, str] = {
     "DEPOSITOR": N_("les octets étaient déjà faux à leur arrivée"),
     "STORAGE": N_("les octets conservés ne sont plus ceux qui ont été reçus"),
@@ -157,6 +194,7 @@ ACTS: Mapping[str, str] = {
     "draft consultation": N_("préparer une consultation"),
     "publish, correct, extend, end": N_("publier, corriger, prolonger, terminer"),
     "read an opened bid": N_("lire un pli ouvert"),
+    "register backup copy or sample": N_("inscrire une copie de sauvegarde ou un échantillon"),
     "admit late, open backup copy": N_("admettre un pli tardif, ouvrir une copie de sauvegarde"),
     "delegate the signature": N_("déléguer la signature"),
     "grant roles": N_("donner des rôles"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from domain.aggregate import Meta
 from domain.announce import AnnounceEnvelope, EnvelopeHead, StartTransmission
+from domain.backup_copy import BackupCopy
 from domain.commands import feasibility
 from domain.commands.loading import (
     DEPOSITING,
@@ -186,5 +187,6 @@ def _check_bytes(desk: Desk, session: TransmissionSession, command: AnnounceEnve
     body = command.bytes - command.head_bytes
     check_padded(consultation.limits or Limits(), body, command.chunks)
     taken = desk.files.find(SealedEnvelope, f"deposit/{command.head.deposit}")
-    if taken is not None and taken.facts is not None:
+    copied = desk.files.find(BackupCopy, f"backup/{command.head.deposit}")
+    if copied is not None or (taken is not None and taken.facts is not None):
         raise DepositTaken(command.head.deposit)

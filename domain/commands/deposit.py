@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.aggregate import Meta
+from domain.aggregate import Aggregate, Meta
+from domain.backup_copy import BackupCopy
 from domain.commands.loading import (
     blinded,
     envelopes_of,
     found,
     found_or_blank,
+    new,
     session_of,
 )
 from domain.commands.superseding import LAST, supersede_replaced
@@ -17,7 +19,8 @@ from domain.commands.transmit import EnvelopeHead
 from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope, Sealing
 from domain.errors import CommitmentDiffers, EnvelopeIncomplete, EnvelopeMismatch
-from domain.events.transmission import Intent, StallCause
+from domain.events.backup_copy import BackupCopyReceived, Medium
+from domain.events.transmission import DepositKind, EnvelopeKind, Intent, StallCause
 from domain.ports import Act, Desk, Recorded, Tip
 from domain.transmission import TransmissionSession
 
@@ -59,7 +62,11 @@ def seal_deposit(desk: Desk, act: Act, command: SealDeposit) -> Recorded:
         session.complete(meta, command.ciphertext_root, command.bytes_total, command.refused_parts)
         if session.rehearses():
             return desk.save(act, command, [session])
-        changed = _seal(desk, command, meta, consultation, session, others)
+        changed: list[Aggregate]
+        if started.kind == EnvelopeKind.BACKUP:
+            changed = [_keep_copy(desk, command, meta, session)]
+        else:
+            changed = [*_seal(desk, command, meta, consultation, session, others)]
         expect = {consultation.id: consultation.version}
         return desk.save(act, command, [session, *changed], expect)
 
@@ -93,6 +100,30 @@ def _seal(  # noqa: PLR0913, PLR0917 - the facts of one sealed deposit
     return [envelope, *supersede_replaced(meta, consultation, envelope, places, others)]
 
 
+def _keep_copy(
+    desk: Desk, command: SealDeposit, meta: Meta, session: TransmissionSession
+) -> BackupCopy:
+    """Append the backup copy, on time or late: it says when it came, and stays closed."""
+    started, announced = session.start(), session.announce()
+    copy = new(desk, BackupCopy, command.head.deposit)
+    copy.append(
+        BackupCopyReceived(
+            **copy.stamp(meta),
+            consultation=started.consultation,
+            lots=list(started.lots),
+            bidder=started.bidder,
+            medium=Medium.ELECTRONIC,
+            label_ok=True,  # the sealed label is what was started: checked before the first byte
+            received_at=meta.clock.middle(),
+            uncertainty_ms=meta.clock.uncertainty_ms(),
+            header_hash=announced.header_hash,
+            commitment=announced.commitment,
+            capsule_hash=command.head.capsule_hash,
+        )
+    )
+    return copy
+
+
 def _facts(command: SealDeposit, session: TransmissionSession) -> Sealing:
     started, announced = session.start(), session.announce()
     return Sealing(
@@ -100,7 +131,7 @@ def _facts(command: SealDeposit, session: TransmissionSession) -> Sealing:
         consultation=started.consultation,
         lots=tuple(started.lots),
         bidder=started.bidder,
-        kind=started.kind,
+        kind=DepositKind(started.kind),
         round=started.round,
         intent=started.intent,
         target=started.target,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.aggregate import Event, Meta
-from domain.clock import LegalHour
+from domain.clock import LegalHour, local_date
 from domain.commands.loading import check_present, found_or_blank, new, own_consultation
 from domain.consultation import Consultation
 from domain.dossier import Dossier
@@ -31,6 +31,8 @@ from domain.ports import Act, Desk, Recorded
 DRAFTING = "draft consultation"
 WHOLE_BP = 10_000
 MOST_FILES = 65_536
+ELECTRONIC_COPY = "backup.electronic"
+"""The rule from whose first day on a backup copy may be electronic."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,8 @@ def set_deposit_policy(desk: Desk, act: Act, command: SetDepositPolicy) -> Recor
     if earlier := desk.earlier(act, command):
         return earlier
     consultation, meta = _draft(desk, act, command.consultation, DepositPolicySet)
+    if command.backup_electronic:
+        desk.law.rules.at(ELECTRONIC_COPY, local_date(meta.clock.earliest))
     consultation.append(
         DepositPolicySet(
             **consultation.stamp(meta),

@@ -7,6 +7,7 @@ from domain.commands.loading import envelopes_of
 from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope
 from domain.errors import (
+    BackupNotOffered,
     BadForm,
     ComplementNotAllowed,
     DomainError,
@@ -14,7 +15,7 @@ from domain.errors import (
     TargetSuperseded,
 )
 from domain.events.consultation import Complements, Limits
-from domain.events.transmission import DepositKind, FeasibilityRefused, Intent, Purpose
+from domain.events.transmission import EnvelopeKind, FeasibilityRefused, Intent, Purpose
 from domain.identifiers import HEX32, ID, check, check_lots, check_text
 from domain.limits import check_announce, limit_refusal
 from domain.plan import complement_allowed
@@ -30,7 +31,7 @@ def check_form(consultation: Consultation, command: StartTransmission) -> None:
     check_text("client", command.client, 200)
     check_text("terms_version", command.terms_version, 64)
     check_lots(command.lots)
-    most = LOTS_OF_APPLICATION if command.kind == DepositKind.APPLICATION else 1
+    most = LOTS_OF_APPLICATION if command.kind == EnvelopeKind.APPLICATION else 1
     if set(command.lots) - set(consultation.lot_names()) or len(command.lots) > most:
         raise BadForm("lots", f"at most {most} lots of this consultation")
     if command.round not in ROUNDS or command.declared_bytes < 1 or command.declared_files < 1:
@@ -45,6 +46,8 @@ def _check_intent_form(command: StartTransmission) -> None:
         raise BadForm("target", "present if and only if the intent is not INITIAL")
     if command.target is not None:
         check(HEX32, "target", command.target)
+    if command.kind == EnvelopeKind.BACKUP and command.intent != Intent.INITIAL:
+        raise BadForm("intent", "a backup copy replaces and complements nothing")
 
 
 def check_feasible(
@@ -54,10 +57,16 @@ def check_feasible(
     check_announce(consultation.limits or Limits(), command.declared_bytes, command.declared_files)
     if command.purpose == Purpose.REHEARSAL:
         return
+    if command.kind == EnvelopeKind.BACKUP:
+        # several copies may come: none replaces another, and at most those with a ground open
+        if not consultation.backup_electronic:
+            raise BackupNotOffered
+        return
     mine = [
         envelope
         for envelope, _ in envelopes_of(desk, consultation.name, bidder)
-        if (envelope.sealed().kind, envelope.sealed().round) == (command.kind, command.round)
+        if (envelope.sealed().kind.value, envelope.sealed().round)
+        == (command.kind.value, command.round)
     ]
     if command.intent == Intent.INITIAL:
         _check_first(mine, command.lots)
@@ -74,7 +83,7 @@ def _check_first(mine: list[SealedEnvelope], lots: tuple[str, ...]) -> None:
             raise IntentRequired(lot)
 
 
-def _check_complement(complements: Complements, kind: DepositKind) -> None:
+def _check_complement(complements: Complements, kind: EnvelopeKind) -> None:
     if not complement_allowed(complements, kind):
         raise ComplementNotAllowed(complements)
 
@@ -95,5 +104,6 @@ def refusal_of(
         "intent-required": IntentRequired(lots[0]),
         "target-superseded": TargetSuperseded(str(target)),
         "complement-not-allowed": ComplementNotAllowed(complements),
+        "not-offered": BackupNotOffered(),
     }
     return words.get(event.limit) or limit_refusal(event.limit, event.allowed, event.asked)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.backup_copy import BackupCopy
 from domain.clock import Reading
 from domain.commands.loading import (
     check_time,
+    copies_of,
     envelopes_of,
     found,
     opening_of,
@@ -121,12 +123,14 @@ def fix_opening_plan(desk: Desk, act: Act, command: FixOpeningPlan) -> Recorded:
         placed = planned([(one, tip.positions) for one, tip in deposits])
         plan = compute_plan(command.lot, consultation.complements, placed)
         kinds = {one.deposit: one.kind for one in placed}
-        kind, opens = _addition(consultation, session, plan, kinds)
+        copies = _authorised(desk, session, command) if session.plans else []
+        kind, opens = _addition(consultation, session, plan, kinds, [one.name for one in copies])
         session.fix(meta, kind, plan, opens)
         if kind == PlanKind.FIRST:
             session.anchor(meta, head.size, head.root, head.witnesses, head.token_hash)
         # an admission that supersedes one of them at the same moment must lose, or this plan
         seen = {one.id: one.version for one, _ in deposits if one.name in opens}
+        seen |= {one.id: one.version for one in copies}
         return desk.save(act, command, [session], {consultation.id: consultation.version, **seen})
 
 
@@ -175,6 +179,7 @@ def _addition(
     session: OpeningSession,
     plan: Plan,
     kinds: dict[str, str],
+    copies: list[str],
 ) -> tuple[PlanKind, tuple[str, ...]]:
     """Return what this plan adds: the first stage, then only what no plan has named."""
     double = consultation.mode == EnvelopeMode.DOUBLE_ENVELOPE
@@ -182,7 +187,21 @@ def _addition(
     if not session.plans:
         first = tuple(deposit for deposit in rest if kinds[deposit] in FIRST_STAGE or not double)
         return PlanKind.FIRST, first
+    if not rest and copies:
+        return PlanKind.BACKUP_COPY, tuple(sorted(copies))
     if not rest:
         raise OpeningOrder(session.name, "something that no plan has named")
     second = double and any(kinds[deposit] not in FIRST_STAGE for deposit in rest)
-    return (PlanKind.SECOND_ENVELOPE if second else PlanKind.ADMITTED), rest
+    both = tuple(sorted([*rest, *copies]))
+    return (PlanKind.SECOND_ENVELOPE if second else PlanKind.ADMITTED), both
+
+
+def _authorised(desk: Desk, session: OpeningSession, command: FixOpeningPlan) -> list[BackupCopy]:
+    """Return the authorised electronic copies of the lot that no plan has named yet."""
+    return [
+        copy
+        for copy, _ in copies_of(desk, command.consultation)
+        if copy.state == "AUTHORISED"
+        and command.lot in copy.received().lots
+        and copy.name not in session.planned()
+    ]

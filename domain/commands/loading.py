@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from domain.aggregate import Aggregate, Meta
+from domain.backup_copy import BackupCopy
 from domain.buyer import Buyer
 from domain.clock import Reading
 from domain.consultation import PUBLIC, Consultation
@@ -184,3 +185,10 @@ def envelopes_of(
     """Return deposits, late ones too, with their place in the ledger."""
     tips = desk.register.deposits(consultation, bidder)
     return [(found(desk, SealedEnvelope, tip.stream.partition("/")[2]), tip) for tip in tips]
+
+
+def copies_of(desk: Desk, consultation: str) -> list[tuple[BackupCopy, Tip]]:
+    """Return the electronic backup copies of a consultation with their place in the ledger."""
+    tips = desk.register.copies(consultation)
+    found_all = [(found(desk, BackupCopy, tip.stream.partition("/")[2]), tip) for tip in tips]
+    return [(copy, tip) for copy, tip in found_all if copy.electronic]

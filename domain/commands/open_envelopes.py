@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from domain.aggregate import Aggregate
+from domain.backup_copy import BackupCopy
 from domain.clock import Reading
 from domain.commands.loading import (
     check_time,
@@ -15,9 +16,8 @@ from domain.commands.loading import (
     public_consultation,
 )
 from domain.commands.refusing import refuse, refused_before
-from domain.commands.unlocking import Table, open_one
+from domain.commands.unlocking import Table, open_one, planned_envelope
 from domain.consultation import Consultation
-from domain.envelope import SealedEnvelope
 from domain.errors import (
     BadForm,
     DomainError,
@@ -147,11 +147,13 @@ def _open_all(table: Table, command: OpenEnvelopes) -> Recorded:
 
 def _outcome(table: Table, deposit: str) -> Outcome:
     """Return what became of one envelope, for the minutes."""
-    envelope = found(table.desk, SealedEnvelope, deposit)
-    outcome = envelope.malware or envelope.outcome
-    if outcome is None:
+    envelope = planned_envelope(table.desk, deposit)
+    if envelope.outcome is None:
         raise OpeningOrder(table.session.name, "the outcome of every envelope")
     told = table.desk.vault.sitting(deposit, table.lot, table.session.plan().plan_no)
+    if isinstance(envelope, BackupCopy):
+        return Outcome(deposit, envelope.outcome.TOPIC, envelope.detail(), told)
+    outcome = envelope.malware or envelope.outcome
     return Outcome(deposit, outcome.TOPIC, detail_of(outcome), told)
 
 

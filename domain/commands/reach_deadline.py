@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.backup_copy import BackupCopy
 from domain.clock import instant_text
-from domain.commands.loading import RUNNING, envelopes_of, public_consultation
+from domain.commands.loading import RUNNING, copies_of, envelopes_of, public_consultation
+from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope
 from domain.errors import DeadlineNotPassed
 from domain.events.consultation import DeadlineReached, DepositRow
@@ -31,10 +33,14 @@ def reach_deadline(desk: Desk, act: Act, command: ReachDeadline) -> Recorded:
         if not consultation.verdicts(now).reach:
             raise DeadlineNotPassed(consultation.deadline, now.earliest)
         deposits = envelopes_of(desk, command.consultation)
-        head = desk.heads.covering(max([0, *(tip.positions[-1] for _, tip in deposits)]))
+        copies = copies_of(desk, command.consultation)
+        tips = [tip for _, tip in (*deposits, *copies)]
+        head = desk.heads.covering(max([0, *(tip.positions[-1] for tip in tips)]))
+        rows = [_row(*pair) for pair in deposits]
+        rows += [_copy_row(consultation, *pair) for pair in copies]
         consultation.close_register(
             desk.meta(act, now, consultation.tenant),
-            sorted((_row(*pair) for pair in deposits), key=lambda row: row.deposit),
+            sorted(rows, key=lambda row: row.deposit),
             head.size,
             head.root,
             f"{now.source} {instant_text(now.earliest)} {instant_text(now.latest)}",
@@ -49,5 +55,16 @@ def _row(envelope: SealedEnvelope, tip: Tip) -> DepositRow:
         header_hash=envelope.sealed().header_hash,
         leaf=tip.leaf,
         on_time=not envelope.was_late(),
+        version=len(tip.positions),
+    )
+
+
+def _copy_row(consultation: Consultation, copy: BackupCopy, tip: Tip) -> DepositRow:
+    """Return the row of an electronic backup copy (envelope.md §13)."""
+    return DepositRow(
+        deposit=copy.name,
+        header_hash=copy.received().header_hash or "",
+        leaf=tip.leaf,
+        on_time=copy.earliest() <= consultation.deadline,
         version=len(tip.positions),
     )

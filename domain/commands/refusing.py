@@ -7,6 +7,7 @@ shown, in the stream of the deposit or the consultation.
 from __future__ import annotations
 
 from domain.aggregate import Meta
+from domain.backup_copy import BackupCopy
 from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope
 from domain.errors import DomainError, NotInPlan, OpeningNotAllowed, TooEarlyToOpen
@@ -23,7 +24,7 @@ def refuse(  # noqa: PLR0913, PLR0917 - what one refusal records
     desk: Desk,
     act: Act,
     command: object,
-    place: OpeningSession | SealedEnvelope,
+    place: OpeningSession | SealedEnvelope | BackupCopy,
     meta: Meta,
     refusal: DomainError,
     deposit: str | None = None,

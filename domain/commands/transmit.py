@@ -274,7 +274,7 @@ def _already_sent(desk: Desk, started: TransmissionStarted) -> bool:
     """Say whether an earlier deposit of that bidder, kind and some of the lots is on time."""
     return any(
         not envelope.was_late()
-        and envelope.sealed().kind == started.kind
+        and envelope.sealed().kind.value == started.kind.value
         and {*envelope.sealed().lots} & {*started.lots}
         for envelope, _ in envelopes_of(desk, started.consultation, started.bidder)
     )

@@ -12,7 +12,8 @@ from typing import Any
 from crypto.digests import sha256
 from crypto.errors import CryptoError
 from domain.aggregate import Meta
-from domain.commands.detect_malware import scan_opened
+from domain.backup_copy import BackupCopy
+from domain.commands.detect_malware import scan_copy, scan_opened
 from domain.commands.loading import custody_of, found
 from domain.consultation import Consultation
 from domain.custody import Custody, KeyCeremony
@@ -33,8 +34,6 @@ from domain.ports import (
 )
 from domain.verdict import Findings, OpeningVerdict, opening_verdict
 
-CLOSED_FOR_ALL_LOTS = frozenset({"UNREADABLE", "QUARANTINED"})
-"""States in which an envelope of several lots is handled for those that come later too."""
 NOT_ASKED: Mapping[str, str] = {"answer": "NOT_ASKED"}
 NOTHING = Unsealed(
     key_ok=False, chunks_ok=False, package_ok=False, documents_match=False, documents_count=0
@@ -47,6 +46,14 @@ def document_of(desk: Desk, digest: str) -> Mapping[str, Any]:
     if name is None:
         raise NotFound("keyset", digest)
     return found(desk, KeyCeremony, name).document
+
+
+def planned_envelope(desk: Desk, name: str) -> SealedEnvelope | BackupCopy:
+    """Return what a plan names: a deposit, else a backup copy."""
+    envelope = desk.files.find(SealedEnvelope, f"{SealedEnvelope.PREFIX}/{name}")
+    if envelope is None or envelope.facts is None:
+        return found(desk, BackupCopy, name)
+    return envelope
 
 
 @dataclass
@@ -84,17 +91,17 @@ def open_one(table: Table, deposit: str, act: Act, command: object) -> Recorded 
 
     1 examine the stored bytes; 2 gather k proven answers, keep them; 3 decrypt; 4 scan, record.
     """
-    envelope = found(table.desk, SealedEnvelope, deposit)
-    handled = table.lot in envelope.opened_lots or envelope.state in CLOSED_FOR_ALL_LOTS
+    envelope = planned_envelope(table.desk, deposit)
+    handled = envelope.handled(table.lot)
     if earlier := table.desk.earlier(act, command):
         if handled:
             return earlier
         raise QuorumMissed(table.keyset.k)
     if handled:
         return None
-    facts = envelope.sealed()
+    recorded = envelope.commitment
     fingerprint = table.consultation.key_fingerprint
-    examined = table.desk.unsealing.examine(deposit, facts.commitment, fingerprint)
+    examined = table.desk.unsealing.examine(deposit, recorded, fingerprint)
     meta = table.meta()
     answers = _answers(table, meta, deposit, examined)
     enough = len(answers) >= table.keyset.k
@@ -104,7 +111,7 @@ def open_one(table: Table, deposit: str, act: Act, command: object) -> Recorded 
         plan_no = table.session.plan().plan_no
         table.desk.vault.keep_partials(deposit, table.lot, plan_no, answers)
     if enough:
-        unsealed = table.desk.unsealing.unseal(deposit, facts.commitment, table.document, answers)
+        unsealed = table.desk.unsealing.unseal(deposit, recorded, table.document, answers)
     verdict = opening_verdict(_findings(table, examined, answers, unsealed))
     if verdict.event == CustodyQuorumMissed.TOPIC:
         return _missed(table, meta, act, command)
@@ -202,7 +209,7 @@ def _missed(table: Table, meta: Meta, act: Act, command: object) -> Recorded:
 def _record(  # noqa: PLR0913, PLR0917 - the facts of one opened envelope
     table: Table,
     meta: Meta,
-    envelope: SealedEnvelope,
+    envelope: SealedEnvelope | BackupCopy,
     verdict: OpeningVerdict,
     unsealed: Unsealed,
     names: list[str],
@@ -211,6 +218,10 @@ def _record(  # noqa: PLR0913, PLR0917 - the facts of one opened envelope
     if verdict.event == EnvelopeUnreadable.TOPIC:
         fault, cause = verdict.fault or Fault.STORAGE, verdict.cause or ""
         envelope.append(EnvelopeUnreadable(**envelope.stamp(meta), fault=fault, cause=cause))
+        return
+    if isinstance(envelope, BackupCopy):
+        envelope.open(meta)
+        scan_copy(table.desk, meta, envelope)
         return
     bidder = envelope.sealed().bidder
     envelope.append(

@@ -21,6 +21,7 @@ class PlanKind(StrEnum):
     FIRST = "FIRST"
     ADMITTED = "ADMITTED"
     SECOND_ENVELOPE = "SECOND_ENVELOPE"
+    BACKUP_COPY = "BACKUP_COPY"
 
 
 class AnchorPurpose(StrEnum):

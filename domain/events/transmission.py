@@ -24,6 +24,16 @@ class DepositKind(StrEnum):
     FINAL_OFFER = "FINAL_OFFER"
 
 
+class EnvelopeKind(StrEnum):
+    """What an upload brings: a deposit of one of its kinds, or a backup copy."""
+
+    APPLICATION = "APPLICATION"
+    OFFER = "OFFER"
+    BOTH = "BOTH"
+    FINAL_OFFER = "FINAL_OFFER"
+    BACKUP = "BACKUP"
+
+
 class Intent(StrEnum):
     """What the bidder wants with an earlier deposit; UNDECLARED exists in imports only."""
 
@@ -57,7 +67,7 @@ class TransmissionStarted(Event, kind="TransmissionStarted"):
     lots: list[str]
     bidder: str
     purpose: Purpose
-    kind: DepositKind
+    kind: EnvelopeKind
     round: int
     intent: Intent
     declared_bytes: int

@@ -189,9 +189,11 @@ class Page {
 
   private wish(): Wish {
     const data = new FormData(this.form);
-    const [intent = "INITIAL", target] = String(data.get("intent")).split(" ");
+    const copy = data.get("purpose") === "BACKUP";
+    // a backup copy replaces and complements nothing
+    const [intent = "INITIAL", target] = copy ? [] : String(data.get("intent")).split(" ");
     return {
-      kind: String(data.get("kind")),
+      kind: copy ? "BACKUP" : String(data.get("kind")),
       lots: data.getAll("lot").map(String),
       intent,
       rehearsal: data.get("purpose") === "REHEARSAL",
@@ -287,6 +289,7 @@ class Page {
 
 function outcomeOf({ received }: Kept): string {
   if (received?.["rehearsal"] === true) return "rehearsed";
+  if (received?.["backup"] === true && received["on_time"] === true) return "backed-up";
   return received?.["on_time"] === true ? "received" : "late";
 }
 

@@ -74,8 +74,9 @@ export function show(place: HTMLElement, kept: Kept): void {
   for (const element of place.querySelectorAll<HTMLElement>("[data-when]")) {
     const late = received["on_time"] !== true;
     const rehearsal = received["rehearsal"] === true;
+    const backup = received["backup"] === true;
     const level = received["level"];
-    const cases = { late, rehearsal, A0: level === "A0", A1: level === "A1" };
+    const cases = { late, rehearsal, backup, A0: level === "A0", A1: level === "A1" };
     element.hidden = !cases[element.dataset["when"] as keyof typeof cases];
   }
   place.querySelector("tbody")?.replaceChildren(

@@ -84,6 +84,8 @@ export async function look(
 }
 
 // Names by which buyers and bidders call what belongs to an application, and to an offer.
+// What may hold an application: a backup copy holds whatever the bid does.
+const MIXED: ReadonlySet<string> = new Set(["BOTH", "APPLICATION", "BACKUP"]);
 const APPLICATION = /\b(dc ?[124]|dume|espd|candidature|kbis|urssaf|attestations?|habilitations?)\b/;
 const OFFER =
   /\b(acte d ?engagement|attri ?1|bpu|dpgf|dqe|bordereau|devis|offre|memoire technique|prix)\b/;
@@ -95,7 +97,7 @@ export function drawerOf(name: string, kind: string): Finding | undefined {
     .replace(/\p{Mark}/gu, "")
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, " ");
-  if (kind !== "BOTH" && kind !== "APPLICATION" && APPLICATION.test(plain)) {
+  if (!MIXED.has(kind) && APPLICATION.test(plain)) {
     return "drawer-application";
   }
   return kind === "APPLICATION" && OFFER.test(plain) ? "drawer-offer" : undefined;

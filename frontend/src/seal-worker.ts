@@ -153,40 +153,46 @@ async function send(kept: Kept, sending: Sending, plaintext?: sealing.Plaintext)
 
 async function* none(): AsyncGenerator<never> {}
 
-// A receipt proves the deposit; a rehearsal makes none, so its proof is that its session was completed.
+// A receipt proves the deposit, or the backup copy, which has a stream of its own; a rehearsal makes
+// none, so its proof is that its session was completed.
 async function prove(kept: Kept, sending: Sending, state: Fields): Promise<void> {
   const header = readHeader(sending.head.slice(8));
   const label = header.fields["label"] as Fields;
   const rehearsal = label["kind"] === "REHEARSAL";
+  const backup = label["kind"] === "BACKUP";
   const proof = rehearsal ? state["attestation"] : state["receipt"];
   if (typeof proof !== "string") throw new Refused("receipt", String(state["state"]));
   const bytes_total = sending.form["bytes"] ?? 0;
-  const { kind, data } = rehearsal
-    ? checkProof(
-        proof,
-        sending.policy,
+  const sealed = {
+    bidder: label["bidder"] ?? "",
+    commitment: sending.commitment,
+    consultation: kept.consultation,
+    header_hash: hex(header.hash),
+    lots: label["lots"] ?? [],
+  };
+  const [told, due]: [string[], Fields] = rehearsal
+    ? [
         [`TransmissionCompleted transmission/${String(state["transmission"])}`],
         { bytes_total, ciphertext_root: hex(root(sending.leaves)) },
-      )
-    : checkProof(
-        proof,
-        sending.policy,
-        ["DepositSealed", "LateDepositRecorded"].map((one) => `${one} deposit/${kept.deposit}`),
-        {
-          bytes_total,
-          bidder: label["bidder"] ?? "",
-          commitment: sending.commitment,
-          consultation: kept.consultation,
-          documents_count: header.fields["documents_count"] ?? 0,
-          documents_root: header.fields["documents_root"] ?? "",
-          header_hash: hex(header.hash),
-          lots: label["lots"] ?? [],
-        },
-      );
+      ]
+    : backup
+      ? [[`BackupCopyReceived backup/${kept.deposit}`], { ...sealed, medium: "ELECTRONIC" }]
+      : [
+          ["DepositSealed", "LateDepositRecorded"].map((one) => `${one} deposit/${kept.deposit}`),
+          {
+            ...sealed,
+            bytes_total,
+            documents_count: header.fields["documents_count"] ?? 0,
+            documents_root: header.fields["documents_root"] ?? "",
+          },
+        ];
+  const { kind, data } = checkProof(proof, sending.policy, told, due);
+  // a backup copy says when it came, not by which deadline: there the platform is believed
+  const on_time = backup ? state["on_time"] === true : kind !== "LateDepositRecorded";
   // what is proven outranks what was said beside it
   const received = {
     ...state,
-    ...{ proof, rehearsal, on_time: kind !== "LateDepositRecorded" },
+    ...{ proof, rehearsal, backup, on_time },
     ...{ received_at: data["received_at"] ?? "", uncertainty_ms: data["uncertainty_ms"] ?? 0 },
     ...{ keyset: label["keyset"] ?? "", lots: label["lots"] ?? [] },
     ...{ commitment: sending.commitment, level: kit.level },

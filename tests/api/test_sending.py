@@ -31,6 +31,7 @@ from api.depositor.receipt import words
 from api.depositor.sealing import Wish
 from api.depositor.sending import Sender, Sent, fetch_kit
 from crypto.policies import Policy
+from replay import verifier
 
 WRONG = "pli_" + "0" * 64
 
@@ -241,6 +242,48 @@ def test_a_late_envelope_says_so(bench: Bench, line: Line, envelope: Envelope) -
     sent = send(bench, line, envelope.made.path)
     assert not sent.proven.on_time
     assert "REÇU HORS DÉLAI" in words(sent.proven, "fr")
+
+
+def test_a_rehearsal_ends_with_the_proof_of_its_own_session(bench: Bench, line: Line) -> None:
+    at, wish = bench.publish(), Wish("REHEARSAL", ("0",))
+    envelope = bench.seal(at, wish=wish)
+    for _ in range(2):
+        sent = send(bench, line, envelope.made.path)
+        assert (sent.proven.kind, sent.proven.on_time) == ("REHEARSAL", True)
+        assert sent.proof.read_bytes().startswith(b"c2sp.org/tlog-proof@v1")
+        assert words(sent.proven, "fr").startswith("RÉPÉTITION")
+        assert "offre.pdf" in words(sent.proven, "en")
+    assert len(line.puts()) == 2, "the second run sent nothing again"
+    assert not bench.platform.index.deposits("lille-1")
+
+    def swapped(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        name = request.url.path.split("/")[-2]
+        proof = sent.proven.proof.decode()
+        told = {"state": "COMPLETED", "transmission": name, "attestation": proof}
+        ends = request.url.path.endswith("/finish")
+        return httpx2.Response(200, json=told) if ends else response
+
+    line.answered = swapped
+    with pytest.raises(ReceiptRefused, match="TransmissionCompleted"):
+        send(bench, line, bench.seal(at, wish=wish).made.path)
+
+
+def test_a_backup_copy_has_a_receipt_of_its_own(bench: Bench, line: Line) -> None:
+    at, wish = bench.publish(), Wish("BACKUP", ("0",))
+    for late in (False, True):
+        envelope = bench.seal(at, wish=wish)
+        if late:
+            bench.forward(SOON)
+        sent = send(bench, line, envelope.made.path)
+        assert (sent.proven.kind, sent.proven.on_time) == ("BACKUP", not late)
+        told = words(sent.proven, "fr")
+        assert told.startswith("COPIE DE SAUVEGARDE")
+        assert ("REÇU HORS DÉLAI" in told) is late
+        assert envelope.made.commitment in told
+        policy = verifier.Policy(bench.platform.policies["policy-log.txt"].encode())
+        entry = verifier.check_receipt(sent.proof.read_bytes(), policy).entry
+        with envelope.made.path.open("rb") as file:
+            assert verifier.check_file(file, entry) == envelope.made.commitment
 
 
 def test_a_changed_envelope_never_leaves(bench: Bench, line: Line, envelope: Envelope) -> None:

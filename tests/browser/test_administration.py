@@ -92,7 +92,7 @@ def fill_in(page: Page, office: Office, name: str) -> None:
     if name == "departure":
         page.locator("#size").fill("16")
         page.locator("#root").fill("a" * 64)
-    if name not in {"", "powers", "refusals", HEALTH}:
+    if name not in {"", "powers", "refusals", "copies", HEALTH}:
         page.locator("main form button").click()
         page.locator("[role=alert], #sure").first.wait_for()
     if name == "powers":
@@ -108,6 +108,7 @@ def test_no_page_of_administration_breaks_a_rule_of_accessibility(
     forms = ["committee", "departure", "evidence"]
     if language == "fr":
         forms += ["refusals", "roles", "delegations", "accesses", "invitations"]
+        forms += ["copies", "late-deposits"]
     access = {"to": OTHER_BUYER, "until_on": "2099-12-31", "ground": "Contrôle"}
     office.bench.done(f"/api/v1/buyers/{BUYER}/accesses", office.bench.tokens.buyer, access)
     office.bench.get("/api/v1/buyers", office.bench.tokens.other)

@@ -180,6 +180,27 @@ def test_a_rehearsal_goes_the_same_way_and_is_never_a_bid(
     assert (said_of["verdict"], said_of["kind"]) == ("proven", "TransmissionCompleted")
 
 
+def test_a_backup_copy_goes_the_same_way_and_is_no_deposit(
+    browser: Browser, place: Place, tmp_path: Path
+) -> None:
+    place.bench.publish("lille-copie", **LIMITS)
+    with reading(browser) as (page, said):
+        place.enter(page, "copie")
+        place.begin(page, "lille-copie")
+        page.get_by_label("une copie de sauvegarde").check()
+        chosen(page, tmp_path)
+        page.get_by_role("button", name="Sceller et envoyer").click()
+        expect(page.locator("[data-part=outcome]")).to_have_text(
+            "Copie de sauvegarde reçue, accusé de réception vérifié"
+        )
+        expect(page.locator("[data-when=backup]")).to_be_visible()
+        receipt = downloaded(page, "receipt", tmp_path)
+        assert said == []
+    said_of = verdict(receipt, place.policy(tmp_path))
+    assert (said_of["verdict"], said_of["kind"]) == ("proven", "BackupCopyReceived")
+    assert not place.bench.platform.index.deposits("lille-copie")
+
+
 def test_a_document_that_changed_never_leaves(
     browser: Browser, place: Place, tmp_path: Path
 ) -> None:

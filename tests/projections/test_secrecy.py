@@ -25,6 +25,9 @@ def world(deposits: int, *, closed: bool) -> Teller:
     beat = teller.ledger.now
     companies = [*COMPANIES, *(f"9000000000000{digit}" for digit in range(3))]
     made = [teller.deposit(told, company) for company in companies[:deposits]]
+    for company in companies[:deposits]:
+        teller.backup(told, company)
+        teller.backup(told, company, "PAPER")
     if made:
         teller.refused_by_custodian(told, made[0])
     teller.ledger.now = beat

@@ -24,6 +24,7 @@ from fastapi import FastAPI
 
 from api.adapters.index import LedgerIndex
 from api.adapters.uploads import Upload, Uploads
+from api.depositor.sealing import Wish
 from api.entrance import PASSKEY
 from api.permissions import OPERATIONS
 from api.routes import all_routers
@@ -36,6 +37,7 @@ NO_SIRET = "35600000000048"
 ABSENT = {
     "consultation": "nowhere",
     "deposit": "0" * 32,
+    "copy": "0" * 32,
     "transmission": "00000000-0000-4000-8000-000000000000",
     "siret": NO_SIRET,
     "operator": "nobody",
@@ -104,7 +106,8 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     bench.done(f"/api/v1/buyers/{BUYER}/committee", bench.tokens.buyer, election)
     bench.done("/api/v1/operators", bench.tokens.admin, {"siret": siret(0), "name": "Tiers"})
     own = deposited(bench, "lille-1")
-    foreign = opened_by_other(bench)
+    own_copies = {"copy": on_paper(bench, "lille-1"), "sent copy": backed_up(bench, "lille-1")}
+    foreign, foreign_copies = opened_by_other(bench)
     bench.deadline = "2027-01-04T12:00"
     bench.draft("lille-2", lots=1)
     with other(bench):
@@ -121,6 +124,8 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
         "attempt": {"own": own_sealed, "foreign": foreign_sealed},
         "hidden": {"own": own_sealed, "foreign": foreign_sealed},
     }
+    for whose, name in own_copies.items():
+        pairs[whose] = {"own": {"copy": name}, "foreign": {"copy": foreign_copies[whose]}}
     pairs["company"] = {"own": {"operator": COMPANY}, "foreign": {"operator": RIVAL}}
     pairs["spoken"] = pairs["company"]
     pairs["anybody"] = {"own": {"operator": siret(0)}, "foreign": {"operator": siret(1)}}
@@ -181,15 +186,32 @@ def deposited(bench: Bench, name: str) -> dict[str, str]:
     return found | {key: done[key] for key in ("deposit", "transmission")}
 
 
-def opened_by_other(bench: Bench) -> dict[str, str]:
+def on_paper(bench: Bench, name: str) -> str:
+    """Let the desk of whose procedure it is write down a copy; return its name."""
+    org = BUYER if name.startswith("lille") else OTHER_BUYER
+    form = dict(CALLS["register_backup_copy"].body)
+    made = bench.done(
+        f"/api/v1/consultations/{name}/desk/backup-copies", bench.token(org, "RD"), form
+    )
+    return str(made["backup_copy"])
+
+
+def backed_up(bench: Bench, name: str) -> str:
+    """Send a backup copy; return its name."""
+    sealed = bench.seal(f"/api/v1/consultations/{name}", wish=Wish("BACKUP", ("0",)))
+    return str(bench.deposit(sealed)["backup_copy"])
+
+
+def opened_by_other(bench: Bench) -> tuple[dict[str, str], dict[str, str]]:
     """Do the same for the other buyer, then open both."""
     with other(bench):
         foreign = deposited(bench, "roubaix-1")
+        copies = {"copy": on_paper(bench, "roubaix-1"), "sent copy": backed_up(bench, "roubaix-1")}
     bench.forward(SOON)
     open_all(bench, "lille-1")
     with other(bench):
         open_all(bench, "roubaix-1")
-    return foreign
+    return foreign, copies
 
 
 def open_all(bench: Bench, name: str) -> None:
@@ -356,7 +378,7 @@ class WithoutOwners(Uploads):
 
 
 def test_a_dropped_owner_filter_is_caught(case: Case) -> None:
-    names = ("read_transmission", "read_deposit", "read_receipt")
+    names = ("read_transmission", "read_deposit", "read_receipt", "read_backup_copy")
     uploads = case.bench.platform.uploads
     uploads.__class__ = WithoutOwners
     try:
@@ -369,6 +391,7 @@ def test_a_dropped_owner_filter_is_caught(case: Case) -> None:
 
 def test_a_dropped_tenant_filter_is_caught(case: Case) -> None:
     names = ("read_consultation", "read_dossier", "list_opened_documents", "upload_dossier_file")
+    names += ("list_backup_copies", "read_desk_register", "set_aside_backup_copy")
     index = case.bench.platform.index
     index.__class__ = WithoutTenants
     try:

@@ -1,5 +1,7 @@
 """S2: 0, 1 and 7 bidders, two sizes of one bucket: nobody but the bidders sees a difference (T15).
 
+The first bidders send a backup copy too, and hand in another on paper: only the desk knows that.
+
 Inside a beat every byte is compared and nothing is canonicalised. After the closing head the log
 has another root in each world, as it must: there the root and the signatures over it are the only
 bytes that are taken out, and the published sizes are equal.
@@ -18,6 +20,7 @@ from doubles.bench import SOON
 from doubles.sizes import sized
 from doubles.worlds import (
     BIDDERS,
+    COPIES,
     LARGE,
     NAME,
     SMALL,
@@ -60,8 +63,11 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
 def play(world: World, sizes: tuple[int, ...], guesses: dict[str, str]) -> dict[str, str]:
     """Deposit in secret, then let everybody look; return what somebody might have guessed."""
     told = world.deposit(sizes)
-    assert len(world.bench.platform.index.deposits(NAME)) == len(sizes), "the secret is there"
-    found = guesses or {key: told[0][key] for key in ("deposit", "transmission")}
+    index, copies = world.bench.platform.index, min(len(sizes), COPIES)
+    assert len(index.deposits(NAME)) == len(sizes), "the secret is there"
+    papers = copies if world.observers.desk else 0
+    assert len(index.copies(NAME)) == copies + papers, "and so are the copies"
+    found = guesses or {key: told[0][key] for key in ("deposit", "transmission", "copy")}
     world.watch("within the beat", found)
     return found
 
@@ -113,7 +119,7 @@ def test_no_byte_tells_how_many_deposited(
         "S2",
         f"{len(WORLDS)} worlds (0, 1, 7 bidders, two sizes of a bucket): {count} answers of "
         f"{len(worlds.observers.watching)} observers by token and {len(worlds.observers.sessions)} "
-        "by session, and the logs byte-equal; controls: a counter, a tag from a position, an "
+        "by session, and the logs byte-equal; controls: counters, a tag from a position, an "
         "access log line",
     )
 
@@ -134,6 +140,10 @@ def plant(world: World) -> None:
     def read_counter() -> dict[str, int]:
         return {"deposits": len(platform.index.deposits(NAME))}
 
+    @app.get("/api/v1/planted/copies")
+    def read_copies() -> dict[str, int]:
+        return {"copies": len(platform.index.copies(NAME))}
+
     @app.get("/api/v1/planted/tag")
     def read_tag() -> Response:
         return Response("same", headers={"ETag": f'"{platform.ledger.head()}"'})
@@ -147,7 +157,11 @@ def plant(world: World) -> None:
 def test_a_planted_counter_tag_and_log_line_are_seen(
     worlds: Worlds, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    guesses = {"deposit": "0" * 32, "transmission": "00000000-0000-4000-8000-000000000000"}
+    guesses = {
+        "deposit": "0" * 32,
+        "copy": "0" * 32,
+        "transmission": "00000000-0000-4000-8000-000000000000",
+    }
     planted = []
     for name in ("0", "1"):
         world = worlds.world(f"planted {name}")
@@ -159,6 +173,7 @@ def test_a_planted_counter_tag_and_log_line_are_seen(
         world.bench.close()
         planted.append(world)
     assert differences(*planted) == [
+        "within the beat nobody GET /api/v1/planted/copies",
         "within the beat nobody GET /api/v1/planted/counter",
         "within the beat nobody GET /api/v1/planted/tag",
         "logs",

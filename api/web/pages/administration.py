@@ -20,18 +20,19 @@ from api.web.administration import overview
 from api.web.administration.acts import Form, faults_of
 from api.web.administration.buyers import BUYER_FORMS
 from api.web.administration.committees import COMMITTEE_FORMS
+from api.web.administration.copies import COPY_FORMS
 from api.web.administration.fields import Entered, Fault, Faulty
 from api.web.administration.incidents import INCIDENT
 from api.web.administration.registrations import INVITATION, REGISTRATIONS, invite
 from api.web.administration.seated import HOME, Seated, seated
-from api.web.pages import evidence, powers, refused
+from api.web.pages import desk, evidence, powers, refused
 from api.web.pages.forms import Door, Sent, go, token
 from api.web.rendering import Renderer
 from api.web.words import N_
 from domain.errors import DomainError, NotAllowed
 from domain.identifiers import HEX32
 
-FORMS = (INVITATION, *BUYER_FORMS, *COMMITTEE_FORMS, *REGISTRATIONS, INCIDENT)
+FORMS = (INVITATION, *BUYER_FORMS, *COMMITTEE_FORMS, *REGISTRATIONS, INCIDENT, *COPY_FORMS)
 KEPT = "administration"
 ONCE, SURE = "once", "sure"
 NOT_SURE = N_("Recopiez le SIRET de votre organisation pour confirmer.")
@@ -57,6 +58,7 @@ def pages(door: Door, render: Renderer) -> APIRouter:
     powers.page(made, door, render)
     refused.page(made, door, render)
     evidence.page(made, door, render)
+    desk.page(made, door, render)
     for form in FORMS:
         _form(made, door, render, form)
     return made
@@ -86,9 +88,12 @@ def _overview(made: APIRouter, door: Door, render: Renderer) -> None:
             done=told(done),
             forms=sorted(filter(lambda form: form.offered(who), FORMS), key=lambda form: form.sure),
             pages=[
-                (part.PATH, part.TITLE)
-                for part in (powers, refused, evidence)
-                if who.mark(part.PATH) in part.MARKS
+                *(
+                    (part.PATH, part.TITLE)
+                    for part in (powers, refused, evidence)
+                    if who.mark(part.PATH) in part.MARKS
+                ),
+                *desk.offered(who),
             ],
             shown=overview.rows(who),
             alerts=evidence.alerts(who),

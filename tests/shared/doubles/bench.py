@@ -211,7 +211,7 @@ class Bench:
         rows = [{"name": "Prix", "weight_bp": 6000}, {"name": "Valeur", "weight_bp": 4000}]
         self.done(f"{at}/criteria", buyer, {"criteria": rows, "price_formula": "PROPORTIONAL"})
         self.done(f"{at}/limits", buyer, SIZES | limits)
-        self.done(f"{at}/deposit-policy", buyer, {"complements": "ALL"})
+        self.done(f"{at}/deposit-policy", buyer, {"complements": "ALL", "backup_electronic": True})
         hours = {"questions_until": {"local": self.deadline}, "deadline": {"local": self.deadline}}
         self.done(f"{at}/calendar", buyer, hours)
         self.dossier(at)

@@ -8,6 +8,7 @@ document can say is put in here: objects that exist, tokens of several roles, an
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from schemathesis.generation.drivers import CoverageGenerator
 from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.generation.overrides import Override
 
+from api.depositor.sealing import Wish
 from api.forms import written
 from api.paging import token
 
@@ -33,6 +35,14 @@ from api.paging import token
 REFUSALS = ["2xx", "3xx", "401", "403", "404", "409", "412", "413", "416", "422", "429", "5xx"]
 # 503 and 507 are answers of a sound platform: come again, after the time that the answer says
 SOUND = ["2xx", "3xx", "4xx", "503", "507"]
+PAPER = {
+    "lots": ["0"],
+    "bidder": COMPANY,
+    "medium": "PAPER",
+    "label_ok": True,
+    "received": {"local": "2026-11-02T09:00"},
+    "desk": "accueil",
+}
 # what says nothing of the act that was asked for
 Draw = Callable[[Any], Any]
 AT_THE_DOOR = ("request.", "login.", "role.not-allowed", "object.not-found")
@@ -41,6 +51,9 @@ FREE_SIRET = "73282932000074"
 AUDITOR = "audit-region"
 SPEAKER = "Mme R"
 CPVS = ("45261910", "72000000")
+
+
+TOKENS = st.sampled_from(["", *map(token, ("lille-1", "lille-2", "é"))])
 
 
 def whole(value: Any) -> Any:
@@ -68,7 +81,7 @@ def publish_formats() -> None:
     winter = hours.filter(lambda hour: hour.month != 3 or hour.day < 28)
     formats: dict[str, Any] = {
         "recordable": nfc,
-        "page-token": st.sampled_from(["", *map(token, ("lille-1", "lille-2", "é"))]),
+        "page-token": TOKENS,
         "legal-hour": winter.map(lambda hour: f"{hour:%Y-%m-%dT%H:%M}"),
         "time-zone": st.sampled_from(["Europe/Paris", "Indian/Reunion", "America/Martinique"]),
     }
@@ -83,6 +96,7 @@ class World:
     bench: Bench
     known: dict[str, list[Any]]
     auditor: str
+    desk: str
 
     @classmethod
     def of(cls, bench: Bench) -> World:
@@ -91,6 +105,10 @@ class World:
         at = bench.publish("lille-1")
         opened = bench.seal(at)
         ended = bench.deposit(opened)["transmission"]
+        bench.deposit(bench.seal(at, wish=Wish("BACKUP", ("0",))))
+        (own,) = bench.get("/api/v1/backup-copies", bench.tokens.company).json()["backup_copies"]
+        desk = bench.token(BUYER, "RD")
+        paper = bench.done(f"{at}/desk/backup-copies", desk, PAPER)["backup_copy"]
         bench.forward(SOON)
         place = bench.attend()
         bench.done(f"{place}/plan", bench.tokens.buyer)
@@ -120,6 +138,7 @@ class World:
         known = {
             "consultation": ["lille-1", "lille-2", "lille-3", "lille-draft"],
             "lot": ["0"],
+            "copy": [own["backup_copy"], paper],
             "deposit": [opened.made.deposit, sealed.made.deposit],
             "transmission": [begun, begun, ended],
             "name": [dossier["name"]],
@@ -136,7 +155,7 @@ class World:
             "place": ["FRE11"],
             "technique": ["NONE"],
         }
-        return cls(bench, known, bench.token(AUDITOR, "AU"))
+        return cls(bench, known, bench.token(AUDITOR, "AU"), desk)
 
     def tokens(self, path: str) -> st.SearchStrategy[str | None]:
         """Return whose token comes with a call: half the time of the role it is made for."""
@@ -145,19 +164,17 @@ class World:
         return st.sampled_from([*everybody, *([self.usual(path)] * len(everybody))])
 
     def usual(self, path: str) -> str:
-        """Return the token of whom an operation is made for."""
+        """Return the token of whom an operation is made for: the first part that fits decides."""
         own = self.bench.tokens
-        if path.endswith(("/admission", "/rejection", "/opening", "/exclusions")):
-            return own.buyer
-        if path.startswith("/tile/entries"):
-            return self.auditor
-        if path.startswith("/api/v1/operators/"):
-            return own.company
-        if path.startswith(("/api/v1/transmissions", "/api/v1/deposits")):
-            return own.company
-        if path.startswith(("/api/v1/consultations", "/api/v1/openings", "/api/v1/buyers/")):
-            return own.buyer
-        return own.admin
+        made_for = (
+            (r".*/desk(/.*)?", self.desk),
+            (r".*/(admission|rejection|opening|exclusions)", own.buyer),
+            (r".*/(authorisation|setting-aside|malware|destruction)", own.buyer),
+            (r"/tile/entries.*", self.auditor),
+            (r"/api/v1/(operators/.*|(transmissions|deposits|backup-copies)(/.*)?)", own.company),
+            (r"/api/v1/(consultations|openings|buyers/.*)(/.*)?", own.buyer),
+        )
+        return next((who for form, who in made_for if re.fullmatch(form, path)), own.admin)
 
     def named(self, draw: Draw, fields: dict[str, Any], known: int) -> dict[str, Any]:
         """Return fields in which `known` of 8 names are names of something that exists."""
@@ -220,6 +237,9 @@ class Conversation:
                 call.path_parameters = self.world.named(data.draw, call.path_parameters, known)
                 if "/openings/" in call.path and data.draw(st.booleans()):
                     call.path_parameters["consultation"] = self.world.known["consultation"][0]
+            if "after" in (call.query or {}) and ParameterLocation.QUERY not in wrong:
+                # the library leaves the format of a field out that may also be absent
+                call.query["after"] = data.draw(TOKENS)
             if isinstance(call.body, dict) and ParameterLocation.BODY not in wrong:
                 call.body = self.world.named(data.draw, call.body, known)
             usual = self.world.usual(operation.path)

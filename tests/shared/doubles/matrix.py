@@ -18,6 +18,7 @@ deposit, replace, withdraw    - - - - - - - o - - - - - -
 convene, presence, minutes    - Y - - - - - - - - - - - -
 read an opened bid            - Y - Y - - - o - g - - - -
 admit late                    - r - Y - - - - - - - - - -
+register at the desk          - - - - - - - - - - - - - Y
 grant roles                   - Y - - - - - o f - - - - -
 administer the tenant         - Y - - - - - - - - - - - -
 see the members               Y Y Y Y Y Y Y - - g - - - Y
@@ -56,6 +57,7 @@ AT = "/api/v1/consultations/{consultation}"
 OPENING = "/api/v1/openings/{consultation}/0"
 SENT = "/api/v1/transmissions/{transmission}"
 DEPOSIT = "/api/v1/deposits/{deposit}"
+COPY = "/api/v1/backup-copies/{copy}"
 HOUR = {"local": "2027-01-12T12:00"}
 DRAFT, BUY = "draft consultation", "publish, correct, extend, end"
 CONVENE = "convene, presence, minutes"
@@ -66,6 +68,7 @@ SPEAK = "speak for the company"
 BUYER_AT = "/api/v1/buyers/{siret}"
 COMPANY_AT = "/api/v1/operators/{operator}"
 SEATS = [f"titulaire {number}" for number in range(5)]
+DESK = "register at the desk"
 READ, LATE, RUN, ALL = "read an opened bid", "admit late", "run the platform", "everybody"
 HEX = "0" * 64
 CALLS: Mapping[str, Call] = {
@@ -150,6 +153,41 @@ CALLS: Mapping[str, Call] = {
         {"ground": "g", "reasons": "r", "findings": "f"},
     ),
     "reject_late_deposit": Call(LATE, "tenant", "POST", DEPOSIT + "/rejection", {"reasons": "r"}),
+    "list_backup_copies": Call(LATE, "tenant", "GET", AT + "/backup-copies"),
+    "authorise_backup_copy": Call(LATE, "copy", "POST", COPY + "/authorisation"),
+    "open_backup_copy": Call(LATE, "copy", "POST", COPY + "/opening"),
+    "set_aside_backup_copy": Call(LATE, "copy", "POST", COPY + "/setting-aside"),
+    "detect_backup_malware": Call(LATE, "copy", "POST", COPY + "/malware", {"trace_hash": HEX}),
+    "destroy_backup_copy": Call(LATE, "copy", "POST", COPY + "/destruction", {"witness": "ada"}),
+    "register_backup_copy": Call(
+        DESK,
+        "tenant",
+        "POST",
+        AT + "/desk/backup-copies",
+        {
+            "lots": ["0"],
+            "bidder": "55208131766522",
+            "medium": "PAPER",
+            "label_ok": True,
+            "received": {"local": "2026-11-02T09:00"},
+            "desk": "accueil",
+        },
+    ),
+    "register_item_outside": Call(
+        DESK,
+        "tenant",
+        "POST",
+        AT + "/desk/items",
+        {
+            "item": "SAMPLE",
+            "bidder": "55208131766522",
+            "channel": "coursier",
+            "received": {"local": "2026-11-02T09:00"},
+        },
+    ),
+    "read_desk_register": Call(DESK, "tenant", "GET", AT + "/desk"),
+    "list_own_backup_copies": Call(BID, "door", "GET", "/api/v1/backup-copies"),
+    "read_backup_copy": Call(BID, "sent copy", "GET", COPY),
     "open_envelopes": Call("nobody before the hour", "attempt", "POST", OPENING + "/envelopes", {}),
     "open_deposit": Call("nobody before the hour", "hidden", "POST", DEPOSIT + "/opening"),
     "scan_opened_documents": Call(CONVENE, "tenant", "POST", OPENING + "/envelopes/{deposit}/scan"),
@@ -371,10 +409,13 @@ PAGES: Mapping[str, Page] = {
     "/logout": form("/logout"),
     "/administration": acts(""),
     "/administration/accesses": acts("/accesses", "BU", "PA"),
+    "/administration/backup-copies": acts("/backup-copies", "RD"),
     "/administration/buyers": acts("/buyers", "PA"),
     "/administration/committee": acts("/committee", "BU"),
     "/administration/companies": acts("/companies", "PA"),  # the company is registered already
     "/administration/consortia": acts("/consortia", "CY"),
+    "/administration/copies": acts("/copies", "BU", "CO"),
+    "/administration/copy-decisions": acts("/copy-decisions", "BU", "CO"),
     "/administration/delegations": acts("/delegations", "BU", "SI"),
     "/administration/departure": acts("/departure", "BU"),
     # without a window the files have nothing to say
@@ -384,12 +425,16 @@ PAGES: Mapping[str, Page] = {
     "/administration/evidence.pdf": acts("/evidence.pdf", *SEEING_HEALTH, known=422),
     "/administration/incidents": acts("/incidents", "PA"),
     "/administration/invitations": acts("/invitations", "BU", "CY", "PA"),
+    "/administration/late-deposits": acts("/late-deposits", "BU", "CO"),
     "/administration/powers": acts("/powers", *OF_A_BUYER),
     "/administration/refusals": acts("/refusals", "BU", "AU"),
     "/administration/refusals.csv": acts("/refusals.csv", "BU", "AU"),
+    "/administration/register": acts("/register", "RD"),
+    "/administration/register-items": acts("/register-items", "RD"),
     "/administration/representatives": acts("/representatives", "CY"),
     "/administration/revocations": acts("/revocations", "BU", "PA"),
     "/administration/roles": acts("/roles", "BU", "PA"),
+    "/administration/withdrawals": acts("/withdrawals", "CY"),
     "/account": Page("/account", 200, LOGIN_FIRST),
     "/account/invitations": form("/account/invitations"),
     "/account/invitations/withdraw": form("/account/invitations/withdraw"),
@@ -496,7 +541,9 @@ _CELLS = {
     "draft": _tenant,
     "tenant": _tenant,
     "bid": _bid,
+    "copy": _tenant,
     "sent": _sent,
+    "sent copy": _sent,
     "attempt": _attempt,
     "hidden": _hidden,
     "granted": _hidden,

@@ -11,9 +11,15 @@ from typing import TypeVar
 
 from domain.aggregate import Aggregate, Event
 from domain.errors import CommandReused
+from domain.events.backup_copy import BackupCopyReceived
 from domain.events.custody import KeyCeremonyCompleted, KeysetReady
 from domain.events.deposit import DepositSealed, LateDepositRecorded
 from domain.events.parties import CommitteeElected, RoleGranted
+from domain.events.transmission import (
+    TransmissionExpired,
+    TransmissionFailed,
+    TransmissionStarted,
+)
 from domain.ports import Head, Tip
 from domain.scanning import Piece
 
@@ -130,6 +136,21 @@ class MemoryRegister:
     def deposits(self, consultation: str, bidder: str | None = None) -> Sequence[Tip]:
         found = self.files.deposits.get(consultation, ())
         return [self._tip(stream) for stream, tag in found if bidder in {None, tag}]
+
+    def copies(self, consultation: str) -> Sequence[Tip]:
+        came = (row for row in self.files.rows if isinstance(row, BackupCopyReceived))
+        return [self._tip(row.originator_id) for row in came if row.consultation == consultation]
+
+    def broken_off(self, consultation: str, bidder: str) -> Sequence[str]:
+        ends = (TransmissionFailed, TransmissionExpired)
+        mine = {
+            row.originator_id
+            for row in self.files.rows
+            if isinstance(row, TransmissionStarted)
+            and (row.consultation, row.bidder) == (consultation, bidder)
+        }
+        found = [row.originator_id for row in self.files.rows if isinstance(row, ends)]
+        return [stream.partition("/")[2] for stream in found if stream in mine]
 
     def _tip(self, stream: str) -> Tip:
         positions = tuple(self.files.positions[stream])

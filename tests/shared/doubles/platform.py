@@ -23,6 +23,7 @@ from doubles.memory import (
 )
 
 from domain.aggregate import Aggregate, Meta
+from domain.backup_copy import BackupCopy
 from domain.clock import LegalHour
 from domain.commands import (
     deposit,
@@ -31,12 +32,14 @@ from domain.commands import (
     open_envelopes,
     publish,
     reach_deadline,
+    register_item,
     register_operator,
     transmit,
 )
 from domain.consultation import Consultation
 from domain.custody import Custody, KeyCeremony
 from domain.envelope import SealedEnvelope
+from domain.events.backup_copy import Medium
 from domain.events.consultation import Complements, Criterion, Limits, Nature, Padding
 from domain.events.custody import (
     CanaryDecrypted,
@@ -47,7 +50,7 @@ from domain.events.custody import (
 from domain.events.custody import Placement as Placed
 from domain.events.dossier import FileRow
 from domain.events.parties import SizeClass
-from domain.events.transmission import DepositKind, Intent
+from domain.events.transmission import DepositKind, EnvelopeKind, Intent
 from domain.law import FILES, Law
 from domain.opening import OpeningSession
 from domain.ports import Act, Desk, Principal, Recorded
@@ -321,6 +324,34 @@ class Platform:
         self.seal(name, org)
         return self.load(SealedEnvelope, deposit_id(name))
 
+    # --- backup copies
+
+    def back_up(self, name: str, org: str = FIRST, at: datetime | None = None) -> BackupCopy:
+        """Send an electronic backup copy; ``at``: when the last byte is there."""
+        self.start(name, org, kind=EnvelopeKind.BACKUP)
+        self.send(name, org)
+        if at is not None:
+            self.clock.at = at
+        self.seal(name, org)
+        return self.load(BackupCopy, deposit_id(name))
+
+    def on_paper(self, name: str, org: str = FIRST, **values: Any) -> BackupCopy:
+        """Let the desk write down a copy on paper, received in the minute of the clock."""
+        minute = self.clock.at.replace(second=0, microsecond=0)
+        wanted: dict[str, Any] = {
+            "consultation": "C1",
+            "lots": ("0",),
+            "medium": Medium.PAPER,
+            "label_ok": True,
+            "received": LegalHour(minute),
+            "desk": "accueil",
+            "seal_no": "S-7",
+            **values,
+        }
+        command = register_item.RegisterBackupCopy(copy=copy_id(name), bidder=org, **wanted)
+        self.done(register_item.register_backup_copy, self.act("RD"), command)
+        return self.load(BackupCopy, copy_id(name))
+
     # --- closing and opening
 
     def close(self, name: str = "C1") -> Consultation:
@@ -360,6 +391,10 @@ class Platform:
         self.close(name)
         self.convene(name, lot)
         return self.plan(name, lot)
+
+
+def copy_id(name: str) -> str:
+    return hex_of(f"copy {name}", 32)
 
 
 def deposit_id(name: str) -> str:

@@ -302,6 +302,31 @@ class Teller:
         act(stream, "MessageShown", code="deposit.too-large", text="Trop grand", reason_id="1")
         return transmission
 
+    def backup(
+        self, told: Told, company: str, medium: str = "ELECTRONIC", lots: tuple[str, ...] = ("1",)
+    ) -> str:
+        """Let a backup copy come: by upload, or over the desk."""
+        copy = digest("copy", told.name, company, medium, *lots)[:32]
+        by_upload = medium == "ELECTRONIC"
+        act = self.by(
+            "CY" if by_upload else "RD", company if by_upload else told.tenant, told.tenant
+        )
+        act(
+            f"backup/{copy}",
+            "BackupCopyReceived",
+            consultation=told.name,
+            lots=list(lots),
+            bidder=tag(told.name, company),
+            medium=medium,
+            label_ok=True,
+            received_at=self.ledger.now,
+            uncertainty_ms=20 if by_upload else 30_000,
+            desk=None if by_upload else "accueil",
+            seal_no=None if by_upload else "S-7",
+            header_hash=digest("header", copy) if by_upload else None,
+        )
+        return copy
+
     def withdrawn(self, told: Told, company: str, deposit: str) -> None:
         self.by("CY", company, told.tenant)(f"deposit/{deposit}", "DepositWithdrawn")
 

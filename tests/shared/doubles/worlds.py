@@ -19,6 +19,7 @@ from doubles.pages import addresses
 from doubles.reader import joined, officer
 from doubles.sizes import sized
 
+from api.depositor.sealing import Wish
 from api.entrance import PASSKEY
 from domain.commands.probe import RecordProbes, record_probes
 from domain.events.health import Probe
@@ -39,6 +40,15 @@ LASTING = 10**8
 """Seconds for which a session lasts here, so that it sees the closing."""
 BROWSER = "ab" * 32
 AUDITOR = "cour-regionale"
+COPIES = 2
+"""How many bidders of a world send a backup copy too, and hand in one on paper."""
+PAPER = {
+    "lots": ["0"],
+    "medium": "PAPER",
+    "label_ok": True,
+    "received": {"local": "2026-11-02T09:00"},
+    "desk": "accueil",
+}
 SMALL, LARGE = 99_900, 100_100
 """Two sizes of one padding bucket."""
 
@@ -58,6 +68,8 @@ class Observers:
     watching: dict[str, str | None]
     bidders: list[str]
     sessions: dict[str, str] = field(default_factory=dict)
+    desk: str = ""
+    """Who writes down what comes on paper: it knows that, and is no observer."""
 
 
 @dataclass
@@ -79,6 +91,8 @@ class World:
         for token, size in zip(self.observers.bidders, sizes, strict=False):
             envelope = self.seal(size, token)
             told.append(self.bench.deposit(envelope, token))
+        for number, token in enumerate(self.observers.bidders[: min(len(sizes), COPIES)]):
+            told[number]["copy"] = self.back_up(number, token)
         self.probe()
         return told
 
@@ -89,9 +103,21 @@ class World:
         seen = (Probed(Probe.DEPOSIT, at), Probed(Probe.LOGIN, at, 0, None, "page 500"))
         platform.act(record_probes, platform.own_act("probes", "health"), RecordProbes(seen))
 
-    def seal(self, size: int, token: str) -> Envelope:
+    def back_up(self, number: int, token: str) -> str:
+        """Let one bidder send a backup copy, and hand in another on paper; return the first."""
+        self.bench.deposit(self.seal(SMALL, token, Wish("BACKUP", ("0",))), token)
+        if self.observers.desk:
+            self.bench.done(
+                f"/api/v1/consultations/{NAME}/desk/backup-copies",
+                self.observers.desk,
+                PAPER | {"bidder": siret(number)},
+            )
+        (own,) = self.bench.get("/api/v1/backup-copies", token).json()["backup_copies"]
+        return str(own["backup_copy"])
+
+    def seal(self, size: int, token: str, wish: Wish | None = None) -> Envelope:
         """Seal one offer of this size."""
-        return self.bench.seal(f"/api/v1/consultations/{NAME}", size=size, token=token)
+        return self.bench.seal(f"/api/v1/consultations/{NAME}", size=size, token=token, wish=wish)
 
     def watch(self, stage: str, guesses: Mapping[str, str], watching: Iterable[str] = ()) -> None:
         """Let observers, or all, read everything and try what they may not; keep every byte."""
@@ -157,8 +183,8 @@ def base(folder: Path) -> tuple[Bench, Observers]:
     bench.done(f"/api/v1/buyers/{BUYER}/accesses", bench.tokens.buyer, grant)
     watching["granted auditor"] = bench.token(AUDITOR, "AU")
     bidders = [bench.token(name, "CY") for name in sirets]
-    observers = Observers(watching, bidders, signed_in(bench))
-    for token in (*watching.values(), *observers.bidders):
+    observers = Observers(watching, bidders, signed_in(bench), bench.token(BUYER, "RD"))
+    for token in (*watching.values(), *observers.bidders, observers.desk):
         if token is not None:
             # the first use of a token is an event, the first kit of a company draws its salt, the
             # first refusal of a person their commitment
@@ -238,6 +264,11 @@ def attempts(guesses: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     yield f"/api/v1/consultations/{NAME}/corrections/limits", {"reason": "erreur"}
     yield f"/api/v1/consultations/{NAME}/publication", {}
     reasons = {"ground": "g", "reasons": "r", "findings": "f"}
+    copy, at = f"/api/v1/backup-copies/{guesses['copy']}", f"/api/v1/consultations/{NAME}"
+    yield from ((f"{copy}/{act}", None) for act in ("authorisation", "opening", "setting-aside"))
+    yield f"{copy}/malware", {"trace_hash": "0" * 64}
+    yield f"{copy}/destruction", {"witness": "w"}
+    yield f"{at}/desk/backup-copies", PAPER | {"bidder": siret(0)}
     yield "/login", {}
     yield "/account/seat", {"seat": f"{BUYER} BU"}
     yield f"{opening}/envelopes", {}
