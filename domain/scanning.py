@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from crypto.canonical import Json, decode, encode
 from crypto.digests import sha256
+
+WHOLE: Final = 4 * 1024**3
+"""Bytes of one envelope that are scanned at most."""
 
 
 class ScanVerdict(StrEnum):
@@ -104,11 +107,19 @@ class Looked:
 
 
 def look(scanner: Scanner, pieces: Sequence[Piece], at: str) -> Looked:
-    """Scan every document; once the scanner is silent, it is not waited for again."""
+    """Scan every document; once the scanner is silent, it is not waited for again.
+
+    An opening has an end: beyond ``WHOLE`` bytes of one envelope the rest is not scanned.
+    """
     found: list[tuple[str, Scan]] = []
     silent: Scan | None = None
+    left = WHOLE
     for piece in pieces:
-        scan = silent or scanner.scan(piece.parts(), piece.size)
+        if piece.size > left:
+            scan = Scan(ScanVerdict.NOT_SCANNED, reason=NotScanned.SIZE)
+        else:
+            scan = silent or scanner.scan(piece.parts(), piece.size)
+            left -= piece.size
         if scan.reason in {NotScanned.SILENT, NotScanned.NONE}:
             silent = scan
         found.append((piece.file, scan))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 from doubles.platform import OTHER_BUYER, SECOND, Platform, deposit_id
 
+from domain import scanning
 from domain.commands import open_envelopes
 from domain.commands.detect_malware import DetectMalware, detect_malware
 from domain.envelope import SealedEnvelope
@@ -182,3 +183,14 @@ def test_a_piece_is_named_by_its_place() -> None:
     pieces = [Piece(place, 1, lambda: iter((b"x",))) for place in (1, 12_345)]
     names = [file for file, _ in look(Double(), pieces, "2026-11-02T09:00:00.000000Z").scans]
     assert names == ["piece-0001", "piece-12345"]
+
+
+def test_no_more_of_an_envelope_is_scanned_than_an_opening_can_wait_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scanning, "WHOLE", 10)
+    texts = [b"six...", b"seven..", b"four"]
+    pieces = [Piece(at, len(one), lambda one=one: iter((one,))) for at, one in enumerate(texts, 1)]  # type: ignore[misc]
+    scans = [scan for _, scan in look(Double(), pieces, "2026-11-02T09:00:00.000000Z").scans]
+    assert [scan.verdict for scan in scans] == ["CLEAN", "NOT_SCANNED", "CLEAN"]
+    assert scans[1].reason == NotScanned.SIZE
