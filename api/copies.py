@@ -18,6 +18,7 @@ from domain.commands.backup_facts import right_of
 from domain.consultation import Consultation
 from domain.opening import OpeningSession
 from domain.scanning import looked
+from ledger.errors import NoSuchEntry
 
 Answer = dict[str, object]
 UNDECIDED = frozenset({"RECEIVED"})
@@ -72,7 +73,7 @@ def at_the_desk(platform: Platform, consultation: str) -> dict[str, list[Answer]
         "items": [
             {
                 "item": str(event.item),
-                "bidder": _operator(platform, consultation, event.bidder),
+                "bidder": operator_of(platform, consultation, event.bidder),
                 "channel": event.channel,
                 "received_at": instant_text(event.received_at),
                 **({} if event.ground is None else {"ground": event.ground}),
@@ -120,7 +121,7 @@ def _came(platform: Platform, copy: BackupCopy) -> Answer:
         "state": copy.state,
         "consultation": came.consultation,
         "lots": list(came.lots),
-        "bidder": _operator(platform, came.consultation, came.bidder),
+        "bidder": operator_of(platform, came.consultation, came.bidder),
         "medium": str(came.medium),
         "label_ok": came.label_ok,
         "received_at": instant_text(came.received_at),
@@ -133,9 +134,12 @@ def _came(platform: Platform, copy: BackupCopy) -> Answer:
 def operator(platform: Platform, copy: BackupCopy) -> str:
     """Return the company whose copy this is."""
     came = copy.received()
-    return _operator(platform, came.consultation, came.bidder)
+    return operator_of(platform, came.consultation, came.bidder)
 
 
-def _operator(platform: Platform, consultation: str, tag: str) -> str:
-    """Return the company behind a tag; its name is the caller's to know by now."""
-    return platform.desk.subjects.operator_of(consultation, tag)
+def operator_of(platform: Platform, consultation: str, tag: str) -> str:
+    """Return the company behind a tag, whose name is the caller's to know; "" once erased."""
+    try:
+        return platform.desk.subjects.operator_of(consultation, tag)
+    except NoSuchEntry:
+        return ""

@@ -10,6 +10,7 @@ import pytest
 from doubles.bench import BUYER, COMPANY, SOON, Bench, Envelope, shown
 
 from api.adapters.uploads import Upload
+from api.copies import operator_of
 from api.depositor.errors import SealRefused
 from api.depositor.sealing import Wish
 from api.facts import facts
@@ -214,6 +215,7 @@ def test_the_desk_writes_down_and_only_the_desk_reads_before_the_plan(bench: Ben
     (copy,) = written["backup_copies"]
     assert (copy["backup_copy"], copy["seal_no"], copy["state"]) == (made, "S-7", "RECEIVED")
     assert [one["item"] for one in written["items"]] == ["SAMPLE"]
+    assert operator_of(bench.platform, "lille-1", "0" * 64) == "", "an erased company has no name"
     assert bench.get(f"{AT}/desk", bench.tokens.buyer).status_code == 403
     assert copies(bench) == [], "the buyer sees neither the paper nor the electronic one"
     assert bench.get(f"{AT}/backup-copies", token).status_code == 403

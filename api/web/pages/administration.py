@@ -20,7 +20,8 @@ from api.web.administration import overview
 from api.web.administration.acts import Form, faults_of
 from api.web.administration.buyers import BUYER_FORMS
 from api.web.administration.committees import COMMITTEE_FORMS
-from api.web.administration.copies import COPY_FORMS
+from api.web.administration.decisions import DECISION_FORMS
+from api.web.administration.desk import DESK_FORMS
 from api.web.administration.fields import Entered, Fault, Faulty
 from api.web.administration.incidents import INCIDENT
 from api.web.administration.registrations import INVITATION, REGISTRATIONS, invite
@@ -32,7 +33,15 @@ from api.web.words import N_
 from domain.errors import DomainError, NotAllowed
 from domain.identifiers import HEX32
 
-FORMS = (INVITATION, *BUYER_FORMS, *COMMITTEE_FORMS, *REGISTRATIONS, INCIDENT, *COPY_FORMS)
+FORMS = (
+    INVITATION,
+    *BUYER_FORMS,
+    *COMMITTEE_FORMS,
+    *REGISTRATIONS,
+    INCIDENT,
+    *DESK_FORMS,
+    *DECISION_FORMS,
+)
 KEPT = "administration"
 ONCE, SURE = "once", "sure"
 NOT_SURE = N_("Recopiez le SIRET de votre organisation pour confirmer.")

@@ -15,7 +15,8 @@ from fastapi.responses import HTMLResponse
 from api import copies
 from api.entrance import Visitor
 from api.errors import Absent
-from api.web.administration.copies import COPIES, COPY_FORMS, REGISTER, own_consultations
+from api.web.administration.decisions import DECISION_FORMS
+from api.web.administration.desk import COPIES, DESK_FORMS, REGISTER, own_consultations
 from api.web.administration.seated import Seated, seated
 from api.web.pages.forms import Door
 from api.web.rendering import Renderer
@@ -84,7 +85,7 @@ def _dated(rows: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
 
 
 def _told(name: str) -> str:
-    return next((form.done for form in COPY_FORMS if form.name == name), "")
+    return next((form.done for form in (*DESK_FORMS, *DECISION_FORMS) if form.name == name), "")
 
 
 def _admitted(door: Door, reader: Visitor, path: str) -> Seated:

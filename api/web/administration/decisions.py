@@ -1,4 +1,4 @@
-"""What the desk writes down, what the buyer decides on late deposits and copies, withdrawals.
+"""What the buyer decides on late envelopes and backup copies, and what a company withdraws.
 
 A choice names only what its reader may know: nothing of a deposit or a copy before the plan of its
 lots (N11). The ground of a decision on a copy is computed by the rule, never entered.
@@ -9,22 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from api import copies
-from api.idempotency import as_uuid, object_id
 from api.scope import Scope
 from api.web.administration.acts import Form
+from api.web.administration.desk import COPIES, own_consultations, words
 from api.web.administration.fields import Entered, Field, Option
-from api.web.administration.seated import HOME, Seated
-from api.web.words import MEDIA, N_, OUTSIDE_ITEMS
-from domain.clock import LegalHour
-from domain.commands import decide_late, open_backup, register_item, withdraw
+from api.web.administration.seated import Seated
+from api.web.words import N_
+from domain.commands import decide_late, open_backup, withdraw
 from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope
-from domain.events.backup_copy import Medium, OutOfBandItem
 from domain.ports import Act
 
-REGISTER, COPIES = f"{HOME}/register", f"{HOME}/copies"
 YES, REASONED, OWN = "Y", "reasoned", "o"
-LABELLED = {"YES": N_("Oui, elle est lisible"), "NO": N_("Non, elle manque")}
 LATE_DECISIONS = {"ADMIT": N_("Admettre ce pli"), "REJECT": N_("Le garder fermé")}
 COPY_DECISIONS = {
     "AUTHORISE": N_("Autoriser l'ouverture, si le registre en donne le motif"),
@@ -32,104 +28,6 @@ COPY_DECISIONS = {
     "SET_ASIDE": N_("Écarter la copie, pour le motif que donne le registre"),
     "DESTROY": N_("Constater la destruction d'une copie papier ou sur support, déjà écartée"),
 }
-
-
-def _words(table: dict[str, str]) -> list[Option]:
-    return [Option(code, text, word=True) for code, text in table.items()]
-
-
-def own_consultations(who: Seated) -> Iterator[Consultation]:
-    """Yield the published consultations of the reader's organisation."""
-    for name in who.platform.index.published_of(who.org):
-        found = who.platform.desk.files.find(Consultation, f"consultation/{name}")
-        if found is not None:
-            yield found
-
-
-def _consultation(who: Seated) -> Field:
-    options = [Option(one.name, f"{one.reference} – {one.title}") for one in own_consultations(who)]
-    return Field("consultation", N_("Consultation"), "select", options=options)
-
-
-def _hour(who: Seated) -> list[Field]:
-    return [
-        Field("day", N_("Reçu le"), "date", default=who.today.isoformat()),
-        Field("hour", N_("À (heure de Paris)"), "time"),
-    ]
-
-
-def _copy_fields(who: Seated) -> list[Field]:
-    lots = Field(
-        "lots", N_("Lots"), "area", hint=N_("Un lot par ligne ; 0 sans allotissement."), default="0"
-    )
-    return [
-        _consultation(who),
-        lots,
-        Field("bidder", N_("SIRET de l'entreprise"), "siret", longest=20),
-        Field(
-            "medium",
-            N_("Support"),
-            "select",
-            options=_words({code: MEDIA[code] for code in (Medium.PAPER, Medium.USB)}),
-        ),
-        Field(
-            "label_ok",
-            N_("Mention « copie de sauvegarde » sur le pli"),
-            "select",
-            options=_words(LABELLED),
-        ),
-        *_hour(who),
-        Field("desk", N_("Guichet"), longest=200),
-        Field("seal_no", N_("Numéro de scellé (facultatif)"), required=False, longest=100),
-    ]
-
-
-def _register_copy(who: Seated, act: Act, entered: Entered) -> None:
-    named = {line.strip() for line in entered.text("lots").splitlines() if line.strip()}
-    command = register_item.RegisterBackupCopy(
-        copy=as_uuid(object_id(act.command_id, "backup")),
-        consultation=entered.chosen("consultation"),
-        lots=tuple(sorted(named)),
-        bidder=entered.siret("bidder"),
-        medium=Medium(entered.chosen("medium") or Medium.PAPER),
-        label_ok=entered.chosen("label_ok") == "YES",
-        received=LegalHour(entered.hour("day", "hour")),
-        desk=entered.text("desk"),
-        seal_no=entered.text("seal_no") if entered.raw("seal_no") else None,
-    )
-    entered.check()
-    who.platform.act(register_item.register_backup_copy, act, command)
-
-
-def _item_fields(who: Seated) -> list[Field]:
-    return [
-        _consultation(who),
-        Field("item", N_("Ce qui est arrivé"), "select", options=_words(dict(OUTSIDE_ITEMS))),
-        Field("bidder", N_("SIRET de l'entreprise"), "siret", longest=20),
-        Field("channel", N_("Par quelle voie"), longest=200),
-        *_hour(who),
-        Field(
-            "ground",
-            N_("Motif (facultatif)"),
-            "area",
-            hint=N_("Obligatoire pour un pli papier ou une offre arrivée hors de la plateforme."),
-            required=False,
-            longest=1_000,
-        ),
-    ]
-
-
-def _register_item(who: Seated, act: Act, entered: Entered) -> None:
-    command = register_item.RegisterItem(
-        consultation=entered.chosen("consultation"),
-        item=OutOfBandItem(entered.chosen("item") or OutOfBandItem.SAMPLE),
-        bidder=entered.siret("bidder"),
-        channel=entered.text("channel"),
-        received=LegalHour(entered.hour("day", "hour")),
-        ground=entered.text("ground") if entered.raw("ground") else None,
-    )
-    entered.check()
-    who.platform.act(register_item.register_item, act, command)
 
 
 def _late_deposits(who: Seated) -> Iterator[Option]:
@@ -153,7 +51,7 @@ def _late_fields(who: Seated) -> list[Field]:
             hint=N_("Consultation, lot, début du numéro de dépôt."),
             options=list(_late_deposits(who)),
         ),
-        Field("decision", N_("Décision"), "select", options=_words(LATE_DECISIONS)),
+        Field("decision", N_("Décision"), "select", options=words(LATE_DECISIONS)),
         Field(
             "ground",
             N_("Fondement de l'admission"),
@@ -237,7 +135,7 @@ def _decision_fields(who: Seated) -> list[Field]:
             hint=N_("Consultation, entreprise, début du numéro de la copie."),
             options=list(_copies(who)),
         ),
-        Field("decision", N_("Décision"), "select", options=_words(COPY_DECISIONS)),
+        Field("decision", N_("Décision"), "select", options=words(COPY_DECISIONS)),
         Field(
             "witness",
             N_("Témoin de la destruction"),
@@ -272,33 +170,7 @@ def _decide_copy(who: Seated, act: Act, entered: Entered) -> None:
     acts[decision]()
 
 
-COPY_FORMS = (
-    Form(
-        "backup-copies",
-        N_("Inscrire une copie de sauvegarde reçue au guichet"),
-        N_("Inscrire la copie"),
-        N_("Sur papier ou sur support numérique ; une copie électronique arrive d'elle-même."),
-        frozenset({YES}),
-        _copy_fields,
-        _register_copy,
-        N_("La copie de sauvegarde est inscrite au registre."),
-        fresh=False,
-        places={"received": "hour", "medium": "medium"},
-        following=REGISTER,
-    ),
-    Form(
-        "register-items",
-        N_("Inscrire un échantillon, une maquette ou un pli papier"),
-        N_("Inscrire"),
-        N_("Tout ce qui arrive hors de la plateforme pour une consultation publiée."),
-        frozenset({YES}),
-        _item_fields,
-        _register_item,
-        N_("Ce qui est arrivé est inscrit au registre."),
-        fresh=False,
-        places={"received": "hour"},
-        following=REGISTER,
-    ),
+DECISION_FORMS = (
     Form(
         "withdrawals",
         N_("Retirer un pli déposé"),
