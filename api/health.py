@@ -87,7 +87,7 @@ def state(platform: Platform) -> State:
     last = {one.probe: one for one in seen}
     slots = _slots(seen, record.incidents, day)
     lately = [one for one in seen if day.holds(one.at)]
-    here = _judged(record, Window(now, now))
+    here = judge(Window(now, now), seen, record.incidents)
     broken = any(one.probe in VITAL and not one.good for one in last.values() if _fresh(one, now))
     verdict = Verdict.FAILED if broken else here.verdict
     incidents = tuple(one for one in record.incidents if one.overlaps(day))
@@ -291,10 +291,6 @@ def _bare(values: Mapping[str, object]) -> Answer:
 
 def _waiting(one: Probed) -> Seen:
     return Seen(one.at, one.probe.value, WAITING, one.path, one.error)
-
-
-def _judged(record: Record, over: Window) -> Judged:
-    return judge(over, record.seen, record.incidents)
 
 
 def _fresh(one: Seen, now: datetime) -> bool:

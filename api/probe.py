@@ -1,54 +1,32 @@
 """The platform tries itself once a minute, as a depositor does, and keeps what it found (T32).
 
-DEPOSIT sends a synthetic envelope through the platform's own door; DOWNLOAD takes a file there;
-LOGIN asks for the page of entrance and its accounts; LINK asks for the page of each open
-consultation; STORAGE commits, writes, syncs and reads again; CLOCK asks for a sound reading. One
-thread of its own: a slow door holds up no deadline. Without a sound clock nothing is said, which
-proves nothing.
+One thread of its own: a slow door holds up no deadline. Without a sound clock nothing is said,
+which proves nothing. What is tried stands in ``api/probe_checks.py``.
 """
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from api.canary import CONTENT, FILE, NAME, Canary
-from api.errors import LoginRequired, code_of
 from api.idempotency import derived_id
 from api.journal import say
-from domain.commands.probe import MOST_ERROR, RecordProbes, record_probes
-from domain.errors import DomainError
+from api.probe_checks import SECOND_US, Check, Checks, Found, code_of_failure
+from domain.commands.probe import RecordProbes, record_probes
 from domain.events.health import Probe
 from domain.health import ClockCheck, Probed
 
 if TYPE_CHECKING:
-    from api.adapters.own_door import Answered, Door
+    from api.adapters.own_door import Door
     from api.adapters.probe_book import Batch, ProbeBook
     from api.adapters.probe_room import ProbeRoom
+    from api.canary import Canary
     from api.platform import Platform
 
 TICK_S = 0.5
-SECOND_US = 1_000_000
 OPENING_S = 60
 """So long after the start a door that does not answer yet is no failure: it is being opened."""
-PAGES_US = 10 * SECOND_US
-"""How long the pages of one round may take; those that were not asked come first in the next."""
-SENT = "/api/v1/transmissions"
-STRANGER = "pli_" + "0" * 64
-
-
-@dataclass(frozen=True)
-class Found:
-    """What one check found, of a path where it has several."""
-
-    error: str | None = None
-    path: str | None = None
-
-
-Check = Callable[[], Sequence[Found]]
 
 
 class Probing:
@@ -64,9 +42,8 @@ class Probing:
         counter: Callable[[], int],
     ) -> None:
         self._platform = platform
-        self._door = door
+        self.checks = Checks(platform, door, room, counter)
         self._book = book
-        self._room = room
         self._counter = counter
         self._every = platform.settings.probe_s * SECOND_US
         self._stopping = threading.Event()
@@ -74,8 +51,6 @@ class Probing:
         # owned by whoever ticks, one at a time under _lock
         self._lock = threading.Lock()
         self._begun: int | None = None
-        self._canary: Canary | None = None
-        self._asked = ""
         self._told: dict[Probe, str] = {}
         # one batch is recorded at a time
         self._flushing = threading.Lock()
@@ -95,12 +70,12 @@ class Probing:
     def close(self) -> None:
         """Give the files back."""
         self._book.close()
-        if self._canary is not None:
-            self._canary.close()
+        if self.checks.canary is not None:
+            self.checks.canary.close()
 
     def canary(self, token: str, operation: str) -> Canary | None:
         """Return the depositor behind a token, if it is the platform itself."""
-        found = self._canary
+        found = self.checks.canary
         return found if found is not None and found.knows(token, operation) else None
 
     def waiting(self) -> list[Probed]:
@@ -132,7 +107,7 @@ class Probing:
         begun = self._counter()
         while self._counter() - begun < OPENING_S * SECOND_US:
             try:
-                self._door.ask("GET", "/checkpoint")
+                self.checks.door.ask("GET", "/checkpoint")
             except OSError:
                 if self._stopping.wait(TICK_S):
                     return
@@ -144,18 +119,12 @@ class Probing:
             work()
         except Exception as error:
             self._platform.note_ledger_error(error)
-            say("chore.failed", chore="probes", code=_code(error))
+            say("chore.failed", chore="probes", code=code_of_failure(error))
 
     def _round(self) -> None:
-        checks: Mapping[Probe, Check] = {
-            Probe.DEPOSIT: self._deposit,
-            Probe.DOWNLOAD: self._download,
-            Probe.LOGIN: self._login,
-            Probe.STORAGE: self._storage,
-            Probe.CLOCK: self._clock,
-            Probe.LINK: self._links,
-        }
-        seen = [one for probe, check in checks.items() for one in self._probed(probe, check)]
+        seen = [
+            one for probe, check in self.checks.all().items() for one in self._probed(probe, check)
+        ]
         self._book.add(seen)
         self._tell(seen)
         if any(one.error is not None for one in seen):
@@ -167,7 +136,7 @@ class Probing:
         try:
             found = check()
         except Exception as error:
-            found = [Found(_code(error))]
+            found = [Found(code_of_failure(error))]
         took = (self._counter() - begun) // 1000
         return [Probed(probe, at, took, one.path, one.error) for one in found]
 
@@ -178,121 +147,6 @@ class Probing:
             if self._told.get(probe) != error:
                 say("alarm", about=f"probe {probe}", code=error)
         self._told = {probe: error or "" for probe, error in failed.items()}
-
-    # -- what is tried
-
-    def _deposit(self) -> Sequence[Found]:
-        """Announce, head, chunk, finish: each must be answered as a depositor needs it."""
-        canary = self._own()
-        try:
-            return [Found(self._sent(canary))]
-        finally:
-            canary.forget()
-
-    def _sent(self, canary: Canary) -> str | None:
-        made = canary.sealed()
-        bearer = f"Bearer {canary.token}"
-        key = f"probe-{self._platform.desk.rng.bytes(8).hex()}"
-        told = self._door.ask(
-            "POST",
-            SENT,
-            json.dumps(made.form).encode(),
-            Authorization=bearer,
-            Content_Type="application/json",
-            Idempotency_Key=key,
-        )
-        if told.status != 201:
-            return _refused("announce", told)
-        at = f"{SENT}/{json.loads(told.body)['transmission']}"
-        told = self._door.ask(
-            "PUT", f"{at}/head", made.head, Authorization=bearer, Pli_Commitment=made.commitment
-        )
-        if told.status != 201:
-            return _refused("head", told)
-        told = self._door.ask(
-            "PUT", f"{at}/chunks/0", made.chunk, Authorization=bearer, Pli_Leaf=made.leaf
-        )
-        if told.status != 201:
-            return _refused("chunk", told)
-        told = self._door.ask(
-            "POST", f"{at}/finish", Authorization=bearer, Idempotency_Key=f"{key}-end"
-        )
-        if told.status != 200:
-            return _refused("finish", told)
-        shown = json.loads(told.body)
-        whole = shown["state"] == "COMPLETED" and bool(shown["attestation"])
-        return None if whole else f"finish {shown['state']}"
-
-    def _download(self) -> Sequence[Found]:
-        """Take a file of a dossier, byte for byte."""
-        canary = self._own()
-        canary.stock()
-        told = self._door.ask(
-            "GET",
-            f"/api/v1/consultations/{NAME}/dossier/files/{FILE}",
-            Authorization=f"Bearer {canary.token}",
-        )
-        if told.status != 200:
-            return [Found(_refused("file", told))]
-        return [Found(None if told.body == CONTENT else "file differs")]
-
-    def _login(self) -> Sequence[Found]:
-        """Ask for the page of entrance, and the accounts for somebody whom they do not know."""
-        told = self._door.ask("GET", "/login")
-        if told.status != 200:
-            return [Found(_refused("page", told))]
-        try:
-            self._platform.accounts.authenticate(STRANGER, self._platform.now())
-        except LoginRequired:
-            return [Found()]
-        return [Found("a stranger was let in")]
-
-    def _storage(self) -> Sequence[Found]:
-        """Commit on the log's database, then write, sync and read a file of the home."""
-        self._platform.ledger.confirm()
-        return [Found(self._room.tried(self._platform.desk.rng.bytes(4096)))]
-
-    def _clock(self) -> Sequence[Found]:
-        """Ask for a reading, which the step check accepts or refuses."""
-        self._platform.desk.clock.now()
-        return [Found()]
-
-    def _links(self) -> Sequence[Found]:
-        """Ask for the page of each open consultation, beginning after the last that was asked.
-
-        Without a failure one success stands for all of them; beside a failure, one that succeeded
-        is named, because another path that works is a fact (``disputes.md`` §3).
-        """
-        names = sorted(self._platform.index.awaited())
-        if not names:
-            return []
-        # a page that was published this very moment is in the views a little later
-        self._platform.views.wait(self._platform.ledger.head() - 1)
-        after = [name for name in names if name > self._asked]
-        begun = self._counter()
-        good, bad = "", []
-        for name in [*after, *names[: len(names) - len(after)]]:
-            error = self._page(name)
-            self._asked = name
-            if error is None:
-                good = name
-            else:
-                bad.append(Found(error, name))
-            if self._counter() - begun > PAGES_US:
-                break
-        return [*bad, *([Found(None, good)] if good else [])] if bad else [Found()]
-
-    def _page(self, name: str) -> str | None:
-        try:
-            told = self._door.ask("GET", f"/consultations/{name}")
-        except OSError as error:
-            return _code(error)
-        return None if told.status == 200 else _refused("page", told)
-
-    def _own(self) -> Canary:
-        if self._canary is None:
-            self._canary = Canary(self._platform, self._room.canary)
-        return self._canary
 
     # -- into the log
 
@@ -317,18 +171,3 @@ class Probing:
     def _checked(self) -> ClockCheck:
         """Return what the clock says of itself: one source, this host, so no distance from it."""
         return ClockCheck(0, self._platform.desk.clock.now().uncertainty_ms(), 1)
-
-
-def _refused(step: str, told: Answered) -> str:
-    """Return where a probe was refused: our own words and a code, nothing of the answer's text."""
-    try:
-        code = str(json.loads(told.body)["code"])
-    except (ValueError, KeyError, TypeError):
-        code = ""
-    plain = "".join(char for char in code if char.isascii() and (char.isalnum() or char in ".-"))
-    return f"{step} {told.status} {plain}".strip()[:MOST_ERROR]
-
-
-def _code(error: BaseException) -> str:
-    known = isinstance(error, DomainError) or isinstance(getattr(error, "code", None), str)
-    return (code_of(error) if known else type(error).__name__)[:MOST_ERROR]

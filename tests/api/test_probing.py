@@ -90,8 +90,10 @@ def test_a_probe_is_no_deposit_and_no_upload_of_anybody(rounds: Rounds) -> None:
     assert not bench.platform.index.deposits("lille-1")
     assert not bench.platform.index.deposits(own.NAME)
     assert not bench.platform.uploads.running()
-    assert rounds.probing._canary is not None
-    assert not rounds.probing._canary.platform.uploads.of_owner(own.NAME), "memory does not grow"
+    assert rounds.probing.checks.canary is not None
+    assert not rounds.probing.checks.canary.platform.uploads.of_owner(own.NAME), (
+        "memory does not grow"
+    )
     assert sorted(bench.platform.vault._blobs.names()) == blobs
     kept = [path for path in bench.home.probes.rglob("*") if path.is_file()]
     assert [path.read_bytes() for path in kept] == [own.CONTENT], "the file to download"
@@ -103,7 +105,7 @@ def test_a_probe_is_no_deposit_and_no_upload_of_anybody(rounds: Rounds) -> None:
 def test_its_token_opens_its_five_operations_and_nothing_else(rounds: Rounds) -> None:
     bench = rounds.bench
     rounds.minute()
-    canary = rounds.probing._canary
+    canary = rounds.probing.checks.canary
     assert canary is not None
     for path in ("/api/v1/me", "/api/v1/deposits", "/api/v1/health/evidence"):
         assert bench.get(path, canary.token).status_code == 401
@@ -185,7 +187,7 @@ def test_a_log_that_cannot_commit_is_a_failure_of_deposits_and_of_storage(
 
     rounds.minute()
     monkeypatch.setattr(type(rounds.bench.platform.ledger), "confirm", lambda _: full())
-    canary = rounds.probing._canary
+    canary = rounds.probing.checks.canary
     assert canary is not None
     monkeypatch.setattr(canary._files, "_confirm", full)
     rounds.minute()
@@ -273,7 +275,7 @@ def three(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> Rounds:
     """Return a platform with three open consultations, whose pages the door makes up."""
     monkeypatch.setattr(rounds.bench.platform.index, "awaited", lambda: dict.fromkeys(NAMES))
     rounds.door.fault = made_up
-    rounds.probing._asked = ""
+    rounds.probing.checks.asked = ""
     return rounds
 
 

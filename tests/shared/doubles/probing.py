@@ -55,7 +55,8 @@ class Rounds:
         """Let the bench's platform, also one that was opened again, knock at this door."""
         made = self.bench.platform.probing
         assert made is not None
-        made._door, made._counter = self.door, lambda: self.at
+        made.checks.door = self.door
+        made._counter = made.checks.counter = lambda: self.at
         self.probing = made
         return made
 
