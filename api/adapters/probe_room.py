@@ -17,8 +17,6 @@ from domain.ports import Rng
 from ledger.errors import LedgerHalted
 from ledger.vault import Vault as Blobs
 
-MEMORY = Path(":memory:")
-
 
 class ProbeRoom:
     """The folder of all probes."""
@@ -46,10 +44,12 @@ class ProbeRoom:
 
 
 class CanaryUploads(Uploads):
-    """The index of synthetic uploads, in memory."""
+    """The index of synthetic uploads, in a file that nothing else reads."""
 
-    def __init__(self) -> None:
-        super().__init__(MEMORY)
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        super().__init__(folder / "uploads.db")
+        self.clear()  # what a process that was killed left
 
     def clear(self) -> None:
         """Forget every upload."""
@@ -103,11 +103,11 @@ class CanaryVault(EnvelopeVault):
 
 
 class CanaryRoom:
-    """Synthetic envelopes: blobs on disk, rows in memory; one probe uses it at a time."""
+    """Synthetic envelopes, as bids lie: blobs, and rows in a file; one probe uses it at a time."""
 
     def __init__(self, folder: Path, bids: EnvelopeVault, rng: Rng) -> None:
         self._blobs = folder / "blobs"
-        self.uploads = CanaryUploads()
+        self.uploads = CanaryUploads(folder)
         self.vault = CanaryVault(folder, self.uploads, bids, rng)
 
     def clear(self, keep: str = "") -> None:
