@@ -107,11 +107,13 @@ def test_an_electronic_copy_opens_after_its_deposit_came_late(bench: Bench) -> N
     assert (plan["open"], plan["kind"]) == ([name], "BACKUP_COPY")
     done = bench.done(f"{OPENING}/envelopes", bench.tokens.buyer, {})
     (outcome,) = done["outcomes"]
+    assert outcome.pop("scan")["verdict"] == "NOT_SCANNED", "there is no scanner here"
     assert outcome == {
         "deposit": name,
         "event": "BackupCopyOpened",
         "backup_copy": True,
         "operator": f"siret:{COMPANY}",
+        "company": "Travaux du Nord",
         "ground": "LATE",
     }
     listed = bench.get(f"{OPENING}/envelopes/{name}/documents", bench.tokens.buyer).json()

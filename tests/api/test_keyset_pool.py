@@ -130,11 +130,16 @@ def test_shares_are_destroyed_when_their_time_has_come_and_the_silent_one_later(
     bench.register()
     bench.scheduler = Scheduler(bench.platform, counter)
     bench.publish()
-    bench.forward(timedelta(days=30))
+    bench.forward(timedelta(days=45))
+    assert "KeysetRetired" not in kinds(bench, "custody/lille-1"), "a lot still waits for the keys"
+    opening = bench.attend("lille-1")
+    for act in ("plan", "envelopes"):
+        bench.done(f"{opening}/{act}", bench.tokens.buyer, {} if act == "envelopes" else None)
     assert "KeysetRetired" not in kinds(bench, "custody/lille-1"), "the control: not yet"
     held = bench.platform.desk.custodians._custodians  # type: ignore[attr-defined]
     gone = held.pop("custodian-2")
-    bench.forward(timedelta(days=12))
+    counter.forward(HOUR_S)
+    bench.forward(timedelta(hours=1))
     told = kinds(bench, "custody/lille-1")
     assert (told.count("KeysetRetired"), told.count("ShareDestroyed")) == (1, 2)
     held["custodian-2"] = gone
