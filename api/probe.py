@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from api.adapters.clock_sources import clock_facts
 from api.idempotency import derived_id
 from api.journal import say
 from api.probe_checks import SECOND_US, Check, Checks, Found, code_of_failure
@@ -169,5 +170,6 @@ class Probing:
         self._book.recorded(batch)
 
     def _checked(self) -> ClockCheck:
-        """Return what the clock says of itself: one source, this host, so no distance from it."""
-        return ClockCheck(0, self._platform.desk.clock.now().uncertainty_ms(), 1)
+        """Return what the clock says of this host, and how many sources have a part in it."""
+        told = clock_facts(self._platform.desk.clock)
+        return ClockCheck(told.offset_ms, told.uncertainty_ms, len(told.sources))
