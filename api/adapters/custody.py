@@ -14,7 +14,8 @@ from api.adapters.custodian_roster import Roster
 from api.adapters.custodian_seat import Clock, Show
 from api.adapters.http import Outgoing
 from api.adapters.keys import Random
-from api.adapters.remote_custodians import RemoteCustodians, Shows, SignedTime
+from api.adapters.remote_custodian import SignedTime
+from api.adapters.remote_custodians import RemoteCustodians, Shows
 from api.adapters.witnesses import RemoteWitness
 from api.home import Home
 from crypto.policies import Policy

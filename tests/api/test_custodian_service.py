@@ -20,7 +20,8 @@ from api.adapters.custodian_roster import RosterUnusable, policy_of, read_roster
 from api.adapters.custodian_service import NOT_ASKED
 from api.adapters.custodian_state import check_answers
 from api.adapters.http import NoAnswer
-from api.adapters.remote_custodians import REST_US, SLOW_US, NotBelieved
+from api.adapters.remote_custodian import NotBelieved
+from api.adapters.remote_custodians import REST_US, SLOW_US
 from api.cli import run
 from api.custodian import SMALL_LIMIT, VIEW_LIMIT
 from crypto import merkle, statements
