@@ -14,7 +14,6 @@ from api.adapters.custodian_roster import Roster
 from api.adapters.custodian_seat import Clock, Show
 from api.adapters.http import Outgoing
 from api.adapters.keys import Random
-from api.adapters.remote_custodian import SignedTime
 from api.adapters.remote_custodians import RemoteCustodians, Shows
 from api.adapters.witnesses import RemoteWitness
 from api.home import Home
@@ -38,8 +37,6 @@ class Custody:
 
     port: HeldCustodians
     witnesses: Sequence[Witness]
-    clocks: Sequence[Callable[[bytes], SignedTime]] = ()
-    """Asks each custodian elsewhere for its signed time, by a fresh nonce of 32 bytes."""
 
 
 def local_custody(
@@ -70,4 +67,4 @@ def remote_custody(
     port = RemoteCustodians(roster, Outgoing(urls, seconds=seconds), ledger, assigned)
     lines, trusted = Outgoing(urls), log.log_alone()
     witnesses = [RemoteWitness(one.cosign, one.url, log.logs[0], lines, trusted) for one in roster]
-    return Custody(port, witnesses, [one.time for one in port.members.values()])
+    return Custody(port, witnesses)

@@ -15,17 +15,15 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from api.adapters.clock import boot_us
-from api.adapters.custodian_questions import MOST_VIEWS, NONCE_BYTES
+from api.adapters.custodian_questions import MOST_VIEWS
 from api.adapters.custodian_roster import Roster
 from api.adapters.custodian_service import REFUSED, SAID, VIEW_WANTED, WANTING
 from api.adapters.http import NoAnswer, Outgoing
-from api.adapters.keys import Random
 from api.adapters.remote_custodian import (
     SIGNATURE_BYTES,
     Body,
     NotBelieved,
     RemoteCustodian,
-    SignedTime,
 )
 from api.journal import say
 from crypto.canonical import Json
@@ -159,10 +157,6 @@ class RemoteCustodians:
             if answer.body.get("plan_no") != plan_no:
                 raise NotBelieved("an answer for another plan")
             return octets(answer.body["partial"], PARTIAL_SIZE)
-
-    def time(self, custodian: str, random: Random) -> SignedTime:
-        """Return the signed time of one custodian, or raise NoAnswer."""
-        return self.members[custodian].time(random.bytes(NONCE_BYTES))
 
     def _round(self, ceremony: str, step: str, custodian: str) -> dict[str, Json]:
         asked = _Asked(
