@@ -16,7 +16,7 @@ from api.adapters.custodian_roster import Member, Roster, read_roster
 from api.adapters.custodians import local_names
 from api.adapters.http import NoAnswer, Outgoing
 from api.adapters.keys import Random
-from api.adapters.remote_custodians import RemoteCustodian
+from api.adapters.remote_custodian import RemoteCustodian
 from api.home import Home
 from api.settings import Settings
 from domain.clock import Reading

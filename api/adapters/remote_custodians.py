@@ -9,39 +9,40 @@ operator with its code; a signed refusal is a refusal.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from api.adapters.clock import boot_us
-from api.adapters.custodian_questions import MOST_VIEWS, NONCE_BYTES
-from api.adapters.custodian_roster import Member, Roster
+from api.adapters.custodian_questions import MOST_VIEWS
+from api.adapters.custodian_roster import Roster
 from api.adapters.custodian_service import REFUSED, SAID, VIEW_WANTED, WANTING
 from api.adapters.http import NoAnswer, Outgoing
-from api.adapters.keys import Random
+from api.adapters.remote_custodian import (
+    SIGNATURE_BYTES,
+    Body,
+    NotBelieved,
+    RemoteCustodian,
+)
 from api.journal import say
-from crypto import statements
-from crypto.canonical import Json, decode, encode
+from crypto.canonical import Json
 from crypto.errors import CryptoError
-from crypto.forms import LARGEST, integer, match, members, octets
+from crypto.forms import integer, match, members, octets
 from crypto.keyset import alive_nonce
 from crypto.label import CANARY_KINDS
 from crypto.notes import parse_checkpoint, parse_note
 from crypto.pli1_header import PREFIX, Header
 from crypto.threshold import PARTIAL_SIZE
 from domain.ports import CustodianIdentity, CustodianRefusal, CustodianSilent, CustodyComplaint
-from ledger.witness import Reply
 from replay.custodian import Question
 
 ATTEMPTS: Final = 6
 MOST_MEMBERS: Final = 16
-SIGNATURE_BYTES: Final = 64
 SLOW_US: Final = 1_000_000
 REST_US: Final = 5_000_000
 """Whose silence took long is not asked again for so long: its silence is the answer meanwhile."""
 CODE: Final = re.compile(r"[a-z][a-z-]{0,31}")
-Body = Mapping[str, Json]
 
 
 class Shows(Protocol):
@@ -55,82 +56,6 @@ class Shows(Protocol):
 
     def consistency(self, old: int, size: int) -> list[str]:
         """Return the proof that a tree continues a smaller one, in hex."""
-
-
-class NotBelieved(NoAnswer):
-    """An answer that is not signed by the configured key, or is none to what was asked."""
-
-    code = "custodian.not-believed"
-
-
-@dataclass(frozen=True, slots=True)
-class SignedTime:
-    """A custodian's time: the true time lies in [earliest, latest], ms since 1970; its words."""
-
-    custodian: str
-    organisation: str
-    earliest: int
-    latest: int
-    nonce: bytes
-    sig: bytes
-
-
-class RemoteCustodian:
-    """One custodian behind its address; its answers are verified here and nowhere else."""
-
-    def __init__(self, member: Member, out: Outgoing) -> None:
-        self.member = member
-        self._out = out
-
-    def identity(self) -> Body:
-        """Return what it says about itself, once it is what the roster says, else NotBelieved."""
-        reply = self._out.exchange("GET", f"{self.member.url}/v1/identity")
-        body = self._signed(reply, SAID)
-        own = self.member.public
-        told = (body.get("organisation"), body.get("sign"), body.get("box"), body.get("cosign"))
-        if told != (own.organisation, own.sign_hex, own.box_hex, str(self.member.cosign)):
-            raise NotBelieved(f"{own.custodian} says otherwise than the roster who it is")
-        return body
-
-    def time(self, nonce: bytes) -> SignedTime:
-        """Return its signed time for a fresh nonce of 32 bytes, or raise NoAnswer.
-
-        It holds at one instant between question and answer: the caller adds how long both took.
-        """
-        question = encode({"nonce": nonce.hex()})
-        reply = self._out.exchange("POST", f"{self.member.url}/v1/time", question)
-        try:
-            fields = members(decode(reply.body), ("body", "sig"))
-            body = members(fields["body"], ("custodian", "earliest", "latest", "nonce"))
-            earliest = integer(body["earliest"], 0, LARGEST)
-            latest = integer(body["latest"], earliest, LARGEST)
-            signature = octets(fields["sig"], SIGNATURE_BYTES)
-            statements.check(self.member.sign, statements.time(nonce, earliest, latest), signature)
-        except CryptoError as error:
-            raise NotBelieved(f"status {reply.status}: {error}") from error
-        own = self.member
-        return SignedTime(own.custodian, own.organisation, earliest, latest, nonce, signature)
-
-    def ask(self, path: str, question: Body) -> tuple[int, Body]:
-        """Return status and body of a signed answer (200), refusal (403) or wish (409)."""
-        reply = self._out.exchange("POST", f"{self.member.url}{path}", encode(dict(question)))
-        return reply.status, self._signed(reply, SAID, REFUSED, WANTING)
-
-    def _signed(self, reply: Reply, *statuses: int) -> Body:
-        if reply.status not in statuses:
-            raise NoAnswer(f"status {reply.status}")
-        try:
-            fields = members(decode(reply.body), ("body", "sig"))
-            body = fields["body"]
-            if not isinstance(body, dict):
-                raise NotBelieved("the body is no object")
-            signature = octets(fields["sig"], SIGNATURE_BYTES)
-            statements.check(self.member.sign, statements.answer(body), signature)
-        except CryptoError as error:
-            raise NotBelieved(str(error)) from error
-        if body.get("custodian") != self.member.custodian:
-            raise NotBelieved(f"it speaks for {body.get('custodian')!r}")
-        return {**body, "signature": signature.hex()}
 
 
 class RemoteCustodians:
@@ -232,10 +157,6 @@ class RemoteCustodians:
             if answer.body.get("plan_no") != plan_no:
                 raise NotBelieved("an answer for another plan")
             return octets(answer.body["partial"], PARTIAL_SIZE)
-
-    def time(self, custodian: str, random: Random) -> SignedTime:
-        """Return the signed time of one custodian, or raise NoAnswer."""
-        return self.members[custodian].time(random.bytes(NONCE_BYTES))
 
     def _round(self, ceremony: str, step: str, custodian: str) -> dict[str, Json]:
         asked = _Asked(

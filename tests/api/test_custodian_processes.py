@@ -18,7 +18,6 @@ import pytest
 from doubles.bench import Bench
 from doubles.clock import FixedClock
 
-from api.adapters import custodian_processes as beside
 from api.adapters.custodian_health import look_at
 from api.adapters.custodian_home import CustodianAbsent, identity_of, is_served
 from api.adapters.custodian_processes import (
@@ -189,16 +188,11 @@ def test_custodians_end_when_the_process_that_feeds_them_is_killed(home: Home) -
     until(lambda: unlocked(folder))
 
 
-def test_one_that_cannot_start_says_so(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_cannot_start_says_so(home: Home, tmp_path: Path) -> None:
     with pytest.raises(CustodianDidNotStart):
         CustodianProcess(home.custodians / "custodian-1", tmp_path / "another").wait()
     with pytest.raises(CustodianAbsent):
         identity_of(tmp_path)
-    monkeypatch.setattr(beside, "START_S", 0.0)
-    with pytest.raises(CustodianDidNotStart):
-        first(home).wait()
 
 
 def test_a_second_platform_starts_no_custodian_and_settings_may_want_none(bench: Bench) -> None:

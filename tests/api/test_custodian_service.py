@@ -20,7 +20,8 @@ from api.adapters.custodian_roster import RosterUnusable, policy_of, read_roster
 from api.adapters.custodian_service import NOT_ASKED
 from api.adapters.custodian_state import check_answers
 from api.adapters.http import NoAnswer
-from api.adapters.remote_custodians import REST_US, SLOW_US, NotBelieved
+from api.adapters.remote_custodian import NotBelieved
+from api.adapters.remote_custodians import REST_US, SLOW_US
 from api.cli import run
 from api.custodian import SMALL_LIMIT, VIEW_LIMIT
 from crypto import merkle, statements
@@ -125,7 +126,7 @@ def test_identity_and_time_are_signed(bench: HttpBench) -> None:
     assert (own["custodian"], own["origin"], own["v"]) == (bench.names[0], bench.ledger.origin, 1)
     assert own["recovery"] == identity.recovery.hex()
     nonce = bytes(range(32))
-    told = bench.port.time(bench.names[0], _Fixed(nonce))
+    told = bench.port.members[bench.names[0]].time(nonce)
     now = int(bench.clock.at.timestamp() * 1000)
     assert told.earliest <= now <= told.latest
     assert (told.nonce, told.organisation) == (nonce, identity.organisation)
@@ -139,14 +140,6 @@ def test_identity_and_time_are_signed(bench: HttpBench) -> None:
         assert member.identity()["custodian"] == member.member.custodian
 
 
-class _Fixed:
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    def bytes(self, count: int) -> bytes:
-        return self.data[:count]
-
-
 def test_without_a_clock_the_time_is_refused_and_the_refusal_signed(bench: HttpBench) -> None:
     def broken() -> Any:
         raise ClockDistrusted("it jumped")
@@ -155,7 +148,7 @@ def test_without_a_clock_the_time_is_refused_and_the_refusal_signed(bench: HttpB
     answer = first(bench).post("/v1/time", content=encode({"nonce": "00" * 32}))
     assert said(answer, sign_of(bench), 403) == {"code": "clock", "custodian": bench.names[0]}
     with pytest.raises(NoAnswer):
-        bench.port.time(bench.names[0], _Fixed(bytes(32)))
+        bench.port.members[bench.names[0]].time(bytes(32))
     assert first(bench).post("/add-checkpoint", content=b"x").status_code == 503
 
 
@@ -312,7 +305,7 @@ def test_a_swapped_key_and_an_absent_custodian_are_silence(
         with pytest.raises(NoAnswer):
             bench.port.members[bench.names[0]].identity()
         with pytest.raises(NoAnswer):
-            bench.port.time(bench.names[0], _Fixed(bytes(32)))
+            bench.port.members[bench.names[0]].time(bytes(32))
         assert len(bench.partial(sealed, 2)) == 96
 
 

@@ -64,11 +64,7 @@ def test_a_silent_custodian_is_told_in_journal_figures_and_page_and_asked_again(
     assert kinds(bench).count("ProofOfLifeMissed") == missed
     assert alarms(bench) == []
     assert "preuve de vie manquante" not in page(bench)
-
-
-def test_two_of_three_silent_is_danger(bench: Bench) -> None:
-    bench.publish()
-    held = bench.platform.desk.custodians._custodians  # type: ignore[attr-defined]
+    # two of three are more than n - k: whoever reads the page is told
     for name in ("custodian-2", "custodian-3"):
         held.pop(name)
     bench.forward(DAY)

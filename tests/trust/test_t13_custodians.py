@@ -197,6 +197,10 @@ def test_a_platform_whose_clock_is_400_days_ahead_opens_nothing(independent: Ind
     bench = independent.bench
     at = bench.publish()
     assert bench.kit(at).level == "A1"
+    bench.tick()
+    daily = [fact.kind for fact in facts(bench.platform.ledger, "custody/lille-1")]
+    assert daily.count("ProofOfLifeGiven") == 3, "each day, over the line"
+    assert daily.count("CanaryDecrypted") == 2, "by the buyer before, and by the day"
     envelope = bench.seal(at)
     name = bench.announce(envelope, client="pli-cli/1").json()["transmission"]
     bench.head(name, envelope)
