@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from api.facts import facts, last
-from api.minutes import scan_of
 from api.platform import Platform
 from domain.backup_copy import BackupCopy, OutOfBandRegister
 from domain.backup_right import ASIDE
@@ -17,7 +15,6 @@ from domain.clock import instant_text
 from domain.commands.backup_facts import right_of
 from domain.consultation import Consultation
 from domain.opening import OpeningSession
-from domain.scanning import looked
 from ledger.errors import NoSuchEntry
 
 Answer = dict[str, object]
@@ -36,21 +33,6 @@ def of(platform: Platform, consultation: str) -> Iterator[BackupCopy]:
         one = found(platform, tip.stream.partition("/")[2])
         if one is not None:
             yield one
-
-
-def scanned(platform: Platform, copy: str) -> Answer:
-    """Say what malware is in an opened electronic copy, or how its documents were scanned."""
-    event = last(facts(platform.ledger, f"backup/{copy}"), "BackupCopyMalwareDetected")
-    if event is None:
-        return {"scan": scan_of(platform, copy)}
-    shown: Answer = {"file": "", "engine": "", "signature": ""}
-    shown |= {"trace_hash": event.data["trace_hash"], "at": event.at}
-    kept = [looked(trace) for trace in platform.vault.scans(copy)]
-    for one in kept:
-        if one.trace_hash == event.data["trace_hash"] and one.malware is not None:
-            file, scan = one.malware
-            shown |= {"file": file, "engine": scan.engine, "signature": scan.signature}
-    return {"malware": shown}
 
 
 def planned(platform: Platform, copy: BackupCopy) -> bool:

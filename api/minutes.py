@@ -34,6 +34,13 @@ OF_AN_END = (
 )
 
 
+OF_A_COPY: Mapping[str, tuple[str, ...]] = {
+    "BackupCopyReceived": ("medium", "received_at", "uncertainty_ms", "commitment"),
+    "BackupCopyOpeningAuthorised": ("ground", "evidence"),
+    "EnvelopeUnreadable": ("fault", "cause"),
+}
+
+
 def minutes(platform: Platform, found: Consultation, lot: str, *, named: bool) -> Row:
     """Return the minutes of a lot; raise Absent before its first plan."""
     if lot not in found.lot_names():
@@ -162,6 +169,8 @@ class _Minutes:
 
     def _envelope(self, deposit: str, verdict: str, plan: Fact) -> Row:
         told = facts(self.platform.ledger, f"deposit/{deposit}")
+        if not told:
+            return self._copy(deposit, plan)
         sealed = first(told, *RECEIVED)
         shown: Row = {"deposit": deposit, "verdict": verdict, "plan_no": plan.data["plan_no"]}
         if sealed is not None:
@@ -180,6 +189,23 @@ class _Minutes:
             shown["malware"] = _of(malware, *keys) | {"at": malware.at}
         elif end is not None and end.kind == "EnvelopeOpened":
             shown["scan"] = scan_of(self.platform, deposit)
+        return shown
+
+    def _copy(self, copy: str, plan: Fact) -> Row:
+        """Return an electronic backup copy that a plan opens: its ground, and what came of it."""
+        told = facts(self.platform.ledger, f"backup/{copy}")
+        number = plan.data["plan_no"]
+        shown: Row = {"deposit": copy, "backup_copy": True, "verdict": "open", "plan_no": number}
+        for kind, names in OF_A_COPY.items():
+            found = first(told, kind)
+            shown |= _of(found, *names) if found is not None else {}
+        shown["custodians"] = self._asked(copy, number)
+        end = last(told, "BackupCopyOpened", "EnvelopeUnreadable")
+        if end is not None:
+            shown |= {"event": end.kind, "at": end.at}
+            shown["proof"] = {"entry": f"backup/{copy}#{end.version}", "leaf": end.leaf}
+            if end.kind == "BackupCopyOpened":
+                shown |= scanned_copy(self.platform, copy)
         return shown
 
     def _is_here(self, fact: Fact) -> bool:
@@ -255,6 +281,21 @@ def scan_of(platform: Platform, deposit: str) -> Row:
         shown |= {"verdict": "NOT_SCANNED", "not_scanned": len(missed)}
         shown["reason"] = str(missed[0].reason or "none")
     return shown
+
+
+def scanned_copy(platform: Platform, copy: str) -> Row:
+    """Say what malware is in an opened electronic copy, or how its documents were scanned."""
+    event = last(facts(platform.ledger, f"backup/{copy}"), "BackupCopyMalwareDetected")
+    if event is None:
+        return {"scan": scan_of(platform, copy)}
+    shown: Row = {"file": "", "engine": "", "signature": ""}
+    shown |= {"trace_hash": event.data["trace_hash"], "at": event.at}
+    kept = [looked(trace) for trace in platform.vault.scans(copy)]
+    for one in kept:
+        if one.trace_hash == event.data["trace_hash"] and one.malware is not None:
+            file, scan = one.malware
+            shown |= {"file": file, "engine": scan.engine, "signature": scan.signature}
+    return {"malware": shown}
 
 
 def _opened_later(fact: Fact, plan: Fact) -> list[str]:

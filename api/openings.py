@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from api import copies, views
 from api.errors import Absent
 from api.facts import Fact, facts, last
-from api.minutes import scan_of
+from api.minutes import scan_of, scanned_copy
 from api.platform import Platform
 from domain.archives import ArchiveContents
 from domain.commands.detect_malware import DetectMalware, detect_malware
@@ -89,7 +89,7 @@ def scan(platform: Platform, act: Act, deposit: str) -> Answer:
 def _scanned(platform: Platform, deposit: str) -> Answer:
     """Say what malware was found in an opened envelope, or how its documents were scanned."""
     if copies.found(platform, deposit) is not None:
-        return copies.scanned(platform, deposit)
+        return scanned_copy(platform, deposit)
     found = last(facts(platform.ledger, f"deposit/{deposit}"), "MalwareDetected")
     if found is None:
         return {"scan": scan_of(platform, deposit)}

@@ -44,6 +44,9 @@ ANSWERS = {
 }
 
 
+OPENED = frozenset({"EnvelopeOpened", "BackupCopyOpened"})
+
+
 def document(minutes: Row, records: Mapping[str, str]) -> bytes:
     """Return the PDF/A of these minutes; ``records``: canonical records by their file name."""
     dated = datetime.fromisoformat(str(minutes["as_of"]))
@@ -64,13 +67,13 @@ def told(minutes: Row) -> dict[str, Fact]:
         "course": _course(minutes),
         "present": _present(minutes),
         "level": words.PLACEMENTS.get(minutes["custody"].get("placement", ""), "Non précisé"),
-        "opened": [_opened(one) for one in envelopes if one.get("event") == "EnvelopeOpened"],
+        "opened": [_opened(one) for one in envelopes if one.get("event") in OPENED],
         "unreadable": [
             _unreadable(one) for one in envelopes if one.get("event") == "EnvelopeUnreadable"
         ],
         "closed": [_closed(one) for one in envelopes if "event" not in one],
         "answers": [row for one in envelopes for row in _answers(one)],
-        "scans": [_scan(one) for one in envelopes if one.get("event") == "EnvelopeOpened"],
+        "scans": [_scan(one) for one in envelopes if one.get("event") in OPENED],
         "refusals": [_refusal(one) for one in minutes["refusals"]],
         "proof": _proof(minutes),
     }
@@ -188,6 +191,8 @@ def _present(minutes: Row) -> list[Fact]:
 
 
 def _opened(one: Row) -> Fact:
+    if "backup_copy" in one:
+        return _copy(one)
     company = one.get("operator", {})
     name = company.get("name", company.get("operator", "non publié"))
     checks = [
@@ -205,6 +210,13 @@ def _opened(one: Row) -> Fact:
         received,
         ", ".join(checks),
     ]
+
+
+def _copy(one: Row) -> Fact:
+    """Return an opened backup copy; it opened on a ground, under its recorded commitment."""
+    ground = words.BACKUP_GROUNDS.get(one.get("ground", ""), one.get("ground", ""))
+    name = f"copie de sauvegarde\n{ground}"
+    return [one["deposit"], name, "", _hour(one["received_at"]), "pli identique à celui reçu"]
 
 
 def _unreadable(one: Row) -> Fact:

@@ -116,6 +116,12 @@ def test_an_electronic_copy_opens_after_its_deposit_came_late(bench: Bench) -> N
         "company": "Travaux du Nord",
         "ground": "LATE",
     }
+    minutes = bench.get(f"{OPENING}/minutes", bench.tokens.buyer).json()
+    (row,) = [one for one in minutes["envelopes"] if one["deposit"] == name]
+    assert (row["backup_copy"], row["ground"]) == (True, "LATE")
+    assert (row["event"], row["scan"]["verdict"]) == ("BackupCopyOpened", "NOT_SCANNED")
+    assert row["proof"]["entry"].startswith(f"backup/{name}#")
+    assert bench.get(f"{OPENING}/minutes.pdf", bench.tokens.buyer).content.startswith(b"%PDF")
     listed = bench.get(f"{OPENING}/envelopes/{name}/documents", bench.tokens.buyer).json()
     assert [row["name"] for row in listed["documents"]] == ["offre.pdf"]
     read = bench.get(f"{OPENING}/envelopes/{name}/documents/1", bench.tokens.buyer)
