@@ -12,7 +12,7 @@ from api.adapters.clock import HostSource, SourcedClock
 from api.adapters.clock_sources import Asking, CustodianTime, KeptTime, StampedTime, Teller
 from api.adapters.custodian_roster import Roster
 from api.adapters.http import Outgoing
-from api.adapters.remote_custodians import RemoteCustodian
+from api.adapters.remote_custodian import RemoteCustodian
 from api.adapters.timestamps import http_timestamper
 from api.settings import Settings
 from domain.ports import Rng
