@@ -6,7 +6,7 @@ import type { Kept } from "./kept.ts";
 import { show } from "./readable-receipt.ts";
 import { drawerOf, type Finding, look, worstOf } from "./readable.ts";
 import type { Answer, Asked, Phase } from "./seal-worker.ts";
-import type { Document, Told, Wish } from "./sealing.ts";
+import type { Document, Warned, Wish } from "./sealing.ts";
 import { moment, size, span, texts } from "./spoken.ts";
 
 const say = texts();
@@ -202,7 +202,7 @@ class Page {
   }
 
   // Every warning stands on the page when the button is pressed: whoever sends has seen it.
-  private told(): Told {
+  private warned(): Warned {
     const { version, sibling } = this.downloads;
     const found = this.documents.flatMap(({ name }) => this.found.get(name) ?? []);
     return {
@@ -251,7 +251,7 @@ class Page {
     part("progress").hidden = false;
     part("progress-title").focus();
     if (this.resuming) this.ask({ act: "resume", deposit: this.resuming.deposit, documents });
-    else this.ask({ act: "start", wish, documents, told: this.told() });
+    else this.ask({ act: "start", wish, documents, warned: this.warned() });
   }
 
   private receive(kept: Kept, fresh: boolean): void {

@@ -25,7 +25,7 @@ export type Asked =
       readonly act: "start";
       readonly wish: sealing.Wish;
       readonly documents: sealing.Document[];
-      readonly told: sealing.Told;
+      readonly warned: sealing.Warned;
     }
   | { readonly act: "resume"; readonly deposit: string; readonly documents: sealing.Document[] }
   | { readonly act: "forget"; readonly deposit: string };
@@ -75,7 +75,7 @@ function checkSizes(documents: readonly sealing.Document[]): void {
 async function start(
   wish: sealing.Wish,
   documents: readonly sealing.Document[],
-  told: sealing.Told,
+  warned: sealing.Warned,
 ): Promise<void> {
   checkSizes(documents);
   const pieces = await sealing.describe(documents, phase("reading"));
@@ -88,7 +88,7 @@ async function start(
   phase("checking")(0, 1);
   await sealing.selfCheck(cipher, plaintext);
   const form: Fields = {
-    ...told,
+    ...warned,
     bytes,
     client: place.client,
     consultation: kit.consultation,
@@ -206,7 +206,7 @@ async function prove(kept: Kept, sending: Sending, state: Fields): Promise<void>
 
 async function act(asked: Asked): Promise<void> {
   if (asked.act === "look") await look(asked.place);
-  else if (asked.act === "start") await start(asked.wish, asked.documents, asked.told);
+  else if (asked.act === "start") await start(asked.wish, asked.documents, asked.warned);
   else if (asked.act === "resume") await resume(asked.deposit, asked.documents);
   else await leave(asked.deposit);
 }

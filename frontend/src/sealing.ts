@@ -30,7 +30,7 @@ export interface Wish {
 }
 
 // What the depositor was told before sending, and saw when sending: nothing of it is in the envelope.
-export interface Told {
+export interface Warned {
   readonly dossier_version_seen?: number;
   readonly sibling_downloaded?: string;
   readonly drawer_acknowledged?: boolean;

@@ -85,5 +85,5 @@ def test_without_the_driver_the_setting_says_what_to_install(
 
 
 def test_the_address_of_the_server_is_a_secret() -> None:
-    settings = Settings(database_url="postgresql://user:sesame@host/log")  # type: ignore[arg-type]
-    assert "sesame" not in repr(settings)
+    settings = Settings(database_url="postgresql://user:word@host/log")  # type: ignore[arg-type]
+    assert "user:word" not in repr(settings)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from doubles.pages import Served
+from doubles.sizes import sized
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -66,8 +67,11 @@ def visit(page: Page, served: Served, path: str) -> None:
     page.wait_for_selector("html[data-js]", state="attached")
 
 
-@pytest.mark.parametrize("language", ["fr", "en"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+LOOKS = [("light", "fr"), ("dark", "en"), ("dark", "fr"), ("light", "en")]
+LOOKS = LOOKS[: sized(push=2, full=4, night=4)]
+
+
+@pytest.mark.parametrize(("scheme", "language"), LOOKS)
 def test_no_page_breaks_a_rule_of_accessibility(
     browser: Browser, served: Served, album: Path, language: str, scheme: str
 ) -> None:
@@ -216,7 +220,7 @@ def test_the_countdown_speaks_politely_and_moves_by_the_minute(
         timer = page.get_by_role("timer")
         assert timer.get_attribute("aria-live") == "polite"
         assert timer.inner_text() == "Il reste 22 jours et 1 heure", "at most once a minute"
-        page.clock.run_for(21_000)
+        page.clock.run_for(40_000)  # its minutes begin when the page was read, not at once
         assert timer.inner_text() == "Il reste 22 jours et 0 heure"
         page.clock.run_for(58 * 60_000)
         assert timer.inner_text() == "Il reste 22 jours et 0 heure"

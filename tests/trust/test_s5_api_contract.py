@@ -30,7 +30,14 @@ WALKS = sized(push=2, full=20, night=1_000)
 STEPS = 20
 # nothing but a token differs between two of their calls, so there are no more calls to make
 WITHOUT_PARAMETERS = {
-    *("read_checkpoint", "read_favicon", "read_ledger", "read_metrics", "read_who_i_am"),
+    *(
+        "read_checkpoint",
+        "read_favicon",
+        "read_health",
+        "read_ledger",
+        "read_metrics",
+        "read_who_i_am",
+    ),
 }
 
 

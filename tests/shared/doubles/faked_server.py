@@ -66,6 +66,9 @@ class FakedServer:
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
+            "PLI_CUSTODIANS_APART": "false",
+            "PLI_KEYSET_POOL": "0",
+            "PLI_PROBE_S": "0",
         }
         command = ["serve", "--home", str(self.home), "--port", str(self.port)]
         self.process = subprocess.Popen(
@@ -77,6 +80,13 @@ class FakedServer:
         )
         self.reader = threading.Thread(target=self._read, args=(self.process.stderr,))
         self.reader.start()
+        try:
+            self._begun()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _begun(self) -> None:
         self.hears(STARTED)
         for _ in range(600):
             assert self.process.poll() is None, f"the server left by itself: {self.said}"

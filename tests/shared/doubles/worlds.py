@@ -40,7 +40,7 @@ LASTING = 10**8
 """Seconds for which a session lasts here, so that it sees the closing."""
 BROWSER = "ab" * 32
 AUDITOR = "cour-regionale"
-COPIES = 2
+COPIES = sized(push=1, full=2, night=2)
 """How many bidders of a world send a backup copy too, and hand in one on paper."""
 PAPER = {
     "lots": ["0"],
