@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from doubles.backups import anchored, ask, late_with_copy
 from doubles.platform import OTHER_BUYER, SECOND, Platform, deposit_id
 
 from domain import scanning
+from domain.backup_copy import BackupCopy
 from domain.commands import open_envelopes
 from domain.commands.detect_malware import DetectMalware, detect_malware
 from domain.envelope import SealedEnvelope
@@ -194,3 +196,22 @@ def test_no_more_of_an_envelope_is_scanned_than_an_opening_can_wait_for(
     scans = [scan for _, scan in look(Double(), pieces, "2026-11-02T09:00:00.000000Z").scans]
     assert [scan.verdict for scan in scans] == ["CLEAN", "NOT_SCANNED", "CLEAN"]
     assert scans[1].reason == NotScanned.SIZE
+
+
+@pytest.mark.parametrize("document", [b"offer", b"a worm"])
+def test_an_electronic_backup_copy_is_scanned_as_it_opens(document: bytes) -> None:
+    platform = Platform()
+    object.__setattr__(platform.desk, "scanner", Double())
+    platform.published(backup_electronic=True)
+    name = late_with_copy(platform)
+    platform.vault.documents[name] = [document]
+    ask(platform, name)
+    platform.plan()
+    anchored(platform)
+    platform.open()
+    copy = platform.load(BackupCopy, name)
+    (trace,) = platform.vault.scans[name]
+    assert copy.state == "OPENED"
+    assert copy.infected == (WORM in document) == (looked(trace).malware is not None)
+    kinds = [event.TOPIC for event in platform.files.stream(copy.id)]
+    assert (kinds[-1] == "BackupCopyMalwareDetected") == copy.infected
