@@ -29,11 +29,11 @@ class SourcesUnusable(Exception):
 
 def clocks_of(roster: Roster, organisation: str, random: Rng) -> list[CustodianTime]:
     """Return the custodians of a roster as clocks; those of this organisation tell this host's."""
-    out = Outgoing([one.url for one in roster])
+    elsewhere = [one for one in roster if one.organisation != organisation]
+    out = Outgoing([one.url for one in elsewhere])
     return [
         CustodianTime(one.custodian, one.sign, RemoteCustodian(one, out), random)
-        for one in roster
-        if one.organisation != organisation
+        for one in elsewhere
     ]
 
 

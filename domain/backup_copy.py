@@ -108,6 +108,12 @@ class BackupCopy(Aggregate):
         """Append BackupCopyOpened; only an authorised copy opens."""
         self.append(BackupCopyOpened(**self.stamp(meta)))
 
+    def infect(self, meta: Meta, trace_hash: str) -> None:
+        """Append BackupCopyMalwareDetected, and BackupCopySetAside unless that was done before."""
+        self.append(BackupCopyMalwareDetected(**self.stamp(meta), trace_hash=trace_hash))
+        if self.aside is None:
+            self.append(BackupCopySetAside(**self.stamp(meta), reason=AsideReason.MALWARE))
+
     def detail(self) -> str:
         """Return what the minutes say of the outcome: the ground, or fault and cause."""
         if isinstance(self.outcome, EnvelopeUnreadable):

@@ -33,9 +33,7 @@ from domain.errors import (
     OpeningOrder,
 )
 from domain.events.backup_copy import (
-    AsideReason,
     BackupCopyDestroyed,
-    BackupCopyMalwareDetected,
     BackupCopyOpeningAuthorised,
     BackupCopySetAside,
 )
@@ -151,9 +149,7 @@ def detect_backup_malware(desk: Desk, act: Act, command: DetectBackupMalware) ->
         return earlier
     copy, _, meta = decided(desk, act, command.copy)
     trace = check(HEX64, "trace_hash", command.trace_hash)
-    copy.append(BackupCopyMalwareDetected(**copy.stamp(meta), trace_hash=trace))
-    if copy.aside is None:
-        copy.append(BackupCopySetAside(**copy.stamp(meta), reason=AsideReason.MALWARE))
+    copy.infect(meta, trace)
     return desk.save(act, command, [copy])
 
 

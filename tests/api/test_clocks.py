@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from doubles.authority import Server, authority_over_http
@@ -14,14 +15,16 @@ from doubles.clock import NOON, FixedClock
 
 from api.adapters.clock import HostClock, kernel_bound_us
 from api.adapters.clock_sources import CustodianTime, SignedInterval, StampedTime, clock_facts
+from api.adapters.custodian_roster import Member
 from api.adapters.rng import SystemRng
 from api.adapters.timestamps import http_timestamper
 from api.cli import run
-from api.clocks import SourcesUnusable, begun_clock, clock_of
+from api.clocks import SourcesUnusable, begun_clock, clock_of, clocks_of
 from api.home import Home
 from api.settings import Settings
 from api.wiring import create_platform, open_platform
 from crypto.local_authority import TestAuthority
+from crypto.notes import VerifierKey
 from domain.clock import ClockSource
 from domain.errors import ClockDistrusted
 
@@ -92,6 +95,18 @@ def test_custodians_elsewhere_are_sources() -> None:
         clock, _ = clock_of(settings, SystemRng(), services)
         assert (clock.quorum, len(clock.outside)) == (3, 3)
     assert clock_of(Settings(), SystemRng())[0].quorum == 1
+
+
+def test_custodians_of_this_organisation_tell_this_hosts_time() -> None:
+    roster = [
+        Member(f"http://127.0.0.1:{port}", name, org, bytes(32), bytes(32), cast("VerifierKey", 0))
+        for port, name, org in ((1, "own", "pli"), (2, "mairie", "lille"), (3, "notaire", "nord"))
+    ]
+    found = clocks_of(roster, "pli", SystemRng())
+    assert [one.name for one in found] == ["mairie", "notaire"]
+    clock, _ = clock_of(Settings(), SystemRng(), found)
+    assert (clock.quorum, len(clock.outside)) == (2, 2)
+    assert clocks_of(roster[:1], "pli", SystemRng()) == []
 
 
 @pytest.mark.parametrize("sources", ["custodians", "tsa", "ntp.example.org", "host"])
