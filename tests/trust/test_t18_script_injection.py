@@ -14,10 +14,10 @@ from urllib.parse import quote
 import pytest
 from doubles.bench import BUYER, SOON, Bench
 from doubles.hostile_texts import PAYLOADS, Structure
+from doubles.in_process import Client
 from doubles.pages import page_routes
 from doubles.proofs import Proof
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 import api.web.rendering
 from api.pages import build
@@ -34,7 +34,7 @@ class Two:
     """One hostile and one plain consultation of the same shape, and the pages over them."""
 
     bench: Bench
-    pages: TestClient
+    pages: Client
 
 
 def plain(number: int) -> str:
@@ -114,7 +114,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
     bench.platform.views.catch_up()
     yield Two(
         bench,
-        TestClient(build(bench.platform, bench.app.state.entrance), raise_server_exceptions=False),
+        Client(build(bench.platform, bench.app.state.entrance)),
     )
     bench.close()
 
@@ -128,7 +128,7 @@ def addresses(two: Two) -> list[str]:
     return [path.replace("{name}", "NAME") for path in named]
 
 
-def structures(pages: TestClient, path: str, **headers: str) -> tuple[Structure, Structure]:
+def structures(pages: Client, path: str, **headers: str) -> tuple[Structure, Structure]:
     found = []
     for name in ("hostile", "plain"):
         answer = pages.get(path.replace("NAME", name), headers=headers)
@@ -207,9 +207,7 @@ def test_the_control_without_escaping_is_seen(two: Two, monkeypatch: pytest.Monk
         return found
 
     monkeypatch.setattr(api.web.rendering, "environment", careless)
-    pages = TestClient(
-        build(two.bench.platform, two.bench.app.state.entrance), raise_server_exceptions=False
-    )
+    pages = Client(build(two.bench.platform, two.bench.app.state.entrance))
     hostile, ordinary = structures(pages, "/consultations/NAME")
     assert hostile.elements != ordinary.elements
     assert len(hostile.dangerous) > 10

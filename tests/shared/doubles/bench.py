@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from doubles.clock import FixedClock
-from starlette.testclient import TestClient
+from doubles.in_process import Client
 
 from api.accounts import Account
 from api.adapters.custodian_roster import Roster
@@ -104,7 +104,7 @@ class Bench:
         )
         self.platform.now = lambda: self.clock.now().latest
         self.app = create_app(self.platform)
-        self.http = TestClient(self.app, raise_server_exceptions=False)
+        self.http = Client(self.app)
         self.scheduler = Scheduler(self.platform)
 
     def twin(self, folder: Path) -> Bench:

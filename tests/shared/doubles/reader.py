@@ -7,7 +7,7 @@ from html import unescape
 from typing import Any
 
 from doubles.bench import Bench
-from starlette.testclient import TestClient
+from doubles.in_process import Client
 
 from domain.ports import Principal
 
@@ -22,7 +22,7 @@ class Reader:
 
     def __init__(self, bench: Bench, language: str = "fr") -> None:
         self.bench = bench
-        self.http = TestClient(bench.app, raise_server_exceptions=False, follow_redirects=False)
+        self.http = Client(bench.app, follow_redirects=False)
         self.http.headers["accept-language"] = language
 
     @property

@@ -8,9 +8,9 @@ from typing import Any
 
 from doubles.custodian_case import NAME
 from doubles.custodian_process import CustodianProcess
+from doubles.in_process import Client
 from doubles.local_custody import Bench
 from doubles.views import ShownLedger
-from starlette.testclient import TestClient
 
 from api.adapters.custodian_home import CustodianHome
 from api.adapters.custodian_roster import Member, Roster
@@ -46,7 +46,7 @@ class Shown:
 class Bridged(Outgoing):
     """Exchanges with applications in this process; a host that is taken away is silent."""
 
-    def __init__(self, apps: Mapping[str, TestClient]) -> None:
+    def __init__(self, apps: Mapping[str, Client]) -> None:
         super().__init__(apps)
         self.apps = dict(apps)
         self.asked: list[str] = []
@@ -74,7 +74,7 @@ class HttpBench(Bench):
             Member.of(home.identity, f"http://{home.identity.custodian}") for home in self.homes
         ]
         self.apps = {
-            member.url: TestClient(create_custodian_app(home.service))
+            member.url: Client(create_custodian_app(home.service))
             for member, home in zip(roster, self.homes, strict=True)
         }
         self.out = Bridged(self.apps)
