@@ -24,6 +24,8 @@ from api.wiring import open_platform, open_reader
 from crypto.notes import parse_checkpoint, parse_note
 from ledger.errors import BackupDamaged, MarkMissing
 
+pytestmark = pytest.mark.counted
+
 Members = list[tuple[tarfile.TarInfo, bytes]]
 
 

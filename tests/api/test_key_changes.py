@@ -27,6 +27,8 @@ from crypto.notes import LOG, parse_note
 from crypto.policies import Policy
 from replay import verifier
 
+pytestmark = pytest.mark.counted
+
 DAY = timedelta(days=1)
 
 

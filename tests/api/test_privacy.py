@@ -37,6 +37,8 @@ from ledger.sqlite import connect
 from ledger.subject_keys import NOBODY, Erasure
 from ledger.subjects import Subjects
 
+pytestmark = pytest.mark.counted
+
 PAUL = "Paul Éluard"
 
 

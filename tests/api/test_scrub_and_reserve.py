@@ -19,6 +19,8 @@ from api.wiring import create_platform, open_platform
 from ledger.errors import StorageFull
 from ledger.scrub import PASS_S, Slice, slices
 
+pytestmark = pytest.mark.counted
+
 MIB = 1024 * 1024
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from doubles.clock import NOON
 from doubles.platform import (
     BUYER,
     DEADLINE,
@@ -126,6 +127,7 @@ def test_a_draft_is_complete_and_its_retries_change_nothing() -> None:
             draft.SetCalendar("C1", DEADLINE, LegalHour(DEADLINE), cool_down_s=-1),
             BadForm,
         ),
+        (draft.set_calendar, draft.SetCalendar("C1", NOON, LegalHour(NOON)), BeforePublication),
         (draft.set_technical_limits, draft.SetTechnicalLimits("C1", Limits(max_total=0)), BadForm),
         (draft.freeze_dossier, draft.FreezeDossier("C1", ()), BadForm),
         (draft.freeze_dossier, draft.FreezeDossier("C1", FILES * 2), BadForm),

@@ -316,6 +316,9 @@ def test_texts_and_names_have_forms() -> None:
             check_text("name", value, 10)
     with pytest.raises(BadForm, match="lot"):
         check(LOT, "lot", "1\n")
+    for value in ("a\u202eb", "e\u0301"):  # shown in another order; not in form C
+        with pytest.raises(BadForm, match="name"):
+            check_text("name", value)
 
 
 class Word(StrEnum):

@@ -468,7 +468,6 @@ def repeated(saves: Saves, one: Save) -> Recorded:
             return saves.submit(one)
 
 
-@pytest.mark.alone
 def test_a_crash_of_the_server_empties_the_inbox_and_loses_nothing(
     tmp_path: Path, own: OwnServer, pool: ThreadPoolExecutor
 ) -> None:
@@ -508,7 +507,6 @@ def test_a_crash_of_the_server_empties_the_inbox_and_loses_nothing(
     check_ledger(bench)
 
 
-@pytest.mark.alone
 def test_rows_of_a_crashed_server_are_put_again(
     tmp_path: Path, own: OwnServer, pool: ThreadPoolExecutor
 ) -> None:

@@ -31,7 +31,7 @@ from ledger.opened_store import OpenedStore
 from ledger.postgres import PostgresDatabase
 from ledger.queue import Recorded, Save, SaveSlot
 from ledger.sequencer import MOST_TIPS, Sequencer
-from ledger.sqlite import connect
+from ledger.sqlite import SqliteDatabase, connect
 from ledger.tiles import read_bundle
 
 LOG = Path(__file__).parents[1] / "vectors" / "ledger" / "log"
@@ -519,6 +519,25 @@ def test_publishing_on_a_full_disk_leaves_nothing_open(store: OpenedStore, bench
     with pytest.raises(StorageFull):
         store.writer.publish(16, b"note", {})
     assert not store.writer.connection.in_transaction
+
+
+def test_a_store_that_cannot_be_set_up_is_closed_again(tmp_path: Path) -> None:
+    opened: list[Closing] = []
+
+    class Closing(FaultyConnection):
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+            super().close()
+
+    def faulty(path: str) -> Closing:
+        opened.append(Closing(connect(path), [("PRAGMA synchronous", False, IOERR)]))
+        return opened[0]
+
+    with pytest.raises(LedgerHalted):
+        SqliteDatabase(tmp_path / "x.db", faulty).writer(FailStop(lambda _: None))
+    assert [one.closed for one in opened] == [True]
 
 
 def test_the_faulty_disk_is_a_faithful_control(tmp_path: Path) -> None:

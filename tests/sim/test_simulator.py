@@ -9,8 +9,6 @@ from doubles.proofs import Proof
 from doubles.simulator import STEPS, simulate
 from doubles.sizes import sized
 
-pytestmark = pytest.mark.no_cover
-
 SEEDS = sized(push=5_000, full=20_000, night=20_000_000)
 SHARDS = 4
 REACHED = {

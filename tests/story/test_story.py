@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLI = Path(sys.executable).with_name("pli")
 VERIFIER = ROOT / "replay" / "verifier.py"
 
-pytestmark = [pytest.mark.alone]
+pytestmark = pytest.mark.xdist_group("story")  # one performance for all
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -24,8 +24,6 @@ from doubles.sizes import sized
 
 from api.adapters.clock import SourcedClock, quorum_reading
 
-pytestmark = pytest.mark.no_cover
-
 SEEDS = sized(push=800, full=20_000, night=700_000)
 SHARDS = 2
 PATIENCE = 600

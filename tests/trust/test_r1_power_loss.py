@@ -23,8 +23,6 @@ from doubles.power_work import REAL, Variant, Works, judge
 from doubles.proofs import Proof
 from doubles.sizes import sized
 
-pytestmark = pytest.mark.no_cover
-
 CUTS = sized(push=1_000, full=3_000, night=1_000_000)
 CUTS_A_TRACE = 100
 STEPS = 60

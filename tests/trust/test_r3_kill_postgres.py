@@ -39,7 +39,7 @@ LEADERS = sized(push=4, full=40, night=1_000)
 WRITERS = 3
 SCHEMA = "log"
 
-pytestmark = [pytest.mark.alone, pytest.mark.postgres]
+pytestmark = pytest.mark.postgres
 
 
 class Writer:

@@ -18,8 +18,6 @@ from doubles.sizes import sized
 
 from replay import verifier
 
-pytestmark = pytest.mark.no_cover
-
 VECTORS = Path(__file__).parents[1] / "vectors" / "ledger"
 PROOFS = VECTORS / "extra/proofs"
 LOG = verifier.Policy((VECTORS / "policies/log.txt").read_bytes())

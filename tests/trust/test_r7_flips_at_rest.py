@@ -32,6 +32,8 @@ from ledger.scrub import Slice, Stored, missing_blobs, scrub_slice, slices
 from ledger.sqlite import connect
 from ledger.vault import Vault
 
+pytestmark = pytest.mark.counted
+
 EVENTS = 50
 TABLES = ("events", "head", "tiles", "commands", "checkpoints", "cosignatures")
 KEYS = {

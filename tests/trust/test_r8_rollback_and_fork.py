@@ -45,8 +45,6 @@ from ledger.readers import open_reader
 from ledger.sqlite import connect
 from replay.monitor import Evidence, Kind, Watch, compare, judge
 
-pytestmark = pytest.mark.no_cover
-
 POINTS = sized(push=10, full=40, night=100)
 PER_POINT = sized(push=4, full=6, night=2)
 FORKS = sized(push=1, full=5, night=100)

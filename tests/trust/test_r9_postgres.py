@@ -26,7 +26,7 @@ CHILD = (sys.executable, str(PROGRAM))
 WRITERS = sized(push=4, full=4, night=16)
 EACH = sized(push=300, full=1_500, night=100_000)
 
-pytestmark = [pytest.mark.alone, pytest.mark.postgres]
+pytestmark = pytest.mark.postgres
 
 
 def appended(line: str) -> Append:

@@ -20,8 +20,6 @@ from doubles.sizes import sized
 from crypto.canonical import Json, decode, encode
 from crypto.log_errors import NotCanonical
 
-pytestmark = pytest.mark.no_cover
-
 INPUTS = sized(push=200_000, full=1_000_000, night=100_000_000)
 CONTROL_INPUTS = 5_000
 

@@ -21,8 +21,6 @@ from pydantic import AfterValidator
 
 from api.permissions import OPERATIONS
 
-pytestmark = pytest.mark.no_cover
-
 EXAMPLES = sized(push=30, full=300, night=5_000)
 EDGES = sized(push=0, full=1, night=1)
 CONTROL_EXAMPLES = 100

@@ -34,8 +34,6 @@ from ledger.proofs import TlogProof
 from ledger.tiles import ENTRIES, tiles_of, write_bundle, write_tile
 from replay import verifier
 
-pytestmark = pytest.mark.no_cover
-
 SOURCE = Path(verifier.__file__).read_text()
 MOST_LINES = 905  # "about 900"
 ORIGIN, OTHER = "log.example/1", "log.example/2"

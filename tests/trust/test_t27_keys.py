@@ -32,6 +32,8 @@ from ledger.proofs import TlogProof, inclusion
 from ledger.tree import Levels
 from replay import verifier
 
+pytestmark = pytest.mark.counted
+
 OLD = SeedSigner()
 NEW = SeedSigner(seed=hashlib.sha256(b"pli test vector next key").digest())
 BOTH = (OLD, NEW)
