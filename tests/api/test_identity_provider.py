@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from doubles.bench import COMPANY, Bench
 from doubles.oidc_provider import MODES, SECRET, ProviderProcess
+from doubles.ports import free_port
 from doubles.reader import Reader, invited, joined
-from doubles.witness_process import free_port
 
 from api.adapters.clock import HostClock, host_time
 from api.adapters.oidc import Client, Provider, ProviderUnready

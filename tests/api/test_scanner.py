@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from doubles.bench import BUYER, SOON, Bench, Envelope, shown
 from doubles.clamd import SIGNATURE, VERSION, clamd, eicar
-from doubles.witness_process import free_port
+from doubles.ports import free_port
 from pydantic import ValidationError
 
 from api.adapters.rng import SystemRng

@@ -12,16 +12,11 @@ from pathlib import Path
 
 import pytest
 from doubles.pages import HandFacts, Served, pages_over, views_over
+from doubles.ports import free_port
 from doubles.procedures import NOW, whole_story
 from granian.constants import Interfaces
 from granian.server.embed import Server
 from playwright.sync_api import Browser, sync_playwright
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from doubles.bench import BUYER, OTHER_BUYER, Bench
+from doubles.ports import free_port
 from doubles.reader import PASSWORD, invited, officer
 from doubles.serving import RULES, listening, reading
-from doubles.witness_process import free_port
 from playwright.sync_api import Browser, Page, expect
 
 from api.adapters.clock import HostClock, host_time

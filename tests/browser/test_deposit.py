@@ -18,10 +18,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from doubles.bench import COMPANY, SOON, Bench
 from doubles.line import Line, written
+from doubles.ports import free_port
 from doubles.reader import PASSWORD, invited
 from doubles.serving import RULES, listening
 from doubles.sizes import sized
-from doubles.witness_process import free_port
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]

@@ -11,9 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from doubles.bench import COMPANY, Bench
 from doubles.oidc_provider import ProviderProcess
+from doubles.ports import free_port
 from doubles.reader import PASSWORD, invited
 from doubles.serving import RULES, listening, reading
-from doubles.witness_process import free_port
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, expect
 
 from api.adapters.clock import HostClock, host_time

@@ -7,11 +7,9 @@ log does not hold, and a deposit recorded twice, must be caught.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +24,7 @@ import httpx2
 import orjson
 import pytest
 from doubles.bench import Bench, Envelope
+from doubles.ports import free_port, wait_listening
 from doubles.proofs import Proof
 from doubles.sizes import sized
 
@@ -71,6 +70,7 @@ class Server:
         self.home = home
         self.port = port
         self.process: subprocess.Popen[bytes] | None = None
+        self.up = threading.Event()
 
     @property
     def url(self) -> str:
@@ -84,15 +84,12 @@ class Server:
             stderr=subprocess.DEVNULL,
             env=os.environ | {"PLI_CUSTODIANS_APART": "false", "PLI_KEYSET_POOL": "0"},
         )
-        for _ in range(600):
-            assert self.process.poll() is None, "the server left by itself"
-            with contextlib.suppress(httpx2.HTTPError):
-                if httpx2.get(f"{self.url}/api/v1/ledger", timeout=2).status_code == 200:
-                    return
-        raise AssertionError("the server does not answer")
+        wait_listening(self.process, self.port)
+        self.up.set()
 
     def kill(self) -> None:
         assert self.process is not None
+        self.up.clear()
         self.process.kill()
         self.process.wait()
 
@@ -129,6 +126,7 @@ def work(server: Server, token: str, waiting: queue.SimpleQueue[Envelope], acks:
                 except httpx2.TransportError:
                     # a refusal is no accident of the kill: it is not tried until it passes
                     acks.fell()
+                    assert server.up.wait(120)
                     continue
                 acks.add(envelope.made.deposit, receipt)
                 break
@@ -151,12 +149,6 @@ def verdict(log: ReadOnlyLog, receipts: Mapping[str, bytes]) -> tuple[set[str], 
         if not (named and entries.get(proven.index) == proven.entry):
             lost.add(deposit)
     return lost, {name for name, count in held.items() if count > 1}
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

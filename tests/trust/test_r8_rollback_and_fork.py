@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from doubles.counter import Counter
 from doubles.ledger import START, Bench
+from doubles.ports import free_port, wait_listening
 from doubles.proofs import Proof
 from doubles.rng import SeededRng
 from doubles.sizes import sized
-from doubles.witness_process import PROGRAM, WitnessProcess, free_port, pli
+from doubles.witness_process import PROGRAM, WitnessProcess, pli
 
 from api.adapters.clock import HostClock
 from api.adapters.http import Outgoing
@@ -311,14 +311,7 @@ class Served:
             stderr=subprocess.DEVNULL,
             env=os.environ | {"PLI_CUSTODIANS_APART": "false", "PLI_KEYSET_POOL": "0"},
         )
-        for _ in range(6_000):
-            assert self.process.poll() is None, "the server left by itself"
-            with contextlib.suppress(httpx2.HTTPError):
-                if httpx2.get(f"http://127.0.0.1:{port}/checkpoint", timeout=2).is_success:
-                    return
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.02)
-        raise AssertionError("the server does not answer")
+        wait_listening(self.process, port)
 
     def stop(self) -> None:
         self.process.kill()

@@ -12,7 +12,6 @@ memory. So shares are searched in memory before the opening, and at rest at any 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import sqlite3
@@ -29,9 +28,9 @@ import httpx2
 import pytest
 from doubles import searching
 from doubles.bench import SOON, START, Bench, Envelope
+from doubles.ports import free_port, wait_listening
 from doubles.proofs import Proof
 from doubles.timed_server import set_clock
-from doubles.witness_process import free_port
 
 from api.adapters.custodian_ceremony import share_bound, share_name
 from api.adapters.rng import SystemRng
@@ -123,12 +122,7 @@ class Server:
             self.process = subprocess.Popen(
                 command, stdout=out, stderr=out, env={**os.environ, "TMPDIR": str(self.temp)}
             )
-        for _ in range(600):
-            assert self.process.poll() is None, (self.journal / "stderr").read_text()[-2_000:]
-            with contextlib.suppress(httpx2.HTTPError):
-                if httpx2.get(f"{self.url}/api/v1/ledger", timeout=5).status_code == 200:
-                    return
-        raise AssertionError("the server does not answer")
+        wait_listening(self.process, self.port)
 
     @property
     def url(self) -> str:

@@ -132,6 +132,7 @@ def test_a_line_that_is_cut_is_silence(honest: Opened, hosts: list[Namespace]) -
         honest.partials(1)
     assert combine(honest.lock, honest.partials(2, 3)).key == honest.sealed.key
     hosts[0].mend()
+    honest.bench.processes[0].wait()  # until neighbours have found each other again
     assert len(honest.partials(1)) == 1, "the control: the line was all"
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from doubles.bench import BUYER, COMPANY, OTHER_BUYER, Bench
 from doubles.hostile_texts import PAYLOADS, Structure
+from doubles.in_process import Client
 from doubles.reader import Reader, joined, officer
 
 import api.web.rendering
@@ -141,5 +142,6 @@ def test_what_was_recorded_is_text_and_the_control_without_escaping_is_seen(
     monkeypatch.setattr(api.web.rendering, "environment", careless)
     pages = build(bench.platform, bench.app.state.entrance)
     reader = Reader(bench)
-    reader.http = type(reader.http)(pages, cookies=dict(readers[0].http.cookies))
+    reader.http = Client(pages)
+    reader.http.cookies.update(readers[0].http.cookies)
     assert len(Structure(reader.get(HOME).text).dangerous) > 10

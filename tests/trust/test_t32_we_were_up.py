@@ -8,7 +8,6 @@ knock nowhere, and probes kept in memory until the beat; the same judgement must
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from doubles.bench import Bench
+from doubles.ports import free_port
 from doubles.probing import SECOND_US, InnerDoor, Rounds, problem
 from doubles.proofs import Proof
 from doubles.serving import listening
@@ -59,12 +59,6 @@ def live(rounds: Rounds, seconds: int, *, probing: bool = True) -> None:
 
 def now(rounds: Rounds) -> datetime:
     return rounds.bench.clock.now().latest
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def offence(rounds: Rounds, start: datetime, end: datetime, verdict: Verdict) -> str | None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from doubles.ports import free_port, wait_listening
 
 SERVE = "from api.cli import main; main()"
 UNGUARDED = """
@@ -32,9 +33,7 @@ class ServerProcess:
     """``pli serve`` on a free port of this machine."""
 
     def __init__(self, home: Path, before: str = "") -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = int(listener.getsockname()[1])
+        self.port = free_port()
         serve = ["serve", "--home", str(home), "--port", str(self.port)]
         self._command = [sys.executable, "-c", before + SERVE, *serve]
         self.start()
@@ -47,13 +46,7 @@ class ServerProcess:
             stderr=subprocess.DEVNULL,
             env=os.environ | {"PLI_CUSTODIANS_APART": "false", "PLI_KEYSET_POOL": "0"},
         )
-        for _ in range(600):
-            assert self.process.poll() is None, "the server left by itself"
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            time.sleep(0.05)
-        raise AssertionError("the server does not listen")
+        wait_listening(self.process, self.port)
 
     def memory(self) -> int:
         """Return the resident bytes of the process."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx2
-from doubles.witness_process import free_port
+from doubles.ports import free_port, wait_listening
 
 from api.adapters.custodian_home import Unlocking, identity_of
 from api.adapters.custodian_identity import create_custodian
@@ -81,13 +79,8 @@ class CustodianProcess:
 
     def wait(self) -> CustodianProcess:
         assert self.process is not None
-        for _ in range(3_000):
-            assert self.process.poll() is None, "the custodian left by itself"
-            with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 1):
-                return self
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.02)
-        raise AssertionError("the custodian does not answer")
+        wait_listening(self.process, self.port, self.host)
+        return self
 
     def start(self) -> CustodianProcess:
         self.begin()

@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from doubles.witness_process import free_port
+from doubles.ports import free_port
 
 SERVE = "from api.cli import main; main()"
 STARTED = "started"

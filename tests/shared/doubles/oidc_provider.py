@@ -7,7 +7,6 @@ ProConnect. ``mode`` names one lie of the next logins: each must be refused by t
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -312,14 +311,10 @@ class ProviderProcess:
 
     def wait(self) -> ProviderProcess:
         """Return once it answers."""
-        import httpx2
+        from doubles.ports import wait_listening
 
-        for _ in range(2_000):
-            assert self.process.poll() is None, "the provider left by itself"
-            with contextlib.suppress(httpx2.HTTPError):
-                httpx2.get(f"{self.issuer}/jwks", trust_env=False).raise_for_status()
-                return self
-        raise AssertionError("the provider does not answer")
+        wait_listening(self.process, self.port)
+        return self
 
     def be(self, mode: str = "", **more: Any) -> None:
         import httpx2

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx2
+from doubles.ports import free_port, wait_listening
 
 from api.adapters.rng import SystemRng
 from api.adapters.witness_home import WitnessHome
@@ -17,12 +16,6 @@ from crypto.notes import VerifierKey
 from ledger.witness import monitor_path
 
 PROGRAM = "from api.cli import main; main()"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def pli(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -55,14 +48,8 @@ class WitnessProcess:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(6_000):
-            assert self.process.poll() is None, "the witness left by itself"
-            with contextlib.suppress(httpx2.HTTPError):
-                self.cosigned("nobody")
-                return self
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.02)
-        raise AssertionError("the witness does not answer")
+        wait_listening(self.process, self.port)
+        return self
 
     def kill(self) -> None:
         if self.process is not None:
