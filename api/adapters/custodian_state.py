@@ -18,6 +18,7 @@ from crypto.canonical import Json, decode, encode
 from crypto.digests import sha256
 from crypto.notes import parse_checkpoint, parse_note
 from ledger.witness import Remember
+from replay.custodian import Head
 from replay.custody_view import Pin, Tip, VerifiedView
 
 STATE = "state.db"
@@ -35,6 +36,8 @@ CREATE TABLE IF NOT EXISTS shares(
   points TEXT NOT NULL, consultation TEXT NOT NULL DEFAULT '',
   destroyed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS witnessed(origin TEXT PRIMARY KEY, note BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS agreed(
+  id INTEGER PRIMARY KEY CHECK(id = 1), size INTEGER NOT NULL, root TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS heads(size INTEGER PRIMARY KEY, root BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS evidence(note BLOB NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS partials(
@@ -114,6 +117,11 @@ class CustodianState:
         row = self._db.execute("SELECT size, root, genesis FROM pin").fetchone()
         return Pin(*row) if row else Pin()
 
+    def agreed(self) -> Head | None:
+        """Return the cosigned head that the pin is proven to continue, None before the first."""
+        row = self._db.execute("SELECT size, root FROM agreed").fetchone()
+        return Head(*row) if row else None
+
     def tips(self, streams: Iterable[str]) -> dict[str, Tip]:
         """Return the last seen ends of these streams, of those that were seen."""
         found = {}
@@ -139,8 +147,8 @@ class CustodianState:
             self._db.execute("ROLLBACK")
             raise
 
-    def swap(self, expected: Pin, view: VerifiedView) -> None:
-        """Take over a verified view, inside `answer`; raise PinMoved if it met another pin."""
+    def swap(self, expected: Pin, view: VerifiedView, cosigned: Head | None = None) -> None:
+        """Take over a view, and which cosigned head it continues; PinMoved: it met another pin."""
         if self.pin() != expected:
             raise PinMoved("the pin moved while a view was being checked")
         new = view.pin
@@ -152,6 +160,9 @@ class CustodianState:
             "INSERT OR REPLACE INTO tips(stream, version, leaf) VALUES (?, ?, ?)",
             [(name, tip.version, tip.leaf) for name, tip in view.tips.items()],
         )
+        if cosigned is not None:
+            row = (cosigned.size, cosigned.root)  # every later pin continues it as well
+            self._db.execute("INSERT OR REPLACE INTO agreed(id, size, root) VALUES (1, ?, ?)", row)
 
     def answers(self) -> list[bytes]:
         """Return the lines of the log of answers, in order."""
@@ -254,6 +265,14 @@ class CustodianState:
         self._db.execute(
             "INSERT OR REPLACE INTO witnessed(origin, note) VALUES (?, ?)", (swap.origin, swap.note)
         )
+
+    def cosigned(self, origin: str) -> Head | None:
+        """Return the head cosigned last for an origin, None if nothing was."""
+        note = self.witnessed(origin)
+        if note is None:
+            return None
+        last = parse_checkpoint(parse_note(note).text)
+        return Head(last.size, last.root.hex())
 
     def head(self, size: int) -> bytes | None:
         """Return the root that was cosigned at a size, None if nothing was."""
