@@ -703,3 +703,28 @@ def test_shares_that_are_lost_make_an_envelope_unreadable(world: Sealed) -> None
     one = open_envelopes.OpenEnvelopes("C1", "0", deposit_id("a"))
     with pytest.raises(OpeningOrder, match="not yet completed"):
         open_envelopes.open_envelopes(world.platform.desk, world.platform.act(), one)
+
+
+@pytest.mark.parametrize("sign", ["life", "answer"])
+def test_a_share_that_shows_itself_again_is_not_lost_any_more(world: Sealed, sign: str) -> None:
+    world.published()
+    world.deposit("a")
+    world.deposit("b", SECOND)
+    world.platform.ready_to_open()
+    platform, desk = world.platform, world.platform.desk
+    for name in ("anna", "bruno"):
+        command = hold_ceremony.ReportShareLost("C1", name)
+        platform.done(hold_ceremony.report_share_lost, platform.act("PA"), command)
+    assert platform.load(Custody, "C1").lost == {"anna", "bruno"}
+    if sign == "life":  # both were restored from their recovery copies
+        prove_life.prove_life(desk, platform.act("PA"), prove_life.ProveLife("C1"))
+    else:
+        one = open_envelopes.OpenEnvelopes("C1", "0", deposit_id("a"))
+        open_envelopes.open_envelopes(desk, platform.act(), one)
+    assert not platform.load(Custody, "C1").lost
+    world.keepers.moods.update(anna="silent", bruno="silent")
+    with pytest.raises(QuorumMissed):
+        world.platform.open()
+    world.keepers.moods.clear()
+    world.platform.open()
+    assert outcome(world, "b").TOPIC == "EnvelopeOpened", "a moment of silence lost no bid"
