@@ -214,7 +214,7 @@ def shown(view: VerifiedView, question: Question) -> Shown:
             present=_present(opening, plan),
             header_matches=recorded == question.header_hash,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ViewRefused(f"an entry has another form: {error!r}") from error
 
 
@@ -253,7 +253,10 @@ def _opens(consultation: Stream) -> datetime:
     calendar = drafted[-1]
     if "opening_not_before_at" in calendar:
         hours.append(_instant(calendar["opening_not_before_at"]))
-    return max(hours) + timedelta(seconds=_integer(calendar["cool_down_s"]))
+    cool_down = _integer(calendar["cool_down_s"])
+    if cool_down < 0:
+        raise ValueError("nothing opens before the deadline")
+    return max(hours) + timedelta(seconds=cool_down)
 
 
 def _cancelled(consultation: Stream, custody: Stream, question: Question) -> bool:
@@ -401,7 +404,10 @@ def _versions(stream: Stream, kind: str) -> list[int]:
 def _instant(value: Json) -> datetime:
     if not isinstance(value, str):
         raise TypeError("an instant is a text")
-    return datetime.fromisoformat(value)
+    at = datetime.fromisoformat(value)
+    if at.utcoffset() is None:
+        raise ValueError("an instant says its zone")
+    return at
 
 
 def _integer(value: Json) -> int:
