@@ -1,4 +1,4 @@
-"""A custodian's memory has one connection: SQLite before 3.51.3 may corrupt a file with two writers."""
+"""A custodian's memory has one connection: before 3.51.3 SQLite may corrupt what two write."""
 
 from __future__ import annotations
 
@@ -44,13 +44,17 @@ def test_a_cosignature_waits_for_an_answer_and_is_not_rolled_back_with_it(tmp_pa
         state.remember(Remember(ORIGIN, None, note))
         done.set()
 
+    def answer() -> None:
+        with state.answer({"x": 1}, b"", "now"):
+            other.start()
+            assert begun.wait(10)
+            assert state.witnessed(ORIGIN) is None
+            assert not done.is_set(), "it waits: one transaction at a time"
+            raise OSError("power lost")
+
     other = threading.Thread(target=cosign)
-    with pytest.raises(OSError, match="power lost"), state.answer({"x": 1}, b"", "now"):
-        other.start()
-        assert begun.wait(10)
-        assert state.witnessed(ORIGIN) is None
-        assert not done.is_set(), "it waits: one transaction at a time"
-        raise OSError("power lost")
+    with pytest.raises(OSError, match="power lost"):
+        answer()
     other.join(10)
     assert done.is_set()
     assert state.answers() == []
