@@ -26,7 +26,7 @@ from crypto.canonical import Json
 from crypto.policies import Policy
 from domain.clock import Reading, instant_text
 from domain.errors import ClockDistrusted
-from replay.custodian import Head
+from replay.custodian_facts import Head
 from replay.custody_view import Known, Pin, VerifiedView, ViewRefused, check_view
 
 Show = Callable[[Sequence[str], int], Mapping[str, Json]]

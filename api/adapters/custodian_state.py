@@ -19,7 +19,7 @@ from crypto.canonical import Json, decode, encode
 from crypto.digests import sha256
 from crypto.notes import parse_checkpoint, parse_note
 from ledger.witness import Remember
-from replay.custodian import Head
+from replay.custodian_facts import Head
 from replay.custody_view import Pin, Tip, VerifiedView
 
 STATE = "state.db"

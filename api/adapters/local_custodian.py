@@ -31,17 +31,8 @@ from crypto.pli1_header import PREFIX, Header, header_length
 from crypto.threshold import Lock, check_capsule, make_partial
 from domain.clock import Reading
 from ledger.witness import Answer, Witness
-from replay.custodian import (
-    AnswerRefused,
-    Facts,
-    Head,
-    OtherHeader,
-    Question,
-    Shown,
-    UnknownKeyset,
-    decide,
-    shown,
-)
+from replay.custodian import AnswerRefused, Facts, OtherHeader, UnknownKeyset, decide
+from replay.custodian_facts import Head, Question, Shown, shown
 from replay.custody_view import ViewRefused
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)

@@ -35,7 +35,7 @@ from crypto.notes import parse_checkpoint, parse_note
 from crypto.pli1_header import PREFIX, Header
 from crypto.threshold import PARTIAL_SIZE
 from domain.ports import CustodianIdentity, CustodianRefusal, CustodianSilent, CustodyComplaint
-from replay.custodian import Question
+from replay.custodian_facts import Question
 
 ATTEMPTS: Final = 6
 MOST_MEMBERS: Final = 16

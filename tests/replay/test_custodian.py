@@ -24,7 +24,8 @@ from doubles.entries import digest
 from doubles.views import ORIGIN
 
 from crypto.merkle import root
-from replay.custodian import AnswerRefused, Facts, Head, Question, Shown, decide, shown
+from replay.custodian import AnswerRefused, Facts, decide
+from replay.custodian_facts import Head, Question, Shown, shown
 from replay.custody_view import Known, ViewRefused, check_view
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "envelope" / "opening.json"
