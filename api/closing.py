@@ -52,6 +52,7 @@ def close(platform: Platform, name: str, alarm: Alarm) -> None:
 
 def _seal_or_fail(platform: Platform, upload: Upload, alarm: Alarm) -> None:
     try:
+        uploading.take_waiting(platform, upload)
         uploading.seal_if_whole(platform, platform.itself, upload)
     except UNSEALABLE as error:
         alarm(upload.transmission, error)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from api.adapters.clock import host_time
+from api.arrivals import Arrivals
 from api.journal import say
 from api.seats import SeatsInForce
 from api.settings import Settings
@@ -81,6 +82,7 @@ class Platform:
     bodies: Allowance
     rates: Rates
     waiting_grants: set[str] = field(default_factory=set)
+    arrivals: Arrivals = field(default_factory=Arrivals)
     runners: list[Runs] = field(default_factory=list)
     closers: Sequence[Callable[[], None]] = ()
     on_fail_stop: Callable[[Platform], None] | None = None

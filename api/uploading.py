@@ -8,6 +8,7 @@ consultation, so the register of a deadline never closes between the two.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 from api.adapters.uploads import Part, Upload
 from api.errors import (
@@ -111,21 +112,48 @@ def accept_chunk(  # noqa: PLR0913, PLR0917 - one chunk at one place
         seal_if_whole(platform, principal, upload)
         return False
     _require_running(session, "a chunk")
-    blob = platform.vault.put(chunk)
-    with platform.desk.turns.hold(upload.consultation):
-        # while the bytes were written it may have come by another line, or the session ended
-        if _is_kept(platform, upload, index, leaf):
-            return False
-        _require_running(session_of(platform, upload.transmission), "a chunk")
-        platform.uploads.add(upload.transmission, Part(index, leaf, blob, len(chunk)))
-        # after this line the chunk is durable; if it was the last, the envelope is received
-        platform.activity.heard(upload.transmission)
-        ended = _ended_if_whole(platform, principal, upload)
-        if not ended:
-            _record_progress(platform, principal, upload, index)
+    part = Part(index, leaf, platform.vault.put(chunk), len(chunk))
+    # after this line the chunk is durable; if it is the last, the envelope is received now, however
+    # long it waits for the turn
+    platform.arrivals.note(upload.transmission, part, platform.desk.clock.now)
+    try:
+        ended = _kept_in_turn(platform, principal, upload, part)
+    finally:
+        platform.arrivals.leave(upload.transmission, index)
+    if ended is None:
+        return False
     if ended:
         forget(platform, upload)  # nobody waits for it with the turn
     return True
+
+
+def _kept_in_turn(
+    platform: Platform, principal: Principal, upload: Upload, part: Part
+) -> bool | None:
+    """Keep a durable chunk; return whether the session has ended, None where it was kept before."""
+    with platform.desk.turns.hold(upload.consultation):
+        # while the bytes were written it may have come by another line, or the session ended
+        if _is_kept(platform, upload, part.index, part.leaf):
+            return None
+        _require_running(session_of(platform, upload.transmission), "a chunk")
+        _keep(platform, upload, part)
+        platform.activity.heard(upload.transmission)
+        ended = _ended_if_whole(platform, principal, upload)
+        if not ended:
+            _record_progress(platform, principal, upload, part.index)
+        return ended
+
+
+def take_waiting(platform: Platform, upload: Upload) -> None:
+    """Keep the durable chunks of an upload that wait for the turn; whoever closes holds it."""
+    for part in platform.arrivals.waiting(upload.transmission):
+        if platform.uploads.part(upload.transmission, part.index) is None:
+            _keep(platform, upload, part)
+
+
+def _keep(platform: Platform, upload: Upload, part: Part) -> None:
+    platform.uploads.add(upload.transmission, part)
+    platform.arrivals.taken(upload.transmission, part.index)
 
 
 def _is_kept(platform: Platform, upload: Upload, index: int, leaf: str) -> bool:
@@ -182,6 +210,7 @@ def forget(platform: Platform, upload: Upload) -> None:
     platform.uploads.end(upload.transmission)
     platform.vault.release(upload.transmission)
     platform.activity.forget(upload.transmission)
+    platform.arrivals.forget(upload.transmission)
 
 
 def stall(platform: Platform, upload: Upload, cause: StallCause) -> None:
@@ -280,7 +309,8 @@ def _seal(platform: Platform, principal: Principal, upload: Upload, parts: list[
         refused_parts=_refused(platform, upload),
     )
     act = _act(principal, upload, derived_id(upload.transmission, "seal"))
-    platform.act(seal_deposit, act, command)
+    received = platform.arrivals.received(upload.transmission)
+    platform.act(partial(seal_deposit, received=received), act, command)
 
 
 def _refused(platform: Platform, upload: Upload) -> int:

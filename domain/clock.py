@@ -21,6 +21,7 @@ Instant = TypeVar("Instant", int, datetime)
 MILLISECOND = timedelta(milliseconds=1)
 STEP_SLACK_MS = 2_000
 STEP_PPM = 500
+LONGEST_WAIT = timedelta(seconds=5)
 LEGAL_ZONE = "Europe/Paris"
 LOCAL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
 
@@ -48,6 +49,17 @@ class Reading:
     def uncertainty_ms(self) -> int:
         """Return half the width in milliseconds, rounded up: never less than the doubt."""
         return ceil_ms((self.latest - self.earliest) / 2)
+
+
+def as_received(now: Reading, received: Reading, floor: datetime) -> Reading:
+    """Return the reading by which something counts that was received before it is recorded.
+
+    It never stands before the floor (T5). An entry may not lie 10 s behind others (``ledger.md``
+    §1), so what waited longer than ``LONGEST_WAIT`` counts as of now.
+    """
+    if now.latest - received.latest > LONGEST_WAIT:
+        return now
+    return Reading(received.source, max(received.earliest, floor), max(received.latest, floor))
 
 
 def local_date(at: datetime) -> date:

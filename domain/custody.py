@@ -133,6 +133,7 @@ class Custody(Aggregate):
     @folds(ProofOfLifeGiven)
     def _alive(self, event: ProofOfLifeGiven) -> None:
         self.missing = self.missing - {event.custodian}
+        self.lost = self.lost - {event.custodian}  # restored from its recovery copy
 
     @folds(ProofOfLifeMissed)
     def _missed(self, event: ProofOfLifeMissed) -> None:
@@ -146,6 +147,7 @@ class Custody(Aggregate):
     def _released(self, event: OpeningShareReleased) -> None:
         answer = (event.deposit, event.lot, event.custodian, event.partial_hash)
         self.released = self.released | {answer}
+        self.lost = self.lost - {event.custodian}
 
     @folds(KeysetRetired)
     def _retired(self, event: KeysetRetired) -> None:

@@ -202,6 +202,9 @@ class Vault(Protocol):
     ) -> None:
         """Add the custodians' answers, by index, beside the envelope, durably; none is lost."""
 
+    def kept_partials(self, deposit: str, lot: str, plan_no: int) -> Sequence[tuple[int, bytes]]:
+        """Return the answers that are kept for an envelope under one plan of a lot, by index."""
+
     def keep_sitting(
         self, deposit: str, lot: str, plan_no: int, told: Sequence[Mapping[str, str]]
     ) -> None:

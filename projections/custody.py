@@ -197,7 +197,7 @@ class CustodyViews:
                     custodian=holder["custodian"],
                     org=holder["org"],
                     alive_at=instant(holder["alive_at"]) if holder["alive_at"] else None,
-                    lost=holder["lost_at"] is not None,
+                    lost=(holder["lost_at"] or "") > (holder["alive_at"] or ""),
                     missed_at=instant(holder["missed_at"]) if holder["missed_at"] else None,
                 )
                 for holder in held

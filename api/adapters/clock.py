@@ -25,6 +25,8 @@ from domain.errors import ClockDistrusted
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNSYNCHRONISED = 0x0040
 TIME_ERROR = 5
+EMBEDDED_BOUND_MS = 250
+"""Level A0: how far the host may be off where neither kernel nor operator says."""
 OUTSIDE_QUORUM = 2
 """Outside sources that must agree before anything is decided again."""
 
@@ -243,11 +245,14 @@ class SourcedClock:
 
 
 class HostClock(SourcedClock):
-    """Readings of this host alone, level A0: never backwards, refused after a jump."""
+    """Readings of this host alone, never backwards, refused after a jump.
+
+    ``bound_ms`` None: none at all unless the kernel says that it is synchronised.
+    """
 
     def __init__(
         self,
-        bound_ms: int,
+        bound_ms: int | None,
         *,
         wall: Callable[[], int] = wall_us,
         boot: Callable[[], int] = boot_us,

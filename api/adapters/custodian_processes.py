@@ -85,8 +85,14 @@ class CustodianProcess:
             _stop_feeding(self._process)
             if self._stopping.wait(AGAIN_S):
                 return
+            try:
+                self._process = self._spawn()
+            except OSError as error:  # too many processes, no memory: asked again
+                say("alarm", about=self.member.custodian, code=type(error).__name__)
+                continue
             say("custodian.restarted", custodian=self.member.custodian)
-            self._process = self._spawn()
+            if self._stopping.is_set():  # `stop` came meanwhile, and ended the one before
+                _stop_feeding(self._process)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         serve = ["custodian", "serve", str(self._folder), "--port", str(self._port)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -26,13 +26,15 @@ from crypto.canonical import Json
 from crypto.policies import Policy
 from domain.clock import Reading, instant_text
 from domain.errors import ClockDistrusted
-from replay.custodian import Head
+from replay.custodian_facts import Head
 from replay.custody_view import Known, Pin, VerifiedView, ViewRefused, check_view
 
 Show = Callable[[Sequence[str], int], Mapping[str, Json]]
 """Fetches a view of these streams, with the proof from a size that is already known."""
 
 NO_TIME = "unknown"
+LOOKS = 3
+"""So often a log that grows between two looks is looked at again."""
 
 
 class Clock(Protocol):
@@ -86,10 +88,11 @@ class Complaint(CustodianError):
 
 @dataclass(frozen=True)
 class Seen:
-    """A verified view and the pin that it was checked against."""
+    """A verified view, the pin it was checked against, the cosigned head that it continues."""
 
     before: Pin
     view: VerifiedView
+    cosigned: Head | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,19 @@ class Seat:
         )
 
     def look(self, *streams: str) -> Seen:
-        """Return a view of these streams, proven against the pin, or raise ViewRefused."""
+        """Return a view of these streams, proven against all that is known, or raise ViewRefused.
+
+        Pin and cosignatures are two memories: a log that shows one tree here, and has another one
+        cosigned, could hide an extension of the deadline. So a view must continue both.
+        """
+        for _ in range(LOOKS):
+            seen = self._look(streams)
+            head = self.state.cosigned(self.identity.log.name)
+            if head is None or head == self.state.agreed() or self._continues(head, seen):
+                return replace(seen, cosigned=head)
+        raise ViewRefused("it is not proven to continue what was cosigned")
+
+    def _look(self, streams: Sequence[str]) -> Seen:
         pin = self.state.pin()
         known = Known(self.policy, self.identity.log.name, pin, self.state.tips(streams))
         view = check_view(self.show(streams, pin.size), known)
@@ -134,6 +149,14 @@ class Seat:
             # what was seen of another stream is not held against it: it could be shown shorter
             raise ViewRefused("a stream is shown that was not asked for")
         return Seen(pin, view)
+
+    def _continues(self, head: Head, seen: Seen) -> bool:
+        """Say whether the view continues a head; most often it is its own, or that of the pin."""
+        now = seen.view.checkpoint
+        for size, root in ((seen.before.size, seen.before.root), (now.size, now.root)):
+            if size == head.size:
+                return root.hex() == head.root
+        return self.leads(head, seen)
 
     def judge(self, view: Mapping[str, Json]) -> Seen:
         """Return a view that came by itself, of any streams, proven against all that was seen."""
@@ -172,7 +195,7 @@ class Seat:
         now = self.reading()
         with self.state.answer(body, signature, _at(now)):
             if seen is not None:
-                self.state.swap(seen.before, seen.view)
+                self.state.swap(seen.before, seen.view, seen.cosigned)
             yield
 
 

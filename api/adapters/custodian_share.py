@@ -16,7 +16,7 @@ from crypto.canonical import Json
 from crypto.ceremony import Ceremony
 from crypto.group import random_scalar
 from crypto.keyset import Keyset, alive_nonce, prove_alive, recover
-from replay.custodian import assigned_keyset
+from replay.custodian_facts import assigned_keyset
 
 
 def alive(seat: Seat, digest: str, consultation: str | None) -> tuple[bytes, bytes]:

@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.adapters.one_connection import OneConnection
 from crypto.canonical import Json, decode, encode
 from crypto.digests import sha256
 from crypto.notes import parse_checkpoint, parse_note
 from ledger.witness import Remember
+from replay.custodian_facts import Head
 from replay.custody_view import Pin, Tip, VerifiedView
 
 STATE = "state.db"
@@ -35,6 +37,8 @@ CREATE TABLE IF NOT EXISTS shares(
   points TEXT NOT NULL, consultation TEXT NOT NULL DEFAULT '',
   destroyed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS witnessed(origin TEXT PRIMARY KEY, note BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS agreed(
+  id INTEGER PRIMARY KEY CHECK(id = 1), size INTEGER NOT NULL, root TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS heads(size INTEGER PRIMARY KEY, root BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS evidence(note BLOB NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS partials(
@@ -93,14 +97,14 @@ class Rounds:
 
 
 class CustodianState:
-    """The memory of one custodian; its owner calls it under the custodian's own lock."""
+    """The memory of one custodian; every thread may use it."""
 
     def __init__(self, path: Path) -> None:
-        # check_same_thread is off because the custodian's lock guards every call
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(SCHEMA)
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(SCHEMA)
+        self._db = OneConnection(db)
         path.chmod(0o600)
 
     def close(self) -> None:
@@ -111,16 +115,19 @@ class CustodianState:
 
     def pin(self) -> Pin:
         """Return the pinned tree, the empty one before the first view."""
-        row = self._db.execute("SELECT size, root, genesis FROM pin").fetchone()
+        row = self._db.row("SELECT size, root, genesis FROM pin")
         return Pin(*row) if row else Pin()
+
+    def agreed(self) -> Head | None:
+        """Return the cosigned head that the pin is proven to continue, None before the first."""
+        row = self._db.row("SELECT size, root FROM agreed")
+        return Head(*row) if row else None
 
     def tips(self, streams: Iterable[str]) -> dict[str, Tip]:
         """Return the last seen ends of these streams, of those that were seen."""
         found = {}
         for name in streams:
-            row = self._db.execute(
-                "SELECT version, leaf FROM tips WHERE stream = ?", (name,)
-            ).fetchone()
+            row = self._db.row("SELECT version, leaf FROM tips WHERE stream = ?", (name,))
             if row:
                 found[name] = Tip(*row)
         return found
@@ -130,56 +137,54 @@ class CustodianState:
     @contextmanager
     def answer(self, body: Mapping[str, Json], signature: bytes, at: str) -> Iterator[None]:
         """Append one answer or refusal; what the block writes becomes durable with it, or not."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._db.transaction():
             yield
             self._append(body, signature, at)
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
 
-    def swap(self, expected: Pin, view: VerifiedView) -> None:
-        """Take over a verified view, inside `answer`; raise PinMoved if it met another pin."""
+    def swap(self, expected: Pin, view: VerifiedView, cosigned: Head | None = None) -> None:
+        """Take over a view, and which cosigned head it continues; PinMoved: it met another pin."""
         if self.pin() != expected:
             raise PinMoved("the pin moved while a view was being checked")
         new = view.pin
-        self._db.execute(
+        self._db.rows(
             "INSERT OR REPLACE INTO pin(id, size, root, genesis, note) VALUES (1, ?, ?, ?, ?)",
             (new.size, new.root, new.genesis, view.note),
         )
-        self._db.executemany(
+        self._db.each(
             "INSERT OR REPLACE INTO tips(stream, version, leaf) VALUES (?, ?, ?)",
             [(name, tip.version, tip.leaf) for name, tip in view.tips.items()],
         )
+        if cosigned is not None:
+            row = (cosigned.size, cosigned.root)  # every later pin continues it as well
+            self._db.rows("INSERT OR REPLACE INTO agreed(id, size, root) VALUES (1, ?, ?)", row)
 
     def answers(self) -> list[bytes]:
         """Return the lines of the log of answers, in order."""
-        return [row[0] for row in self._db.execute("SELECT line FROM answers ORDER BY seq")]
+        return [row[0] for row in self._db.rows("SELECT line FROM answers ORDER BY seq")]
 
     def answers_after(self, after: int, limit: int) -> list[bytes]:
         """Return so many lines at most after this number."""
         asked = "SELECT line FROM answers WHERE seq > ? ORDER BY seq LIMIT ?"
-        return [row[0] for row in self._db.execute(asked, (after, limit))]
+        return [row[0] for row in self._db.rows(asked, (after, limit))]
 
     def _append(self, body: Mapping[str, Json], signature: bytes, at: str) -> None:
-        row = self._db.execute("SELECT seq, line FROM answers ORDER BY seq DESC LIMIT 1").fetchone()
+        row = self._db.row("SELECT seq, line FROM answers ORDER BY seq DESC LIMIT 1")
         seq, prev = (row[0] + 1, sha256(row[1]).hex()) if row else (1, NOTHING)
         line = encode({"at": at, "body": body, "prev": prev, "seq": seq, "sig": signature.hex()})
-        self._db.execute("INSERT INTO answers(seq, line) VALUES (?, ?)", (seq, line))
+        self._db.rows("INSERT INTO answers(seq, line) VALUES (?, ?)", (seq, line))
 
     # --- ceremonies and shares
 
     def rounds(self, ceremony: str) -> Rounds | None:
         """Return what was sent in a ceremony."""
-        row = self._db.execute(
+        row = self._db.row(
             "SELECT cid, place, round1, round2 FROM ceremonies WHERE ceremony = ?", (ceremony,)
-        ).fetchone()
+        )
         return Rounds(*row) if row else None
 
     def keep_rounds(self, ceremony: str, rounds: Rounds) -> None:
         """Remember the messages of a ceremony, inside `answer`."""
-        self._db.execute(
+        self._db.rows(
             "INSERT OR REPLACE INTO ceremonies(ceremony, cid, place, round1, round2) "
             "VALUES (?, ?, ?, ?, ?)",
             (ceremony, rounds.cid, rounds.place, rounds.round1, rounds.round2),
@@ -187,11 +192,11 @@ class CustodianState:
 
     def share(self, digest: str) -> HeldShare | None:
         """Return what is known of a share, destroyed ones too."""
-        row = self._db.execute(
+        row = self._db.row(
             "SELECT digest, place, ceremony, y, points, consultation, destroyed FROM shares "
             "WHERE digest = ?",
             (digest,),
-        ).fetchone()
+        )
         if row is None:
             return None
         points = tuple(bytes.fromhex(point) for point in row[4].split())
@@ -201,12 +206,12 @@ class CustodianState:
 
     def shares(self) -> list[str]:
         """Return the digests of the live shares."""
-        rows = self._db.execute("SELECT digest FROM shares WHERE destroyed = 0 ORDER BY digest")
+        rows = self._db.rows("SELECT digest FROM shares WHERE destroyed = 0 ORDER BY digest")
         return [row[0] for row in rows]
 
     def keep_share(self, share: HeldShare) -> None:
         """Remember a share, its binding and whether it is destroyed, inside `answer`."""
-        self._db.execute(
+        self._db.rows(
             "INSERT OR REPLACE INTO shares(digest, place, ceremony, y, points, consultation, "
             "destroyed) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -224,14 +229,12 @@ class CustodianState:
 
     def partial(self, header: str) -> bytes | None:
         """Return the partial that was given for this header, if one was."""
-        row = self._db.execute(
-            "SELECT partial FROM partials WHERE header = ?", (header,)
-        ).fetchone()
+        row = self._db.row("SELECT partial FROM partials WHERE header = ?", (header,))
         return None if row is None else bytes(row[0])
 
     def keep_partial(self, header: str, partial: bytes) -> None:
         """Remember what was given for a header, inside `answer`; it is never another one."""
-        self._db.execute(
+        self._db.rows(
             "INSERT OR IGNORE INTO partials(header, partial) VALUES (?, ?)", (header, partial)
         )
 
@@ -239,34 +242,40 @@ class CustodianState:
 
     def witnessed(self, origin: str) -> bytes | None:
         """Return the note cosigned last for an origin."""
-        row = self._db.execute("SELECT note FROM witnessed WHERE origin = ?", (origin,)).fetchone()
+        row = self._db.row("SELECT note FROM witnessed WHERE origin = ?", (origin,))
         return None if row is None else bytes(row[0])
 
     def remember(self, swap: Remember) -> None:
         """Replace the cosigned note durably, or raise PinMoved if it is not the expected one."""
-        if self.witnessed(swap.origin) != swap.expected:
-            raise PinMoved("the cosigned note moved while a request was being decided")
         head = parse_checkpoint(parse_note(swap.note).text)
-        # first: a crash between the two leaves a head whose cosignature never left
-        self._db.execute(
-            "INSERT OR REPLACE INTO heads(size, root) VALUES (?, ?)", (head.size, head.root)
-        )
-        self._db.execute(
-            "INSERT OR REPLACE INTO witnessed(origin, note) VALUES (?, ?)", (swap.origin, swap.note)
-        )
+        heads = "INSERT OR REPLACE INTO heads(size, root) VALUES (?, ?)"
+        notes = "INSERT OR REPLACE INTO witnessed(origin, note) VALUES (?, ?)"
+        with self._db.transaction():
+            if self.witnessed(swap.origin) != swap.expected:
+                raise PinMoved("the cosigned note moved while a request was being decided")
+            self._db.rows(heads, (head.size, head.root))
+            self._db.rows(notes, (swap.origin, swap.note))
+
+    def cosigned(self, origin: str) -> Head | None:
+        """Return the head cosigned last for an origin, None if nothing was."""
+        note = self.witnessed(origin)
+        if note is None:
+            return None
+        last = parse_checkpoint(parse_note(note).text)
+        return Head(last.size, last.root.hex())
 
     def head(self, size: int) -> bytes | None:
         """Return the root that was cosigned at a size, None if nothing was."""
-        row = self._db.execute("SELECT root FROM heads WHERE size = ?", (size,)).fetchone()
+        row = self._db.row("SELECT root FROM heads WHERE size = ?", (size,))
         return None if row is None else bytes(row[0])
 
     def keep_evidence(self, note: bytes) -> None:
         """Keep a note signed by the log that contradicts another one."""
-        self._db.execute("INSERT OR IGNORE INTO evidence(note) VALUES (?)", (note,))
+        self._db.rows("INSERT OR IGNORE INTO evidence(note) VALUES (?)", (note,))
 
     def evidence(self) -> list[bytes]:
         """Return the notes that contradict what was cosigned."""
-        return [row[0] for row in self._db.execute("SELECT note FROM evidence ORDER BY rowid")]
+        return [row[0] for row in self._db.rows("SELECT note FROM evidence ORDER BY rowid")]
 
 
 def check_answers(lines: Iterable[bytes]) -> int:

@@ -56,6 +56,7 @@ class Lives:
         if keyset := self._keysets.get(name):
             keyset.seen[data["custodian"]] = _when(data)
             keyset.missed.discard(data["custodian"])
+            keyset.lost.discard(data["custodian"])
 
     def missed(self, name: str, data: Mapping[str, Any]) -> None:
         """Note that one was asked in vain."""
@@ -63,7 +64,7 @@ class Lives:
             keyset.missed.add(data["custodian"])
 
     def lost(self, name: str, data: Mapping[str, Any]) -> None:
-        """Note a share that does not come back."""
+        """Note a share that is lost, until it proves its life again."""
         if keyset := self._keysets.get(name):
             keyset.lost.add(data["custodian"])
 

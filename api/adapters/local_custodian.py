@@ -19,7 +19,7 @@ from api.adapters.custodian_ceremony import share_bound, share_name
 from api.adapters.custodian_identity import Identity
 from api.adapters.custodian_seat import Clock, Refused, Seat, Seen, Show
 from api.adapters.custodian_share import keyset_of
-from api.adapters.custodian_state import STATE, CustodianState, HeldShare
+from api.adapters.custodian_state import HeldShare
 from api.adapters.keys import Credential, Random
 from crypto import statements
 from crypto.canonical import Json
@@ -31,17 +31,8 @@ from crypto.pli1_header import PREFIX, Header, header_length
 from crypto.threshold import Lock, check_capsule, make_partial
 from domain.clock import Reading
 from ledger.witness import Answer, Witness
-from replay.custodian import (
-    AnswerRefused,
-    Facts,
-    Head,
-    OtherHeader,
-    Question,
-    Shown,
-    UnknownKeyset,
-    decide,
-    shown,
-)
+from replay.custodian import AnswerRefused, Facts, OtherHeader, UnknownKeyset, decide
+from replay.custodian_facts import Head, Question, Shown, shown
 from replay.custody_view import ViewRefused
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
@@ -71,9 +62,8 @@ class LocalCustodian:
         # everything behind _seat is guarded by _lock
         self._seat = Seat.take(folder, credential, clock, random, show)
         self._lock = threading.RLock()
-        # a connection and a lock of its own, for _witness: a checkpoint is cosigned while an
-        # answer waits for a view, which may wait for that checkpoint
-        self._cosigned = CustodianState(folder / STATE)
+        # a lock of its own, for _witness: a checkpoint is cosigned while an answer waits for a
+        # view, which may wait for that checkpoint
         self._witness_lock = threading.Lock()
 
     @property
@@ -85,7 +75,6 @@ class LocalCustodian:
         """Let go of its files."""
         with self._lock, self._witness_lock:
             self._seat.state.close()
-            self._cosigned.close()
 
     def answers(self) -> list[bytes]:
         """Return its own log of answers and refusals."""
@@ -136,7 +125,7 @@ class LocalCustodian:
     def cosigned(self) -> bytes | None:
         """Return the last note of the platform's log that it cosigned."""
         with self._witness_lock:
-            return self._cosigned.witnessed(self.identity.log.name)
+            return self._seat.state.witnessed(self.identity.log.name)
 
     def restore(self, digest: str, copy: bytes, offline: bytes) -> None:
         """Put a share back from a recovery copy, opened with the offline key, or raise."""
@@ -318,11 +307,11 @@ class LocalCustodian:
         logs = {self.identity.log.name: seat.policy.unended()}
         witness = Witness(self.identity.cosign.name, seat.secrets.cosign, logs)
         time = int(now.middle().timestamp())
-        answer = witness.answer(body, self._cosigned.witnessed, time)
+        answer = witness.answer(body, self._seat.state.witnessed, time)
         if answer.evidence is not None:
-            self._cosigned.keep_evidence(answer.evidence)
+            self._seat.state.keep_evidence(answer.evidence)
         if answer.remember is not None:
-            self._cosigned.remember(answer.remember)
+            self._seat.state.remember(answer.remember)
         return answer
 
 

@@ -147,6 +147,13 @@ class OpenedFiles:
             names = sorted(path.name for path in (self._folder / ANSWERS).glob(f"{deposit}.*"))
             return _distinct([row for name in names for row in self._rows(ANSWERS, name)])
 
+    def kept_partials(self, deposit: str, lot: str, plan_no: int) -> list[tuple[int, bytes]]:
+        """Return the answers that are kept for an envelope under one plan of a lot, by index."""
+        with self._lock:
+            self._lock_clear("partials", f"{deposit}.*.json")
+            rows = self._rows(ANSWERS, f"{deposit}.{lot}.{plan_no}")
+        return [(row["index"], bytes.fromhex(row["partial"])) for row in rows]
+
     def keep_sitting(
         self, deposit: str, lot: str, plan_no: int, told: Sequence[Mapping[str, str]]
     ) -> None:

@@ -35,7 +35,7 @@ from crypto.notes import parse_checkpoint, parse_note
 from crypto.pli1_header import PREFIX, Header
 from crypto.threshold import PARTIAL_SIZE
 from domain.ports import CustodianIdentity, CustodianRefusal, CustodianSilent, CustodyComplaint
-from replay.custodian import Question
+from replay.custodian_facts import Question
 
 ATTEMPTS: Final = 6
 MOST_MEMBERS: Final = 16
@@ -206,7 +206,8 @@ class RemoteCustodians:
                     self._pins[name] = size
                 return _Answer(status, body, note)
             self._pins[name], since = _wish(body, self._ledger().head())
-            wanted = [since] if since != self._pins[name] else []
+            if since != self._pins[name]:  # from what it cosigned, and from a head it missed
+                wanted.append(since)
         raise NotBelieved("it always wants another proof")
 
     def _views(
@@ -216,11 +217,12 @@ class RemoteCustodians:
         if not asked.views:
             return [], b"", 0
         ledger = self._ledger()
-        first = ledger.view(asked.streams, min(pin, ledger.head()))
+        first = ledger.view(asked.streams, min(max(pin, *wanted, 0), ledger.head()))
         note = str(first["checkpoint"]).encode()
         size = parse_checkpoint(parse_note(note).text).size
-        views: list[Json] = [{**first, "since": pin}]
-        for since in wanted[: MOST_VIEWS - 1]:
+        proof = ledger.consistency(min(pin, size), size)
+        views: list[Json] = [{**first, "consistency": proof, "since": pin}]
+        for since in wanted[1 - MOST_VIEWS :]:
             proof = ledger.consistency(since, size)
             views.append({**first, "consistency": proof, "since": since, "streams": []})
         return views, note, size

@@ -63,7 +63,7 @@ class Clamd:
         try:
             with closing(self._line()) as line:
                 line.sendall(b"zVERSION\0")
-                engine = shown(_answer(line), 100)
+                engine = shown(_answer(line, time.monotonic() + self._bounds.quiet_s), 100)
             with closing(self._line()) as line:
                 answer = self._stream(line, parts)
         except OSError as error:
@@ -105,12 +105,11 @@ class Clamd:
             # it closes its side once the document is larger than its own limit, and says so
             answer = b""
             with suppress(OSError):
-                answer = _answer(line)
+                answer = _answer(line, ends)
             if not answer:
                 raise
             return answer
-        line.settimeout(max(0.001, ends - time.monotonic()))
-        return _answer(line)
+        return _answer(line, ends)
 
 
 def scanner_of(address: str | None) -> Scanner:
@@ -136,10 +135,14 @@ def shown(data: bytes, longest: int) -> str:
     return "".join(one if " " <= one <= "~" else "?" for one in text).strip()
 
 
-def _answer(line: socket.socket) -> bytes:
-    """Return one answer: up to NUL, the end of the line, or as much as anybody needs."""
+def _answer(line: socket.socket, ends: float) -> bytes:
+    """Return one answer: up to NUL, the end of the line, or as much as anybody needs.
+
+    TimeoutError once the counter stands at ``ends``, however it comes.
+    """
     found = b""
     while len(found) < LONGEST and b"\0" not in found:
+        line.settimeout(max(0.001, ends - time.monotonic()))
         data = line.recv(LONGEST)
         if not data:
             break

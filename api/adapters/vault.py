@@ -217,6 +217,10 @@ class EnvelopeVault:
         """Add the custodians' answers, by index, beside the envelope, durably; none is lost."""
         self._opened.keep_partials(deposit, lot, plan_no, partials)
 
+    def kept_partials(self, deposit: str, lot: str, plan_no: int) -> Sequence[tuple[int, bytes]]:
+        """Return the answers that are kept for an envelope under one plan of a lot, by index."""
+        return self._opened.kept_partials(deposit, lot, plan_no)
+
     def keep_sitting(
         self, deposit: str, lot: str, plan_no: int, told: Sequence[Mapping[str, str]]
     ) -> None:

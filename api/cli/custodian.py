@@ -25,6 +25,10 @@ PassphraseOption = Annotated[
     typer.Option("--passphrase", help="Fichier d'une phrase secrète / file with a passphrase"),
 ]
 
+UNSYNCHRONISED = (
+    "horloge non synchronisée, aucune réponse avant / clock not synchronised, no answer until then"
+)
+
 
 @app.command()
 def init(
@@ -149,13 +153,23 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8420,
     credential: CredentialOption = None,
     passphrase: PassphraseOption = None,
-    clock_bound_ms: Annotated[int, typer.Option(min=0, envvar="PLI_CLOCK_BOUND_MS")] = 250,
+    clock_bound_ms: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            envvar="PLI_CLOCK_BOUND_MS",
+            help="Écart garanti si le noyau ne dit rien / the operator's own bound",
+        ),
+    ] = None,
     while_fed: Annotated[
         bool, typer.Option("--while-fed", help="Finit avec son entrée / end with standard input")
     ] = False,
 ) -> None:
-    """Serve one custodian until a signal; only one process serves a folder."""
-    from api.adapters.clock import HostClock
+    """Serve one custodian until a signal; only one process serves a folder.
+
+    Alone it believes the host's clock only where kernel or operator vouch for it (12.1).
+    """
+    from api.adapters.clock import EMBEDDED_BOUND_MS, HostClock, kernel_bound_us
     from api.adapters.custodian_home import CustodianHome, Unlocking
     from api.adapters.rng import SystemRng
     from api.cli.serve import serve_until_signal
@@ -163,12 +177,15 @@ def serve(
     from crypto.self_test import self_test
 
     self_test()
-    clock = HostClock(clock_bound_ms)
+    bound = EMBEDDED_BOUND_MS if while_fed and clock_bound_ms is None else clock_bound_ms
+    clock = HostClock(bound)
     home = CustodianHome(folder, Unlocking(credential, passphrase).of(folder), clock, SystemRng())
     try:
         if not while_fed:
             name = home.identity.custodian
             print(f"{name} : http://{host}:{port}/", file=sys.stderr, flush=True)
+            if bound is None and kernel_bound_us() is None:
+                print(UNSYNCHRONISED, file=sys.stderr, flush=True)
         app = create_custodian_app(home.service)
         asyncio.run(serve_until_signal(app, host, port, while_fed=while_fed))
     finally:

@@ -39,6 +39,7 @@ ANSWERS = {
     "PROVEN": "a répondu, réponse prouvée",
     "REFUSED": "a refusé",
     "SILENT": "n'a pas répondu",
+    "KEPT": "n'a plus répondu ; sa réponse prouvée d'avant compte",
     "BAD": "a donné une réponse fausse",
     "NOT_ASKED": "n'a pas été sollicité : assez de réponses étaient prouvées",
 }

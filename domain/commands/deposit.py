@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from domain.aggregate import Aggregate, Meta
 from domain.backup_copy import BackupCopy
+from domain.clock import Reading, as_received
 from domain.commands.loading import (
     blinded,
     envelopes_of,
@@ -38,8 +39,13 @@ class SealDeposit:
     refused_parts: int = 0
 
 
-def seal_deposit(desk: Desk, act: Act, command: SealDeposit) -> Recorded:
-    """Append the end of the session and DepositSealed or LateDepositRecorded, in one save."""
+def seal_deposit(
+    desk: Desk, act: Act, command: SealDeposit, received: Reading | None = None
+) -> Recorded:
+    """Append the end of the session and DepositSealed or LateDepositRecorded, in one save.
+
+    ``received``: the reading at which its last byte was durable (T1), None where nobody took one.
+    """
     session = session_of(desk, act, command.transmission)
     if earlier := desk.earlier(act, command):
         if session.failed is not None:
@@ -53,7 +59,10 @@ def seal_deposit(desk: Desk, act: Act, command: SealDeposit) -> Recorded:
         if started.intent == Intent.REPLACE:
             others = envelopes_of(desk, started.consultation, started.bidder)
         # no event goes back in time, in the streams of what is superseded neither
-        now = desk.reading(consultation, session, *(one for one, _ in others))
+        loaded = (consultation, session, *(one for one, _ in others))
+        now = desk.reading(*loaded)
+        if received is not None and not consultation.reached:
+            now = as_received(now, received, max(one.floor for one in loaded))
         meta = blinded(desk, act, now, session.tenant, started.bidder)
         if command.commitment != session.announce().commitment:
             session.fail(meta, CommitmentDiffers.code, StallCause.CLIENT, command.refused_parts)

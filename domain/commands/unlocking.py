@@ -6,6 +6,7 @@ What was decrypted is scanned before the save that opens it: nobody can ask for 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,7 @@ from domain.ports import (
 from domain.verdict import Findings, OpeningVerdict, opening_verdict
 
 NOT_ASKED: Mapping[str, str] = {"answer": "NOT_ASKED"}
+SILENT: Mapping[str, str] = {"answer": "SILENT"}
 NOTHING = Unsealed(
     key_ok=False, chunks_ok=False, package_ok=False, documents_match=False, documents_count=0
 )
@@ -143,16 +145,42 @@ def _answers(table: Table, meta: Meta, deposit: str, examined: StoredEnvelope) -
             told[custodian] = {"answer": "REFUSED", "code": refusal.reason}
             _refused(table, meta, deposit, refusal)
         except CustodianSilent:
-            told[custodian] = {"answer": "SILENT"}
+            told[custodian] = SILENT
         except CryptoError:
             told[custodian] = {"answer": "BAD"}
         else:
             told[custodian] = {"answer": "PROVEN"}
             answers[index] = partial
             _released(table, meta, deposit, custodian, partial)
+    if readable and len(answers) < table.keyset.k:
+        _add_kept(table, meta, deposit, examined, answers, told)
     rows = [{"custodian": name, **said} for name, said in told.items()]
     table.desk.vault.keep_sitting(deposit, table.lot, plan_no, rows)
     return answers
+
+
+def _add_kept(  # noqa: PLR0913, PLR0917 - what one envelope was answered
+    table: Table,
+    meta: Meta,
+    deposit: str,
+    examined: StoredEnvelope,
+    answers: dict[int, bytes],
+    told: dict[str, Mapping[str, str]],
+) -> None:
+    """Add what a custodian that is silent now had answered under this very plan, and who did.
+
+    Its share may be gone since. One that refuses now, or answers falsely, has changed its word.
+    """
+    kept = table.desk.vault.kept_partials(deposit, table.lot, table.session.plan().plan_no)
+    for index, partial in kept:
+        custodian = table.keyset.custodians[index - 1]
+        if told[custodian] != SILENT or len(answers) == table.keyset.k:
+            continue
+        with suppress(CryptoError):
+            table.desk.unsealing.check_partial(table.document, examined.head, index, partial)
+            told[custodian] = {"answer": "KEPT"}
+            answers[index] = partial
+            _released(table, meta, deposit, custodian, partial)
 
 
 def _refused(table: Table, meta: Meta, deposit: str, refusal: CustodianRefusal) -> None:

@@ -107,6 +107,8 @@ def test_silence_of_two_days_is_an_alarm_and_a_passed_deadline_is_none() -> None
     found = lives.alarm("c", deadline, at + STALE + DAY)
     assert found is not None
     assert (found.missing, found.in_danger) == (("z",), False)
+    lives.given("c", {"custodian": "z", **later})
+    assert lives.alarm("c", deadline, at + STALE + DAY) is None, "restored, it proved its life"
 
 
 def test_doctor_names_the_consultation_and_the_custodian(

@@ -60,6 +60,8 @@ def test_an_answer_that_is_kept_is_never_replaced(tmp_path: Path) -> None:
         {"index": 3, "partial": "03"},
         {"index": 3, "partial": "33"},
     ]
+    assert again.kept_partials(DEPOSIT, "2", 1) == [(1, b"\x01"), (2, b"\x02")]
+    assert again.kept_partials(DEPOSIT, "2", 2) == []
 
 
 # --- the file itself

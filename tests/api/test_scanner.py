@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,6 +98,16 @@ def test_a_silence_is_told_once_to_the_operator(
         one.scan([b"x"], 1)
     (line,) = capsys.readouterr().err.splitlines()
     assert '"about":"scanner"' in line.replace(" ", "")
+
+
+@pytest.mark.parametrize("command", [b"zVERSION", b"zINSTREAM"])
+def test_an_answer_that_comes_byte_by_byte_has_an_end(tmp_path: Path, command: bytes) -> None:
+    with clamd(tmp_path / "clamd.ctl") as engine:
+        engine.dripping = command
+        begun = time.monotonic()
+        found = scan(engine.address, b"x", Bounds(quiet_s=0.3, whole_s=0.3))
+        assert found.reason == NotScanned.SILENT
+        assert time.monotonic() - begun < 30, "4,096 bytes of such an answer take minutes"
 
 
 def test_a_document_that_takes_too_long_is_given_up(tmp_path: Path) -> None:

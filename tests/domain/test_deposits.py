@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from doubles.platform import (
     hex_of,
 )
 
+from domain.clock import LONGEST_WAIT, Reading
 from domain.commands import decide_late, deposit, transmit, withdraw
 from domain.envelope import SealedEnvelope
 from domain.errors import (
@@ -48,6 +50,10 @@ def platform() -> Platform:
     made = Platform()
     made.published()
     return made
+
+
+MOMENT = timedelta(seconds=1)
+DAY = timedelta(days=1)
 
 
 def of(platform: Platform, name: str) -> SealedEnvelope:
@@ -101,6 +107,45 @@ def test_after_the_register_closed_every_deposit_is_late(platform: Platform) -> 
     platform.close()
     assert platform.seal("a")[-1].TOPIC == "LateDepositRecorded"
     assert of(platform, "a").was_late()
+
+
+@pytest.mark.parametrize(
+    ("received", "sealed", "kind", "at"),
+    [
+        (-MS, 2 * MOMENT, "DepositSealed", -MS),
+        (timedelta(0), LONGEST_WAIT, "DepositSealed", timedelta(0)),
+        (MS, 2 * MOMENT, "LateDepositRecorded", MS),
+        # what waits longer counts as of now, and nothing stands before what was there already
+        (timedelta(0), LONGEST_WAIT + MS, "LateDepositRecorded", LONGEST_WAIT + MS),
+        (-DAY, -DAY + MOMENT, "DepositSealed", -DAY + MOMENT),
+    ],
+)
+def test_a_deposit_counts_when_its_last_byte_was_durable(
+    platform: Platform, received: timedelta, sealed: timedelta, kind: str, at: timedelta
+) -> None:
+    platform.clock.at = min(platform.clock.at, DEADLINE + sealed)
+    platform.start("a")
+    if sealed < timedelta(0):
+        platform.clock.at = DEADLINE + sealed
+    platform.send("a")
+    platform.clock.at = DEADLINE + sealed
+    then = Reading(platform.clock.source, DEADLINE + received, DEADLINE + received)
+    seal = partial(deposit.seal_deposit, received=then)
+    event = platform.done(seal, platform.company(), platform.sealing("a"))[-1]
+    assert (event.TOPIC, event.received_at) == (kind, DEADLINE + at)
+
+
+def test_what_was_durable_before_d_and_recorded_after_the_register_is_late(
+    platform: Platform,
+) -> None:
+    platform.start("a")
+    platform.send("a")
+    then = platform.clock.now()
+    platform.close()
+    seal = partial(deposit.seal_deposit, received=then)
+    event = platform.done(seal, platform.company(), platform.sealing("a"))[-1]
+    assert event.TOPIC == "LateDepositRecorded"
+    assert event.received_at > DEADLINE, "late by the clock too, as replay demands (T7)"
 
 
 def test_the_end_of_a_transmission_is_one_save(platform: Platform) -> None:

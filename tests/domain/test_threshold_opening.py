@@ -351,6 +351,59 @@ def test_the_ledger_names_every_answer_that_is_kept_and_no_other(world: Sealed, 
     assert len(kept) == (2 if mood == "repeats" else 3)
 
 
+def test_an_answer_that_was_given_counts_when_its_custodian_is_silent_for_ever(
+    world: Sealed,
+) -> None:
+    world.published()
+    world.deposit("a")
+    world.platform.ready_to_open()
+    world.keepers.moods.update(bruno="silent", chloe="silent")
+    with pytest.raises(QuorumMissed):
+        world.platform.open()
+    world.keepers.moods.update(anna="silent")
+    del world.keepers.moods["bruno"]
+    for name in ("anna", "chloe"):
+        lost = hold_ceremony.ReportShareLost("C1", name)
+        world.platform.done(hold_ceremony.report_share_lost, world.platform.act("PA"), lost)
+    assert world.platform.open().state == "COMPLETED"
+    assert outcome(world, "a").custodians == ["anna", "bruno"]
+    assert world.platform.kinds().count("OpeningShareReleased") == 2, "anna's stood already"
+    told = {
+        row["custodian"]: row["answer"]
+        for row in next(iter(world.platform.vault.sittings.values()))
+    }
+    assert told == {"anna": "KEPT", "bruno": "PROVEN", "chloe": "SILENT"}
+
+
+def test_a_kept_answer_is_proven_again_before_it_counts(world: Sealed) -> None:
+    world.published()
+    world.deposit("a")
+    world.platform.ready_to_open()
+    world.keepers.moods.update(bruno="silent", chloe="silent")
+    with pytest.raises(QuorumMissed):
+        world.platform.open()
+    (kept,) = world.platform.vault.answers.values()
+    kept[:] = [(index, bytes(96)) for index, _ in kept]
+    world.keepers.moods.update(anna="silent")
+    del world.keepers.moods["bruno"]
+    with pytest.raises(QuorumMissed):
+        world.platform.open()
+
+
+@pytest.mark.parametrize("mood", ["refuses", "false"])
+def test_what_was_given_counts_not_against_what_is_said_now(world: Sealed, mood: str) -> None:
+    world.published()
+    world.deposit("a")
+    world.platform.ready_to_open()
+    world.keepers.moods.update(bruno="silent", chloe="silent")
+    with pytest.raises(QuorumMissed):
+        world.platform.open()
+    world.keepers.moods.update(anna=mood)
+    del world.keepers.moods["bruno"]
+    with pytest.raises(QuorumMissed):
+        world.platform.open()
+
+
 STORED = {
     "bytes-missing": lambda data: None,
     "bytes-differ": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
@@ -703,3 +756,28 @@ def test_shares_that_are_lost_make_an_envelope_unreadable(world: Sealed) -> None
     one = open_envelopes.OpenEnvelopes("C1", "0", deposit_id("a"))
     with pytest.raises(OpeningOrder, match="not yet completed"):
         open_envelopes.open_envelopes(world.platform.desk, world.platform.act(), one)
+
+
+@pytest.mark.parametrize("sign", ["life", "answer"])
+def test_a_share_that_shows_itself_again_is_not_lost_any_more(world: Sealed, sign: str) -> None:
+    world.published()
+    world.deposit("a")
+    world.deposit("b", SECOND)
+    world.platform.ready_to_open()
+    platform, desk = world.platform, world.platform.desk
+    for name in ("anna", "bruno"):
+        command = hold_ceremony.ReportShareLost("C1", name)
+        platform.done(hold_ceremony.report_share_lost, platform.act("PA"), command)
+    assert platform.load(Custody, "C1").lost == {"anna", "bruno"}
+    if sign == "life":  # both were restored from their recovery copies
+        prove_life.prove_life(desk, platform.act("PA"), prove_life.ProveLife("C1"))
+    else:
+        one = open_envelopes.OpenEnvelopes("C1", "0", deposit_id("a"))
+        open_envelopes.open_envelopes(desk, platform.act(), one)
+    assert not platform.load(Custody, "C1").lost
+    world.keepers.moods.update(anna="silent", bruno="silent")
+    with pytest.raises(QuorumMissed):
+        world.platform.open()
+    world.keepers.moods.clear()
+    world.platform.open()
+    assert outcome(world, "b").TOPIC == "EnvelopeOpened", "a moment of silence lost no bid"

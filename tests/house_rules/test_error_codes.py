@@ -71,7 +71,12 @@ SHARED = {
     "view": "the custodian's reason, and what the reading of a view raises",
 }
 # the custodian's reasons travel inside a signed refusal; people are told `custodian.refused`
-SILENT_MODULES = ("replay.custodian", "replay.custody_view", "replay.verifier")
+SILENT_MODULES = (
+    "replay.custodian",
+    "replay.custodian_facts",
+    "replay.custody_view",
+    "replay.verifier",
+)
 
 
 def load() -> None:

@@ -24,7 +24,8 @@ from doubles.entries import digest
 from doubles.views import ORIGIN
 
 from crypto.merkle import root
-from replay.custodian import AnswerRefused, Facts, Head, Question, Shown, decide, shown
+from replay.custodian import AnswerRefused, Facts, decide
+from replay.custodian_facts import Head, Question, Shown, shown
 from replay.custody_view import Known, ViewRefused, check_view
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "envelope" / "opening.json"
@@ -116,7 +117,7 @@ def test_without_publication_or_calendar_there_is_no_hour() -> None:
     assert "no calendar" in refuses(case)
 
 
-@pytest.mark.parametrize("hour", [17, "soon", ["x"]])
+@pytest.mark.parametrize("hour", [17, "soon", ["x"], "2026-03-02T10:00:00", "9999-12-31T23:59:59Z"])
 def test_an_hour_of_another_form_is_no_hour(hour: object) -> None:
     case = Case().assigned().sealed().present("a", "b")
     stream = f"consultation/{NAME}"
@@ -125,7 +126,7 @@ def test_an_hour_of_another_form_is_no_hour(hour: object) -> None:
     assert "another form" in refuses(case)
 
 
-@pytest.mark.parametrize("cool_down", ["60", True, None])
+@pytest.mark.parametrize("cool_down", ["60", True, None, -1, 10**15])
 def test_a_cool_down_of_another_form_is_refused(cool_down: object) -> None:
     case = Case().assigned().sealed().present("a", "b")
     stream = f"consultation/{NAME}"

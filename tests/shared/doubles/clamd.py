@@ -20,11 +20,15 @@ def eicar() -> bytes:
 
 
 class FakeClamd:
-    """Listens on a unix socket or on TCP; ``mood``: sound, silent, closing or babbling."""
+    """Listens on a unix socket or on TCP; ``mood``: sound, silent, closing or babbling.
+
+    ``dripping``: the command whose answer never ends.
+    """
 
     def __init__(self, path: Path | None = None, limit: int = 1 << 30) -> None:
         self.limit = limit
         self.mood = "sound"
+        self.dripping: bytes | None = None
         self.scanned: list[str] = []
         if path is None:
             self._door = socket.create_server(("127.0.0.1", 0))
@@ -58,6 +62,9 @@ class FakeClamd:
                 self._released.wait(30)
             elif self.mood == "babbling":
                 line.sendall(b"\xffno\nsense\0")
+            elif command == self.dripping:  # a sign of life now and then, and never an answer
+                while not self._released.wait(0.05):
+                    line.sendall(b".")
             elif command == b"zVERSION":
                 line.sendall(VERSION + b"\0")
             elif command == b"zINSTREAM" and self.mood != "closing":

@@ -12,7 +12,7 @@ from doubles.views import ShownLedger
 from crypto import canonical
 from crypto.label import Label
 from crypto.merkle import leaf_hash, root
-from replay.custodian import Question
+from replay.custodian_facts import Question
 
 NAME = "c-2026-0042"
 LOT = "1"

@@ -237,6 +237,7 @@ class MemoryVault:
         self.opened: dict[str, bytes] = {}
         self.partials: dict[str, dict[int, bytes]] = {}
         self.kept: set[tuple[str, str, int, bytes]] = set()
+        self.answers: dict[tuple[str, str, int], list[tuple[int, bytes]]] = {}
         self.sittings: dict[tuple[str, str, int], list[dict[str, str]]] = {}
         self.documents: dict[str, list[bytes]] = {}
         self.scans: dict[str, list[bytes]] = {}
@@ -260,6 +261,10 @@ class MemoryVault:
     ) -> None:
         self.partials.setdefault(deposit, {}).update(partials)
         self.kept.update((deposit, lot, plan_no, data) for data in partials.values())
+        self.answers.setdefault((deposit, lot, plan_no), []).extend(partials.items())
+
+    def kept_partials(self, deposit: str, lot: str, plan_no: int) -> list[tuple[int, bytes]]:
+        return self.answers.get((deposit, lot, plan_no), [])
 
     def keep_sitting(
         self, deposit: str, lot: str, plan_no: int, told: Sequence[Mapping[str, str]]
