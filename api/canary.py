@@ -93,6 +93,7 @@ class Canary:
             uploads=self._room.uploads,
             vault=self._room.vault,
             index=cast("Any", CanaryIndex()),
+            bidder_salt=lambda _consultation, _operator: "",
             activity=Activity(),
             runners=[],
             closers=(),

@@ -26,7 +26,6 @@ from crypto.merkle import leaf_hash, root
 from crypto.pli1 import Frame, deposit_commitment
 from crypto.pli1_header import CHUNK, Header, check_head
 from domain.commands.deposit import SealDeposit, seal_deposit
-from domain.commands.loading import operator_name
 from domain.commands.transmit import (
     AnnounceEnvelope,
     EnvelopeHead,
@@ -188,7 +187,8 @@ def stall(platform: Platform, upload: Upload, cause: StallCause) -> None:
     """Record that bytes stopped coming, once until they come again.
 
     Under the consultation's turn, as everything that moves a session: its last chunk may arrive by
-    another line at this very moment, and then the session has ended.
+    another line at this very moment, and then the session has ended. It is the platform that says
+    so: a company's own name would be one commitment in every consultation (N11).
     """
     with platform.desk.turns.hold(upload.consultation):
         session = session_of(platform, upload.transmission)
@@ -197,12 +197,7 @@ def stall(platform: Platform, upload: Upload, cause: StallCause) -> None:
         highest = platform.uploads.progress(upload.transmission).highest
         command = StallTransmission(upload.transmission, highest, cause)
         key = derived_id(upload.transmission, "stall", str(session.version).encode())
-        platform.act(stall_transmission, _act(owner_of(upload), upload, key), command)
-
-
-def owner_of(upload: Upload) -> Principal:
-    """Return the depositor as the platform acts on its behalf, such as after a restart."""
-    return Principal(upload.owner, "CY", operator_name(upload.owner), "platform")
+        platform.act(stall_transmission, platform.own_act(key, upload.consultation), command)
 
 
 def head_facts(header: Header) -> EnvelopeHead:
