@@ -95,9 +95,9 @@ def admit_late_deposit(
     who: Known, scope: Bound, key: Key, deposit: Id, form: AdmissionForm
 ) -> Answer:
     """Put a late deposit into a later plan, with reasons."""
-    scope.late_deposit(deposit)
+    need = scope.late_deposit(deposit)
     command = decide_late.AdmitLateDeposit(deposit, form.ground, form.reasons, form.findings)
-    who.platform.act(decide_late.admit_late_deposit, who.act(key, deposit), command)
+    who.platform.act(decide_late.admit_late_deposit, who.act(key, need), command)
     return {"deposit": deposit, "state": "SEALED"}
 
 
@@ -106,9 +106,9 @@ def reject_late_deposit(
     who: Known, scope: Bound, key: Key, deposit: Id, form: RejectionForm
 ) -> Answer:
     """Keep a late deposit closed, with reasons."""
-    scope.late_deposit(deposit)
+    need = scope.late_deposit(deposit)
     command = decide_late.RejectLateDeposit(deposit, form.reasons)
-    who.platform.act(decide_late.reject_late_deposit, who.act(key, deposit), command)
+    who.platform.act(decide_late.reject_late_deposit, who.act(key, need), command)
     return {"deposit": deposit, "state": "KEPT_CLOSED"}
 
 
