@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from api.adapters.grouped import GroupedDatabase
+from ledger.ports import Halt
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS uploads(
@@ -67,8 +68,8 @@ class Progress(NamedTuple):
 class Uploads:
     """The index of uploads of one home; whoever writes at once shares a commit."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = GroupedDatabase(path, SCHEMA)
+    def __init__(self, path: Path, halt: Halt | None = None) -> None:
+        self._file = GroupedDatabase(path, SCHEMA, halt)
 
     def start(self, transmission: str, consultation: str, owner: str) -> None:
         """Remember whose transmission this is; a repetition changes nothing."""
