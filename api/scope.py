@@ -226,6 +226,10 @@ class Scope:
         self._require(DECIDING)
         return home
 
+    def need_of(self, name: str) -> str:
+        """Return what ties an attempt on a deposit to others; of one that is not here, its name."""
+        return self._platform.index.consultation_of(name) or name
+
     def knows(self, name: str) -> bool:
         """Say whether a deposit lies in an own consultation, in a lot whose plan is fixed (N11)."""
         home = self._platform.index.consultation_of(name)

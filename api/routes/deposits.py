@@ -118,8 +118,9 @@ def open_deposit(who: Known, scope: Bound, key: Key, deposit: Id) -> Answer:
 
     Whoever may not know yet that it exists is answered as if it did not (N11).
     """
+    act = who.act(key, scope.need_of(deposit))
     try:
-        who.platform.act(opening.open_deposit, who.act(key, deposit), opening.OpenDeposit(deposit))
+        who.platform.act(opening.open_deposit, act, opening.OpenDeposit(deposit))
     except DomainError as refusal:
         if scope.knows(deposit):
             raise

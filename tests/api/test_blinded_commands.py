@@ -20,12 +20,23 @@ from domain.announce import StartTransmission
 from domain.commands.loading import operator_name
 from domain.events.transmission import EnvelopeKind, Intent, Purpose, StallCause
 from domain.plain import digest
+from ledger.entry import Row
 
 
 def entries(bench: Bench, kind: str) -> Iterator[dict[str, Any]]:
     for row in bench.platform.ledger.read(-1, 10_000):
         if row.kind == kind:
             yield {"stream": row.stream} | json.loads(row.entry)["data"]
+
+
+def clear(bench: Bench) -> list[Row]:
+    """Return the entries of a procedure in which the company stands in clear.
+
+    A download of a dossier names who made it with a company's token (domain.md §4.4).
+    """
+    names = ("consultation/", "custody/", "deposit/", "opening/", "transmission/")
+    rows = bench.platform.ledger.read(-1, 10_000)
+    return [row for row in rows if row.stream.startswith(names) and COMPANY.encode() in row.entry]
 
 
 def found_by_ids(bench: Bench, deposit: str) -> list[str]:
@@ -62,6 +73,10 @@ def test_neither_ids_nor_digests_of_commands_name_a_bidder(bench: Bench) -> None
     deposit = bench.deposit(envelope)["deposit"]
     assert found_by_ids(bench, deposit) == []
     assert found_by_digests(bench) == []
+    tried = [f"/api/v1/deposits/{deposit}/opening", "/api/v1/openings/lille-1/0/envelopes"]
+    for path in tried:
+        assert bench.post(path, bench.tokens.company, {}).status_code in {403, 404, 409}
+    assert [row.kind for row in clear(bench)] == [], "also of whoever asks to open too early"
 
 
 def test_the_control_finds_the_bidder_where_nothing_is_salted(
