@@ -101,6 +101,24 @@ def test_reads_hold_only_their_places_and_deposits_wait_for_nobody() -> None:
     assert sum(call.status == 200 for call in reads) == len(reads) - 7
 
 
+def test_a_read_that_declares_a_body_takes_a_place_too() -> None:
+    """Nobody reads the body of a read, so its end may not be what is waited for."""
+
+    async def play() -> int:
+        inner = Slow()
+        app = Admission(inner, rates=Rates())
+        row = class_of("GET", READ)
+        calls = [Call(app, "GET", READ, b"x") for _ in range(row.running + row.waiting + 7)]
+        await settled()
+        served = inner.now
+        inner.go.set()
+        await asyncio.gather(*(call.task for call in calls))
+        assert sum(call.status == 503 for call in calls) == 7
+        return served
+
+    assert asyncio.run(play()) == class_of("GET", READ).running
+
+
 def test_the_control_lets_reads_take_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the table's bounds the reads of the test above run all at once."""
 
