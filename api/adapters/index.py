@@ -230,7 +230,8 @@ class LedgerIndex:
         with self._lock:
             self._follow()
             held = self._health
-            return replace(held, seen=list(held.seen), declared=dict(held.declared))
+            seen, declared = list(held.seen), dict(held.declared)
+            return replace(held, seen=seen, declared=declared, alerted=dict(held.alerted))
 
     def in_custody(self) -> list[str]:
         """Return the consultations whose keyset is assigned and not retired."""

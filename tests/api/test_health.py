@@ -265,6 +265,17 @@ def test_an_incident_is_declared_ended_and_seen(bench: Bench) -> None:
     assert shown(bench.post(INCIDENTS, bench.tokens.admin, later)) == "command.form"
 
 
+def test_a_declaration_is_repeated_after_a_deadline_too(bench: Bench) -> None:
+    """Which buyers are told is what the platform finds, no part of what was asked (N3)."""
+    form = {"start": {"local": "2026-11-02T10:01"}, "cause": "Panne de disque"}
+    told = bench.done(INCIDENTS, bench.tokens.admin, form, key="incident-1")["incidents"]
+    bench.forward(SOON)
+    size = bench.platform.ledger.head()
+    again = bench.post(INCIDENTS, bench.tokens.admin, form, key="incident-1")
+    assert (again.status_code, bench.platform.ledger.head()) == (201, size)
+    assert told
+
+
 def test_an_incident_by_the_page_tells_the_buyers_of_open_consultations(bench: Bench) -> None:
     platform = bench.platform.desk.platform
     weak = joined(bench, platform, "PA", "root@pli.example", "Rose Petit")
