@@ -130,11 +130,11 @@ class Uploads:
 
     def own(self, transmission: str, owner: str) -> Upload | None:
         """Return one upload of this organisation; what is another's is not there."""
-        return self._one("owner = ? AND transmission = ?", owner, transmission)
+        return self._one(f"{OWNED} AND transmission = ?", owner, transmission)
 
     def own_deposit(self, deposit: str, owner: str) -> Upload | None:
         """Return the upload by which this organisation brought a deposit."""
-        return self._one("owner = ? AND deposit = ?", owner, deposit)
+        return self._one(f"{OWNED} AND deposit = ?", owner, deposit)
 
     def of_deposit(self, deposit: str) -> Upload | None:
         """Return the upload that brought this deposit."""
@@ -143,7 +143,7 @@ class Uploads:
     def of_owner(self, owner: str) -> list[Upload]:
         """Return the uploads of one organisation that have a head."""
         rows = self._read(
-            f"{SELECT} WHERE owner = ? AND head IS NOT NULL ORDER BY transmission", (owner,)
+            f"{SELECT} WHERE {OWNED} AND head IS NOT NULL ORDER BY transmission", (owner,)
         )
         return [_upload(row) for row in rows]
 
@@ -203,6 +203,8 @@ class Uploads:
         self._file.write(statement, values, durable=durable)
 
 
+OWNED = "owner = ? AND owner <> ''"
+"""An erasure leaves rows without an owner: they are nobody's, whoever asks in nobody's name."""
 SELECT = (
     "SELECT transmission, consultation, owner, deposit, commitment, head, head_size, body, chunks, "
     "refused, ended FROM uploads"
