@@ -7,6 +7,7 @@ consultation, so the register of a deadline never closes between the two.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from api.adapters.uploads import Part, Upload
@@ -43,6 +44,7 @@ from domain.errors import AlreadyExists, DomainError, TransmissionWrongState
 from domain.events.transmission import Purpose, StallCause
 from domain.ports import Act, Principal
 from domain.transmission import TransmissionSession
+from ledger.errors import NoSuchEntry
 
 TAG = 16
 FULL = CHUNK + TAG
@@ -164,8 +166,14 @@ def _ended_if_whole(platform: Platform, principal: Principal, upload: Upload) ->
 def keep_promises(platform: Platform) -> None:
     """Keep the room that running sessions were promised before this process started.
 
-    A session that had ended is let go of again: a power cut may have taken that note.
+    A session that had ended is let go of again: a power cut may have taken that note. One whose row
+    a crash prevented gets it: that it ends is a fact too, and may be a ground for a copy.
     """
+    for name, whose in platform.index.running().items():
+        if platform.uploads.find(name) is None:
+            with suppress(NoSuchEntry):  # of another home on the same log: that one keeps its rows
+                operator = platform.desk.subjects.operator_of(*whose)
+                platform.uploads.start(name, whose[0], operator.partition(":")[2])
     for upload in platform.uploads.running():
         session = session_of(platform, upload.transmission)
         if session is not None and session.state in ENDED:

@@ -135,6 +135,12 @@ class LedgerIndex:
             self._follow()
             return list(self._broken_off.get((consultation, bidder), ()))
 
+    def running(self) -> dict[str, tuple[str, str]]:
+        """Return (consultation, bidder's tag) of each transmission that has not ended."""
+        with self._lock:
+            self._follow()
+            return dict(self._running)
+
     def assigned(self, digest: str) -> str | None:
         """Return the consultation to which this keyset was assigned."""
         with self._lock:
