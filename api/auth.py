@@ -18,6 +18,7 @@ from api.forgery import SAFE, cookie, session_cookie
 from api.idempotency import command_id
 from api.permissions import OPERATIONS, check
 from api.platform import Platform
+from domain.commands.loading import operator_name
 from domain.ports import Act, Principal
 
 FRESH = frozenset(
@@ -59,7 +60,8 @@ class Caller:
 
     def act(self, key: str, correlation: str) -> Act:
         """Return the act behind an Idempotency-Key; correlation ties it to one need."""
-        return Act(command_id(self.org, key), self.within(correlation), correlation)
+        name = command_id(self.org, key, self._salt(correlation))
+        return Act(name, self.within(correlation), correlation)
 
     def within(self, correlation: str) -> Principal:
         """Return the principal in one need.
@@ -70,6 +72,16 @@ class Caller:
         if self.principal.role != "CY":
             return self.principal
         return replace(self.principal, person=f"{self.principal.person} {correlation}")
+
+    def _salt(self, correlation: str) -> str:
+        """Return what blinds a company's acts in a consultation, "" for anybody and anything else.
+
+        It is the salt of its tag there, known to the company and to nobody else, and erased with
+        it. What is no public consultation gets none, so that no name makes a row.
+        """
+        if self.principal.role != "CY" or not self.platform.index.is_published(correlation):
+            return ""
+        return self.platform.bidder_salt(correlation, operator_name(self.org))
 
 
 def optional_caller(request: Request, credentials: Credentials) -> Caller | None:

@@ -37,6 +37,7 @@ from domain.events.dossier import FileRow
 from domain.events.parties import OperatorRegistered, SizeClass
 from domain.operator import EconomicOperator
 from domain.ports import Act, Desk, Principal
+from replay.health import Seen
 from replay.health_record import Record
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Canary:
             uploads=self._room.uploads,
             vault=self._room.vault,
             index=cast("Any", CanaryIndex()),
+            bidder_salt=lambda _consultation, _operator: "",
             activity=Activity(),
             runners=[],
             closers=(),
@@ -179,6 +181,11 @@ class CanaryIndex:
     def health(self) -> Record:
         """Return an empty record."""
         return Record()
+
+    def deposit_probes(self, since: datetime, until: datetime) -> list[Seen]:
+        """Return nothing: what a probe finds is never its own evidence."""
+        _ = (since, until)
+        return []
 
     def is_published(self, consultation: str) -> bool:
         """Say whether this is the one."""

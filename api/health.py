@@ -40,6 +40,8 @@ FORMAT = "pli-health-evidence/1"
 LONGEST = timedelta(days=7)
 """One window of evidence."""
 DAY = timedelta(hours=24)
+RECORDED = timedelta(hours=25)
+"""What a probe found stands in the log by then: a success waits for the next beat."""
 SLOT = timedelta(minutes=10)
 RULE = "CE 449250, 23 sept. 2021"
 WAITING = "waiting"
@@ -120,9 +122,16 @@ def shown(found: State) -> Answer:
 
 
 def deposit_probe_at(platform: Platform, at: datetime) -> Answer:
-    """Return the state of the DEPOSIT probe at an instant: what an attestation of attempt names."""
-    record = seen_lately(platform)
-    made = [one for one in record.seen if one.probe == DEPOSIT and at - SILENCE <= one.at <= at]
+    """Return the state of the DEPOSIT probe at an instant: what an attestation of attempt names.
+
+    The same however long ago it was: in a dispute an attestation is asked for months later.
+    """
+    lately = platform.now() - at <= DAY
+    index = platform.index
+    seen = (
+        seen_lately(platform).seen if lately else index.deposit_probes(at - SILENCE, at + RECORDED)
+    )
+    made = [one for one in seen if one.probe == DEPOSIT and at - SILENCE <= one.at <= at]
     if not made:
         return {"state": Verdict.UNPROVEN.value}
     last = max(made, key=lambda one: one.at)

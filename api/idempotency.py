@@ -23,9 +23,13 @@ Key = Annotated[
 ]
 
 
-def command_id(org: str, key: str) -> str:
-    """Return the command id of a caller's key: keys of two organisations never meet."""
-    return _digest("pli/command/v1", org, key)[:32]
+def command_id(org: str, key: str, salt: str = "") -> str:
+    """Return the command id of a caller's key: keys of two organisations never meet.
+
+    ``salt``: of a bidder, hexadecimal. Entries carry this id, and who depositors' programs are
+    makes their keys known; without it the id would be a hash of a SIRET, which a dictionary opens.
+    """
+    return _digest("pli/command/v1", org, key, *([salt] if salt else []))[:32]
 
 
 def derived_id(session: str, act: str, *content: bytes) -> str:

@@ -18,6 +18,8 @@ from domain.ports import Principal
 
 DAYS = 7
 BY_INVITATION = "invitation"
+OF_ACCOUNT = "((org = ? AND (role = 'CY') = ?) OR host_person = ?)"
+"""Into one account of an organisation, a company's or a buyer's; or of one host."""
 COLUMNS = "id, person, org, role, email, name, host_org, host_role, host_person, expires_at"
 
 
@@ -86,12 +88,17 @@ class Invitations:
             raise InvitationEnded("the invitation was used, withdrawn, or has ended")
         return _invitation(row)
 
-    def of(self, org: str, host: str, now: datetime) -> Sequence[Invitation]:
-        """Return the invitations into an organisation, or of this host, that still wait."""
+    def of(self, org: str, host: str, now: datetime, *, company: bool) -> Sequence[Invitation]:
+        """Return the invitations into an organisation, or of this host, that still wait.
+
+        ``company``: into its account as a company. A town that bids itself has one SIRET and two
+        accounts, and neither reads or ends what is the other's.
+        """
         rows = self._file.rows(
-            f"SELECT {COLUMNS} FROM invitations WHERE (org = ? OR host_person = ?)"  # noqa: S608
+            f"SELECT {COLUMNS} FROM invitations WHERE {OF_ACCOUNT}"  # noqa: S608
             " AND expires_at >= ? ORDER BY expires_at DESC",
             org,
+            int(company),
             host,
             now.isoformat(),
         )
@@ -103,10 +110,10 @@ class Invitations:
         if self._file.do(sql, invitation.invitation_id) != 1:
             raise InvitationEnded("the invitation was used, withdrawn, or has ended")
 
-    def withdraw(self, org: str, host: str, invitation_id: str) -> None:
-        """End an invitation into this organisation, or of this host."""
-        sql = "DELETE FROM invitations WHERE (org = ? OR host_person = ?) AND id = ?"
-        self._file.do(sql, org, host, invitation_id)
+    def withdraw(self, org: str, host: str, invitation_id: str, *, company: bool) -> None:
+        """End an invitation into this account of an organisation, or of this host."""
+        sql = f"DELETE FROM invitations WHERE {OF_ACCOUNT} AND id = ?"  # noqa: S608
+        self._file.do(sql, org, int(company), host, invitation_id)
 
 
 def _invitation(row: Row) -> Invitation:

@@ -218,11 +218,17 @@ class Scope:
 
     # -- what a buyer may know of deposits, from the plan of their lot on
 
-    def late_deposit(self, name: str) -> None:
-        """Return quietly if the caller decides on this deposit, which a plan has shown to it."""
-        if not self.knows(name):
+    def late_deposit(self, name: str) -> str:
+        """Return whose need this deposit is, on which the caller decides: a plan has shown it."""
+        home = self._platform.index.consultation_of(name)
+        if home is None or not self.knows(name):
             raise Absent
         self._require(DECIDING)
+        return home
+
+    def need_of(self, name: str) -> str:
+        """Return what ties an attempt on a deposit to others; of one that is not here, its name."""
+        return self._platform.index.consultation_of(name) or name
 
     def knows(self, name: str) -> bool:
         """Say whether a deposit lies in an own consultation, in a lot whose plan is fixed (N11)."""
@@ -240,10 +246,11 @@ class Scope:
         found = views.found_consultation(self._platform, name)
         return {"consultation": name, "backup_copies": copies.known(self._platform, found)}
 
-    def decides_on(self, name: str) -> None:
-        """Return quietly if the caller decides on this copy, whose lots have their plan."""
-        self._known_copy(name)
+    def decides_on(self, name: str) -> str:
+        """Return whose need this copy is, on which the caller decides: its lots have their plan."""
+        found = self._known_copy(name)
         self._require(DECIDING)
+        return found.received().consultation
 
     def copy(self, name: str) -> Answer:
         """Return one copy that the caller may know, as it stands now."""

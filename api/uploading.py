@@ -7,6 +7,7 @@ consultation, so the register of a deadline never closes between the two.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -27,7 +28,6 @@ from crypto.merkle import leaf_hash, root
 from crypto.pli1 import Frame, deposit_commitment
 from crypto.pli1_header import CHUNK, Header, check_head
 from domain.commands.deposit import SealDeposit, seal_deposit
-from domain.commands.loading import operator_name
 from domain.commands.transmit import (
     AnnounceEnvelope,
     EnvelopeHead,
@@ -45,6 +45,7 @@ from domain.errors import AlreadyExists, DomainError, TransmissionWrongState
 from domain.events.transmission import Purpose, StallCause
 from domain.ports import Act, Principal
 from domain.transmission import TransmissionSession
+from ledger.errors import NoSuchEntry
 
 TAG = 16
 FULL = CHUNK + TAG
@@ -193,8 +194,14 @@ def _ended_if_whole(platform: Platform, principal: Principal, upload: Upload) ->
 def keep_promises(platform: Platform) -> None:
     """Keep the room that running sessions were promised before this process started.
 
-    A session that had ended is let go of again: a power cut may have taken that note.
+    A session that had ended is let go of again: a power cut may have taken that note. One whose row
+    a crash prevented gets it: that it ends is a fact too, and may be a ground for a copy.
     """
+    for name, whose in platform.index.running().items():
+        if platform.uploads.find(name) is None:
+            with suppress(NoSuchEntry):  # of another home on the same log: that one keeps its rows
+                operator = platform.desk.subjects.operator_of(*whose)
+                platform.uploads.start(name, whose[0], operator.partition(":")[2])
     for upload in platform.uploads.running():
         session = session_of(platform, upload.transmission)
         if session is not None and session.state in ENDED:
@@ -217,7 +224,8 @@ def stall(platform: Platform, upload: Upload, cause: StallCause) -> None:
     """Record that bytes stopped coming, once until they come again.
 
     Under the consultation's turn, as everything that moves a session: its last chunk may arrive by
-    another line at this very moment, and then the session has ended.
+    another line at this very moment, and then the session has ended. It is the platform that says
+    so: a company's own name would be one commitment in every consultation (N11).
     """
     with platform.desk.turns.hold(upload.consultation):
         session = session_of(platform, upload.transmission)
@@ -226,12 +234,7 @@ def stall(platform: Platform, upload: Upload, cause: StallCause) -> None:
         highest = platform.uploads.progress(upload.transmission).highest
         command = StallTransmission(upload.transmission, highest, cause)
         key = derived_id(upload.transmission, "stall", str(session.version).encode())
-        platform.act(stall_transmission, _act(owner_of(upload), upload, key), command)
-
-
-def owner_of(upload: Upload) -> Principal:
-    """Return the depositor as the platform acts on its behalf, such as after a restart."""
-    return Principal(upload.owner, "CY", operator_name(upload.owner), "platform")
+        platform.act(stall_transmission, platform.own_act(key, upload.consultation), command)
 
 
 def head_facts(header: Header) -> EnvelopeHead:

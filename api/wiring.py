@@ -409,7 +409,7 @@ class _Opening:
         place, ledger = self.place, self.ledger
         index = self.index = LedgerIndex(ledger)
         subjects = subjects_of(place, self.rng, self.connect, ledger.stop)
-        uploads = Uploads(place.uploads)
+        uploads = Uploads(place.uploads, ledger.stop)
         vault = EnvelopeVault(
             Blobs(place.blobs, halt=ledger.stop),
             uploads,

@@ -3,6 +3,10 @@
 Under load the disk is what everybody waits for: whoever comes while a commit is on its way waits
 together with the others for the next one, which is theirs all. Readers have a connection of their
 own and see what was committed, never what is being written.
+
+With a ``halt``, what the disk fails ends the process (N2): here the first commit that fails, or the
+first page that cannot be read. Commits that nobody waits for are on their way to the disk with the
+next one, so a sync that is tried again could call durable what the first had lost.
 """
 
 from __future__ import annotations
@@ -13,6 +17,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ledger.fail_stop import FailStop
+from ledger.ports import Halt
+from ledger.sqlite import SQLITE_FULL, primary_code
+
+SQLITE_BUSY = 5
+PASSING = frozenset({SQLITE_FULL, SQLITE_BUSY})
+"""What a commit may fail with and be tried again: nothing was written."""
+OF_THE_DISK = frozenset({10, 11, 14, 26})
+"""Results of a statement that are the disk's: IOERR, CORRUPT, CANTOPEN, NOTADB."""
 Values = tuple[object, ...]
 Row = tuple[int | str, ...]
 
@@ -33,7 +46,8 @@ class _Write:
 class GroupedDatabase:
     """One file of one process; every thread may use it."""
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, schema: str, halt: Halt | None = None) -> None:
+        self._stop = None if halt is None else FailStop(halt)
         # check_same_thread is off because one leads at a time, and _reading guards the other one
         self._writer = _opened(path)
         self._writer.execute("PRAGMA journal_mode=WAL")
@@ -51,8 +65,12 @@ class GroupedDatabase:
 
     def rows(self, query: str, values: Values) -> list[Row]:
         """Return every row of a question."""
-        with self._reading:
-            return self._reader.execute(query, values).fetchall()
+        self._check()
+        try:
+            with self._reading:
+                return self._reader.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._judged(error) from error
 
     def write(self, statement: str, values: Values, *, durable: bool = True) -> None:
         """Change something; when this returns it is seen by all, and durable if it has to be.
@@ -94,11 +112,13 @@ class GroupedDatabase:
     def _commit(self, batch: Sequence[_Write]) -> None:
         """Write a batch as one transaction; where one is refused, each alone: it was its own."""
         try:
+            self._check()
             refused = self._written(batch)
         except Exception as error:
             # of the commit: nobody knows what is on the disk, and it is not tried again (N2)
+            told = self._judged(error, committing=True)
             for write in batch:
-                write.error = error
+                write.error = told
             return
         if refused is not None and len(batch) > 1:
             for write in batch:
@@ -119,6 +139,8 @@ class GroupedDatabase:
                 self._writer.execute(write.statement, write.values)
         except sqlite3.Error as error:
             self._give_up()
+            if primary_code(error) in OF_THE_DISK:
+                raise
             return error
         try:
             self._writer.execute("COMMIT")
@@ -126,6 +148,18 @@ class GroupedDatabase:
             self._give_up()
             raise
         return None
+
+    def _check(self) -> None:
+        if self._stop is not None:
+            self._stop.check()
+
+    def _judged(self, error: Exception, *, committing: bool = False) -> Exception:
+        """Return what the caller is told; where the disk failed, nothing is served any more."""
+        code = primary_code(error)
+        grave = code not in PASSING if committing else code in OF_THE_DISK
+        if self._stop is None or not grave or not isinstance(error, sqlite3.Error):
+            return error
+        return self._stop.trip(f"uploads: {error}")
 
     def _give_up(self) -> None:
         """End the transaction, unless the failure has ended it already."""

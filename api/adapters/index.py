@@ -7,6 +7,7 @@ than the ledger holds. Behind the port Register; nothing of it is shown to anybo
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -18,6 +19,7 @@ from api.adapters.keyset_books import Pool, Retirements
 from api.adapters.lives import CustodyAlarm, Lives
 from domain.ports import Tip
 from projections.facts import Fact
+from replay.health import DEPOSIT, Seen
 from replay.health_record import Record, take
 
 if TYPE_CHECKING:
@@ -83,6 +85,8 @@ class LedgerIndex:
         self._organisations: set[str] = set()
         self._members: dict[str, int] = {}
         self._health = Record()
+        # when each result of a DEPOSIT probe was recorded, and where: in the order of the log
+        self._probed: list[tuple[datetime, int]] = []
         self._reads: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {
             "AccessGranted": self._access,
             "RoleGranted": self._member,
@@ -130,6 +134,12 @@ class LedgerIndex:
         with self._lock:
             self._follow()
             return list(self._broken_off.get((consultation, bidder), ()))
+
+    def running(self) -> dict[str, tuple[str, str]]:
+        """Return (consultation, bidder's tag) of each transmission that has not ended."""
+        with self._lock:
+            self._follow()
+            return dict(self._running)
 
     def assigned(self, digest: str) -> str | None:
         """Return the consultation to which this keyset was assigned."""
@@ -230,7 +240,20 @@ class LedgerIndex:
         with self._lock:
             self._follow()
             held = self._health
-            return replace(held, seen=list(held.seen), declared=dict(held.declared))
+            seen, declared = list(held.seen), dict(held.declared)
+            return replace(held, seen=seen, declared=declared, alerted=dict(held.alerted))
+
+    def deposit_probes(self, since: datetime, until: datetime) -> list[Seen]:
+        """Return what DEPOSIT probes found that were recorded between two instants, however old."""
+        with self._lock:
+            self._follow()
+            first = bisect_left(self._probed, (since, 0))
+            places = [place for at, place in self._probed[first:] if at <= until]
+        record = Record()
+        for place in places:
+            for row in self._ledger.read(place - 1, 1):
+                take(record, Fact(row))
+        return record.seen
 
     def in_custody(self) -> list[str]:
         """Return the consultations whose keyset is assigned and not retired."""
@@ -317,6 +340,8 @@ class LedgerIndex:
         """Note one entry of the platform's health, and let go of what is older than a day."""
         fact = Fact(row)
         take(self._health, fact)
+        if fact.maybe("probe") == DEPOSIT:
+            self._probed.append((_instant(fact.at), row.position))
         since = _instant(fact.at) - LATELY
         self._health.seen = [one for one in self._health.seen if one.at >= since]
         self._health.clocks, self._health.places = [], {}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from api.adapters.grouped import GroupedDatabase
+from ledger.ports import Halt
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS uploads(
@@ -67,8 +68,8 @@ class Progress(NamedTuple):
 class Uploads:
     """The index of uploads of one home; whoever writes at once shares a commit."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = GroupedDatabase(path, SCHEMA)
+    def __init__(self, path: Path, halt: Halt | None = None) -> None:
+        self._file = GroupedDatabase(path, SCHEMA, halt)
 
     def start(self, transmission: str, consultation: str, owner: str) -> None:
         """Remember whose transmission this is; a repetition changes nothing."""
@@ -129,11 +130,11 @@ class Uploads:
 
     def own(self, transmission: str, owner: str) -> Upload | None:
         """Return one upload of this organisation; what is another's is not there."""
-        return self._one("owner = ? AND transmission = ?", owner, transmission)
+        return self._one(f"{OWNED} AND transmission = ?", owner, transmission)
 
     def own_deposit(self, deposit: str, owner: str) -> Upload | None:
         """Return the upload by which this organisation brought a deposit."""
-        return self._one("owner = ? AND deposit = ?", owner, deposit)
+        return self._one(f"{OWNED} AND deposit = ?", owner, deposit)
 
     def of_deposit(self, deposit: str) -> Upload | None:
         """Return the upload that brought this deposit."""
@@ -142,7 +143,7 @@ class Uploads:
     def of_owner(self, owner: str) -> list[Upload]:
         """Return the uploads of one organisation that have a head."""
         rows = self._read(
-            f"{SELECT} WHERE owner = ? AND head IS NOT NULL ORDER BY transmission", (owner,)
+            f"{SELECT} WHERE {OWNED} AND head IS NOT NULL ORDER BY transmission", (owner,)
         )
         return [_upload(row) for row in rows]
 
@@ -202,6 +203,8 @@ class Uploads:
         self._file.write(statement, values, durable=durable)
 
 
+OWNED = "owner = ? AND owner <> ''"
+"""An erasure leaves rows without an owner: they are nobody's, whoever asks in nobody's name."""
 SELECT = (
     "SELECT transmission, consultation, owner, deposit, commitment, head, head_size, body, chunks, "
     "refused, ended FROM uploads"

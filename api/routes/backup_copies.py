@@ -138,27 +138,27 @@ def read_backup_copy(who: Known, scope: Bound, copy: CopyId) -> Answer:
 @router.post("/backup-copies/{copy}/authorisation", status_code=201, responses=writes())
 def authorise_backup_copy(who: Known, scope: Bound, key: Key, copy: CopyId) -> Answer:
     """Ask for the opening of a copy: the ground is computed, or the refusal recorded."""
-    scope.decides_on(copy)
+    need = scope.decides_on(copy)
     command = open_backup.AuthoriseBackupCopyOpening(copy)
-    who.platform.act(open_backup.authorise_backup_copy_opening, who.act(key, copy), command)
+    who.platform.act(open_backup.authorise_backup_copy_opening, who.act(key, need), command)
     return scope.copy(copy)
 
 
 @router.post("/backup-copies/{copy}/opening", status_code=201, responses=writes())
 def open_backup_copy(who: Known, scope: Bound, key: Key, copy: CopyId) -> Answer:
     """Record that an authorised copy on paper or on a data carrier was opened."""
-    scope.decides_on(copy)
+    need = scope.decides_on(copy)
     command = open_backup.OpenBackupCopy(copy)
-    who.platform.act(open_backup.open_backup_copy, who.act(key, copy), command)
+    who.platform.act(open_backup.open_backup_copy, who.act(key, need), command)
     return scope.copy(copy)
 
 
 @router.post("/backup-copies/{copy}/setting-aside", status_code=201, responses=writes())
 def set_aside_backup_copy(who: Known, scope: Bound, key: Key, copy: CopyId) -> Answer:
     """Keep a copy closed, for the reason that the record gives."""
-    scope.decides_on(copy)
+    need = scope.decides_on(copy)
     command = open_backup.SetAsideBackupCopy(copy)
-    who.platform.act(open_backup.set_aside_backup_copy, who.act(key, copy), command)
+    who.platform.act(open_backup.set_aside_backup_copy, who.act(key, need), command)
     return scope.copy(copy)
 
 
@@ -167,9 +167,9 @@ def detect_backup_malware(
     who: Known, scope: Bound, key: Key, copy: CopyId, form: TraceForm
 ) -> Answer:
     """Record malware in the copy itself; it is set aside."""
-    scope.decides_on(copy)
+    need = scope.decides_on(copy)
     command = open_backup.DetectBackupMalware(copy, form.trace_hash)
-    who.platform.act(open_backup.detect_backup_malware, who.act(key, copy), command)
+    who.platform.act(open_backup.detect_backup_malware, who.act(key, need), command)
     return scope.copy(copy)
 
 
@@ -178,7 +178,7 @@ def destroy_backup_copy(
     who: Known, scope: Bound, key: Key, copy: CopyId, form: WitnessForm
 ) -> Answer:
     """Record that a copy which stayed closed was destroyed before a witness."""
-    scope.decides_on(copy)
+    need = scope.decides_on(copy)
     command = open_backup.DestroyBackupCopy(copy, form.witness)
-    who.platform.act(open_backup.destroy_backup_copy, who.act(key, copy), command)
+    who.platform.act(open_backup.destroy_backup_copy, who.act(key, need), command)
     return scope.copy(copy)

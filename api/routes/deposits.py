@@ -95,9 +95,9 @@ def admit_late_deposit(
     who: Known, scope: Bound, key: Key, deposit: Id, form: AdmissionForm
 ) -> Answer:
     """Put a late deposit into a later plan, with reasons."""
-    scope.late_deposit(deposit)
+    need = scope.late_deposit(deposit)
     command = decide_late.AdmitLateDeposit(deposit, form.ground, form.reasons, form.findings)
-    who.platform.act(decide_late.admit_late_deposit, who.act(key, deposit), command)
+    who.platform.act(decide_late.admit_late_deposit, who.act(key, need), command)
     return {"deposit": deposit, "state": "SEALED"}
 
 
@@ -106,9 +106,9 @@ def reject_late_deposit(
     who: Known, scope: Bound, key: Key, deposit: Id, form: RejectionForm
 ) -> Answer:
     """Keep a late deposit closed, with reasons."""
-    scope.late_deposit(deposit)
+    need = scope.late_deposit(deposit)
     command = decide_late.RejectLateDeposit(deposit, form.reasons)
-    who.platform.act(decide_late.reject_late_deposit, who.act(key, deposit), command)
+    who.platform.act(decide_late.reject_late_deposit, who.act(key, need), command)
     return {"deposit": deposit, "state": "KEPT_CLOSED"}
 
 
@@ -118,8 +118,9 @@ def open_deposit(who: Known, scope: Bound, key: Key, deposit: Id) -> Answer:
 
     Whoever may not know yet that it exists is answered as if it did not (N11).
     """
+    act = who.act(key, scope.need_of(deposit))
     try:
-        who.platform.act(opening.open_deposit, who.act(key, deposit), opening.OpenDeposit(deposit))
+        who.platform.act(opening.open_deposit, act, opening.OpenDeposit(deposit))
     except DomainError as refusal:
         if scope.knows(deposit):
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -63,7 +64,7 @@ def declare_incident(who: Known, key: Key, form: IncidentForm) -> Answer:
         scope=form.scope,
         cause=form.cause,
         to_at=instant(form.end),
-        alerted=tuple(who.platform.index.awaited()),
     )
-    who.platform.act(incidents.declare_incident, who.act(key, "health"), command)
+    told = partial(incidents.declare_incident, alerted=who.platform.index.awaited())
+    who.platform.act(told, who.act(key, "health"), command)
     return health.shown(health.state(who.platform))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,21 +22,20 @@ MOST_CONSULTATIONS = 1_000
 
 @dataclass(frozen=True)
 class DeclareIncident:
-    """An incident; the same beginning and scope again, with an end, says that it is over.
-
-    ``alerted``: the consultations that are open, whose buyers are told.
-    """
+    """An incident; the same beginning and scope again, with an end, says that it is over."""
 
     from_at: datetime
     scope: str
     cause: str
     to_at: datetime | None = None
-    alerted: tuple[str, ...] = ()
 
 
-def declare_incident(desk: Desk, act: Act, command: DeclareIncident) -> Recorded:
+def declare_incident(
+    desk: Desk, act: Act, command: DeclareIncident, alerted: Iterable[str] = ()
+) -> Recorded:
     """Append IncidentDeclared, and BuyersAlerted for the consultations that are open.
 
+    ``alerted``: those; no part of the command, so that it is the same one after a deadline (N3).
     Raises BadForm for an incident that is to begin or to have ended later than now, or that ends
     before it begins.
     """
@@ -59,7 +59,7 @@ def declare_incident(desk: Desk, act: Act, command: DeclareIncident) -> Recorded
             cause=check_text("cause", command.cause, 400),
         )
     )
-    names = sorted(command.alerted)
+    names = sorted(alerted)
     for start in range(0, len(names), MOST_CONSULTATIONS):
         part = names[start : start + MOST_CONSULTATIONS]
         health.append(BuyersAlerted(**health.stamp(meta), consultations=part))

@@ -13,6 +13,7 @@ from crypto.errors import CryptoError
 from crypto.keyset import Keyset
 from domain.aggregate import Event, Stamp
 from domain.commands.loading import RUNNING, custody_of, found, found_or_blank, opening_of
+from domain.commands.still_sealed import still_sealed
 from domain.consultation import Consultation
 from domain.custody import Custody, KeyCeremony, check_strength
 from domain.errors import BadForm, CeremonyAborted, KeysetNeeded, KeysetTaken, NotFound
@@ -178,11 +179,16 @@ def retire_keyset(desk: Desk, act: Act, command: RetireKeyset) -> Recorded:
 
 
 def check_unneeded(desk: Desk, consultation: Consultation) -> None:
-    """Return quietly if no envelope waits for the keys: it ended, or every lot is opened."""
+    """Return quietly if no envelope waits for the keys: it ended, or every lot is opened.
+
+    A lot whose session is complete may wait all the same: for its second envelopes, for what was
+    admitted late, for a copy that was authorised.
+    """
     if consultation.state == "ENDED":
         return
     for lot in consultation.lot_names():
-        if opening_of(desk, consultation.name, lot).state != "COMPLETED":
+        session = opening_of(desk, consultation.name, lot)
+        if session.state != "COMPLETED" or still_sealed(desk, consultation, session, lot):
             raise KeysetNeeded(consultation.name, lot)
 
 

@@ -22,6 +22,7 @@ from domain.opening import OpeningSession
 from domain.operator import EconomicOperator
 from domain.placement import check_outside_time
 from domain.ports import Act, Desk, Tip
+from domain.tenure import COMPANY
 from domain.transmission import TransmissionSession
 
 A = TypeVar("A", bound=Aggregate)
@@ -169,6 +170,17 @@ def blinded(desk: Desk, act: Act, now: Reading, tenant: str, bidder: str) -> Met
     """Return metadata in which the organisation of a company is its tag, never its SIRET."""
     org = act.principal.org if act.principal.role == "PA" else bidder
     return desk.meta(act, now, tenant, org=org)
+
+
+def attempting(desk: Desk, act: Act, now: Reading, consultation: Consultation) -> Meta:
+    """Return metadata of an attempt by anybody: a company stands there as its tag.
+
+    It may be a bidder, and whoever reads that it asked to open would know (N11).
+    """
+    caller, org = act.principal, None
+    if caller.role == COMPANY:
+        org = desk.subjects.bidder_tag(consultation.name, operator_name(caller.org))
+    return desk.meta(act, now, consultation.tenant, org=org)
 
 
 def envelope_of(desk: Desk, deposit: str) -> SealedEnvelope:

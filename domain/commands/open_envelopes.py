@@ -8,6 +8,7 @@ from domain.aggregate import Aggregate
 from domain.backup_copy import BackupCopy
 from domain.clock import Reading
 from domain.commands.loading import (
+    attempting,
     check_time,
     custody_of,
     envelope_of,
@@ -67,7 +68,7 @@ def open_envelopes(desk: Desk, act: Act, command: OpenEnvelopes) -> Recorded:
     now = desk.reading(consultation, session)
     refusal = _refusal(desk, act, command, consultation, session, now)
     if refusal is not None:
-        meta = desk.meta(act, now, consultation.tenant)
+        meta = attempting(desk, act, now, consultation)
         raise refuse(desk, act, command, session, meta, refusal, command.deposit)
     if session.state not in {"WITNESSED", "UNLOCKED"}:
         raise OpeningOrder(session.name, "a plan, anchored and not yet completed")
@@ -93,7 +94,7 @@ def open_deposit(desk: Desk, act: Act, command: OpenDeposit) -> Recorded:
     refusal = _by_hour_or_role(desk, act, consultation, envelope, now) or NotInPlan(
         command.deposit, NO_LOT_ASKED
     )
-    meta = desk.meta(act, now, consultation.tenant)
+    meta = attempting(desk, act, now, consultation)
     raise refuse(desk, act, command, envelope, meta, refusal, command.deposit)
 
 

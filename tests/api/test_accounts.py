@@ -72,3 +72,21 @@ def test_the_note_of_a_tokens_last_use_waits_for_no_disk(accounts: Accounts) -> 
     accounts.revoke(made.token_id)
     kinds = [line.split("=")[-1] if line.startswith("PRAGMA") else line[:6] for line in said]
     assert kinds == ["SELECT", "NORMAL", "UPDATE", "FULL", "UPDATE"]
+
+
+def test_a_town_that_bids_itself_keeps_its_two_accounts_apart(accounts: Accounts) -> None:
+    """One SIRET, two tenants: who prepares its bid is no matter of its purchasing unit (N14)."""
+    kept, draw = {}, counter()
+    for role in ("BU", "CY"):
+        _, made = accounts.invitations.create((ORG, role), f"{role}@lille.example", role, NOW, draw)
+        kept[role] = made.invitation_id
+    for role, other in (("BU", "CY"), ("CY", "BU")):
+        company = role == "CY"
+        found = accounts.invitations.of(ORG, "person:ada", NOW, company=company)
+        assert [one.role for one in found] == [role]
+        accounts.invitations.withdraw(ORG, "person:ada", kept[other], company=company)
+    for role in ("BU", "CY"):
+        company = role == "CY"
+        assert accounts.invitations.of(ORG, "person:ada", NOW, company=company), "it still waits"
+        accounts.invitations.withdraw(ORG, "person:ada", kept[role], company=company)
+        assert accounts.invitations.of(ORG, "person:ada", NOW, company=company) == []

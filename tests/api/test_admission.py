@@ -101,6 +101,43 @@ def test_reads_hold_only_their_places_and_deposits_wait_for_nobody() -> None:
     assert sum(call.status == 200 for call in reads) == len(reads) - 7
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/health/evidence",
+        "/administration/evidence",
+        "/administration/evidence.pdf",
+        "/api/v1/openings/lille-1/0/minutes.pdf",
+    ],
+)
+def test_what_reads_the_whole_log_or_sets_a_document_is_made_one_at_a_time(path: str) -> None:
+    """Each is seconds of the processor that deposits need at their hour; some need no account."""
+    row = class_of("GET", path)
+    assert (row.running, row.waiting <= 40) == (1, True)
+    assert row.account is not None
+    assert row.address is not None
+    assert row.account.amount <= 30
+    assert row.address.amount <= 120
+
+
+def test_a_read_that_declares_a_body_takes_a_place_too() -> None:
+    """Nobody reads the body of a read, so its end may not be what is waited for."""
+
+    async def play() -> int:
+        inner = Slow()
+        app = Admission(inner, rates=Rates())
+        row = class_of("GET", READ)
+        calls = [Call(app, "GET", READ, b"x") for _ in range(row.running + row.waiting + 7)]
+        await settled()
+        served = inner.now
+        inner.go.set()
+        await asyncio.gather(*(call.task for call in calls))
+        assert sum(call.status == 503 for call in calls) == 7
+        return served
+
+    assert asyncio.run(play()) == class_of("GET", READ).running
+
+
 def test_the_control_lets_reads_take_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the table's bounds the reads of the test above run all at once."""
 

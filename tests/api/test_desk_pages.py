@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -159,6 +160,11 @@ def test_a_company_withdraws_its_own_envelope_by_a_page(bench: Bench) -> None:
     assert mine not in offered(reader, "withdrawals")
     state = bench.get(f"/api/v1/deposits/{mine}", bench.tokens.company).json()["deposit_state"]
     assert state == "WITHDRAWN"
+    rows = bench.platform.ledger.stream(f"deposit/{mine}")
+    assert [row.kind for row in rows] == ["DepositSealed", "DepositWithdrawn"]
+    assert not any(COMPANY.encode() in row.entry for row in rows), "its entries name nobody (N11)"
+    needs = {json.loads(row.entry)["data"]["meta"]["correlation"] for row in rows}
+    assert needs == {"lille-9"}
 
 
 def test_a_late_envelope_is_kept_closed_by_a_page_too(bench: Bench) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from api.adapters.grouped import GroupedDatabase
+from api.adapters.grouped import SQLITE_BUSY, SQLITE_FULL, GroupedDatabase
+from ledger.errors import LedgerHalted
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS names(name TEXT PRIMARY KEY)"
 INSERT = "INSERT INTO names VALUES (?)"
@@ -130,6 +131,49 @@ def test_a_commit_that_fails_is_told_to_all_and_is_not_tried_again(
     assert failing.commits == 2
     gated.write(INSERT, ("later",))
     assert gated.rows(SELECT, ()) == [("first",), ("later",)]
+
+
+def test_a_failed_commit_of_uploads_ends_everything(tmp_path: Path) -> None:
+    told: list[Exception] = []
+    database = GroupedDatabase(tmp_path / "names.db", SCHEMA, told.append)
+    database.write(INSERT, ("before",))
+    failing = Failing(database._writer, sqlite3.OperationalError("disk I/O error"))
+    database._writer = failing  # type: ignore[assignment]
+    for _ in range(2):
+        with pytest.raises(LedgerHalted):
+            database.write(INSERT, ("lost",))
+    with pytest.raises(LedgerHalted):
+        database.rows(SELECT, ())
+    assert (len(told), failing.commits) == (1, 1)
+
+
+@pytest.mark.parametrize("code", [SQLITE_FULL, SQLITE_BUSY])
+def test_a_full_disk_or_a_lock_ends_nothing(tmp_path: Path, code: int) -> None:
+    told: list[Exception] = []
+    database = GroupedDatabase(tmp_path / "names.db", SCHEMA, told.append)
+    failure = sqlite3.OperationalError("not now")
+    failure.sqlite_errorcode = code
+    database._writer = Failing(database._writer, failure)  # type: ignore[assignment]
+    with pytest.raises(sqlite3.OperationalError, match="not now"):
+        database.write(INSERT, ("later",))
+    database.write(INSERT, ("later",))
+    with pytest.raises(sqlite3.IntegrityError):
+        database.write(INSERT, ("later",))
+    assert (database.rows(SELECT, ()), told) == ([("later",)], [])
+
+
+def test_a_page_that_cannot_be_read_ends_everything(tmp_path: Path) -> None:
+    told: list[Exception] = []
+    path = tmp_path / "names.db"
+    GroupedDatabase(path, SCHEMA).close()
+    size = path.stat().st_size
+    database = GroupedDatabase(path, SCHEMA, told.append)
+    path.write_bytes(b"\xff" * size)
+    with pytest.raises(LedgerHalted):
+        database.rows(SELECT, ())
+    with pytest.raises(LedgerHalted):
+        database.write(INSERT, ("lost",))
+    assert len(told) == 1
 
 
 def test_nobody_takes_an_interrupted_commit_for_done(

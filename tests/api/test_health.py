@@ -225,8 +225,11 @@ def test_the_page_shows_now_and_the_last_day_in_both_languages(still: Bench) -> 
 def test_an_attestation_of_attempt_names_the_probe_of_its_minute(bench: Bench) -> None:
     at = "/api/v1/consultations/lille-1"
 
+    names: list[str] = []
+
     def given_up() -> Any:
         name = bench.announce(bench.seal(at)).json()["transmission"]
+        names.append(name)
         token = {"Authorization": f"Bearer {bench.tokens.company}"}
         return bench.http.delete(f"/api/v1/transmissions/{name}", headers=token).json()["mentions"]
 
@@ -243,6 +246,16 @@ def test_an_attestation_of_attempt_names_the_probe_of_its_minute(bench: Bench) -
     )
     bench.clock.forward(timedelta(minutes=3))
     assert given_up()["probe"] == {"state": "UNPROVEN"}
+    # in a dispute it is read long after, and says the same of its minute
+    paths = [f"/api/v1/transmissions/{name}" for name in names]
+    told = [bench.get(path, bench.tokens.company).json()["mentions"] for path in paths]
+    rounds.probing.flush()
+    bench.clock.forward(timedelta(days=7))
+    rounds.minute()
+    rounds.probing.flush()
+    late = [bench.get(path, bench.tokens.company).json()["mentions"] for path in paths]
+    assert [one["probe"]["state"] for one in late] == ["PROVEN", "FAILED", "FAILED", "UNPROVEN"]
+    assert late == told
 
 
 # -- incidents
@@ -263,6 +276,17 @@ def test_an_incident_is_declared_ended_and_seen(bench: Bench) -> None:
     assert bench.post(INCIDENTS, bench.tokens.buyer, form).status_code == 403
     later = form | {"start": {"local": "2026-11-02T23:00"}}
     assert shown(bench.post(INCIDENTS, bench.tokens.admin, later)) == "command.form"
+
+
+def test_a_declaration_is_repeated_after_a_deadline_too(bench: Bench) -> None:
+    """Which buyers are told is what the platform finds, no part of what was asked (N3)."""
+    form = {"start": {"local": "2026-11-02T10:01"}, "cause": "Panne de disque"}
+    told = bench.done(INCIDENTS, bench.tokens.admin, form, key="incident-1")["incidents"]
+    bench.forward(SOON)
+    size = bench.platform.ledger.head()
+    again = bench.post(INCIDENTS, bench.tokens.admin, form, key="incident-1")
+    assert (again.status_code, bench.platform.ledger.head()) == (201, size)
+    assert told
 
 
 def test_an_incident_by_the_page_tells_the_buyers_of_open_consultations(bench: Bench) -> None:

@@ -365,3 +365,27 @@ def test_no_other_chore_holds_up_the_hour(bench: Bench) -> None:
         scheduler.answered.set()
         scheduler.stop()
     assert bench.platform.published_size() > 0
+
+
+def test_a_session_whose_announce_was_cut_short_ends_all_the_same(bench: Bench) -> None:
+    """A crash between the entry and the row: an end is a fact, and a ground for a copy (§4.8)."""
+    at = bench.publish()
+    envelope = bench.seal(at)
+    begin = bench.platform.uploads.start
+    bench.platform.uploads.start = crashed  # type: ignore[method-assign]
+    assert bench.announce(envelope).status_code == 500
+    bench.platform.uploads.start = begin  # type: ignore[method-assign]
+    bench.close()
+    bench.reopen()
+    (name,) = bench.platform.index.running()
+    counter = watched(bench)
+    bench.tick()
+    counter.forward(86_401)
+    bench.tick()
+    assert kinds(bench, f"transmission/{name}")[-1] == "TransmissionExpired"
+    found = bench.get(f"/api/v1/transmissions/{name}", bench.tokens.company).json()
+    assert found["state"] == "EXPIRED"
+
+
+def crashed(*_: object) -> None:
+    raise ZeroDivisionError

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from doubles.bench import BUYER, SOON, Bench, shown
+from doubles.bench import BUYER, COMPANY, SOON, Bench, shown
 
+from api.adapters.personal_rows import PersonalRows
 from api.facts import facts
 from ledger.proofs import TlogProof
 
@@ -205,3 +206,20 @@ def test_a_bidder_with_the_siret_of_a_buyer_reads_what_everybody_reads(bench: Be
     assert bench.get(opening, bidder).content == public.content
     absent = bench.get("/api/v1/consultations/nowhere", bidder)
     assert (absent.status_code, bench.get(draft, bidder).content) == (404, absent.content)
+
+
+def test_what_an_erased_company_left_is_nobodys(bench: Bench) -> None:
+    """Its uploads have no owner any more, and whoever calls for no company owns nothing (N14)."""
+    at = bench.publish()
+    done = bench.deposit(bench.seal(at))
+    bench.forward(SOON)
+    opening = bench.attend()
+    bench.done(f"{opening}/plan", bench.tokens.buyer)
+    bench.done(f"{opening}/envelopes", bench.tokens.buyer, {})
+    PersonalRows("uploads", bench.home.folder / "uploads.db", blank=True).erase(f"siret:{COMPANY}")
+    documents = f"{opening}/envelopes/{done['deposit']}/documents"
+    paths = [documents, f"{documents}/1", f"/api/v1/deposits/{done['deposit']}"]
+    paths += [f"{paths[2]}/receipt", f"/api/v1/transmissions/{done['transmission']}"]
+    for token in (bench.tokens.other, bench.tokens.rival, bench.tokens.admin):
+        assert [bench.get(path, token).status_code for path in paths] == [404] * 5
+    assert bench.get(documents, bench.tokens.buyer).status_code == 200

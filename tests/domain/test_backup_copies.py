@@ -21,7 +21,8 @@ from doubles.platform import (
 
 from domain.backup_copy import BackupCopy, OutOfBandRegister
 from domain.clock import LegalHour
-from domain.commands import open_backup, register_item, transmit
+from domain.commands import hold_ceremony, open_backup, register_item, transmit
+from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope
 from domain.errors import (
     AlreadyExists,
@@ -31,6 +32,7 @@ from domain.errors import (
     BadForm,
     ConsultationWrongState,
     DepositTaken,
+    KeysetNeeded,
     NoBackupGround,
     NoRule,
     NotAllowed,
@@ -280,7 +282,11 @@ def test_an_unreadable_envelope_opens_the_copy_under_the_next_plan(platform: Pla
     copy = platform.back_up("copy")
     platform.unsealing.stored[deposit_id("bid")] = StoredEnvelope("missing", head_ok=False)
     first_plan(platform)
+    consultation = platform.load(Consultation, "C1")
+    hold_ceremony.check_unneeded(platform.desk, consultation)
     (event,) = ask(platform, copy.name)
+    with pytest.raises(KeysetNeeded):
+        hold_ceremony.check_unneeded(platform.desk, consultation)
     assert event.ground == "UNREADABLE"
     assert event.evidence == [f"deposit/{deposit_id('bid')}#2", "transmission/t-bid#1"]
     session = platform.plan()

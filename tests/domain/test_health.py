@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,9 +42,12 @@ def record(platform: Platform, *seen: Probed, clock: ClockCheck | None = None) -
     return platform.done(record_probes, platform.act("PA"), RecordProbes(seen, clock))
 
 
-def declare(platform: Platform, role: str = "PA", **values: Any) -> list[Any]:
+def declare(
+    platform: Platform, role: str = "PA", alerted: tuple[str, ...] = (), **values: Any
+) -> list[Any]:
     given = {"from_at": NOON, "scope": "PLATFORM", "cause": "panne"} | values
-    return platform.done(declare_incident, platform.act(role), DeclareIncident(**given))
+    use_case = partial(declare_incident, alerted=alerted)
+    return platform.done(use_case, platform.act(role), DeclareIncident(**given))
 
 
 def health(platform: Platform) -> Health:

@@ -19,7 +19,14 @@ from doubles.platform import (
 from crypto.canonical import encode
 from crypto.digests import sha256
 from domain.clock import ClockSource, LegalHour
-from domain.commands import decide_late, draft, fix_opening_plan, open_envelopes, publish
+from domain.commands import (
+    decide_late,
+    draft,
+    fix_opening_plan,
+    hold_ceremony,
+    open_envelopes,
+    publish,
+)
 from domain.commands.loading import check_time
 from domain.commands.open_envelopes import detail_of
 from domain.commands.unlocking import Table, document_of
@@ -29,6 +36,7 @@ from domain.errors import (
     BadForm,
     ClockDistrusted,
     ClockWentBack,
+    KeysetNeeded,
     NotAllowed,
     NotFound,
     NotInPlan,
@@ -420,8 +428,24 @@ def test_offers_wait_for_the_second_envelope() -> None:
     session = platform.ready_to_open()
     assert session.plan().open == [deposit_id("application")]
     platform.open()
+    with pytest.raises(KeysetNeeded):
+        hold_ceremony.check_unneeded(platform.desk, platform.load(Consultation, "C1"))
     session = platform.plan()
     assert (session.plan().kind, session.plan().open) == ("SECOND_ENVELOPE", [deposit_id("offer")])
+
+
+def test_the_keys_of_an_admitted_envelope_are_needed_until_its_plan_ends() -> None:
+    platform = Platform()
+    platform.published()
+    platform.deposit("late", at=DEADLINE + timedelta(milliseconds=1))
+    platform.ready_to_open()
+    platform.open()
+    consultation = platform.load(Consultation, "C1")
+    hold_ceremony.check_unneeded(platform.desk, consultation)  # nobody admitted it
+    admitted = decide_late.AdmitLateDeposit(deposit_id("late"), "panne", "motifs", "constats")
+    platform.done(decide_late.admit_late_deposit, platform.act("CO"), admitted)
+    with pytest.raises(KeysetNeeded):
+        hold_ceremony.check_unneeded(platform.desk, consultation)
 
 
 def test_an_unreadable_envelope_is_in_the_minutes(platform: Platform) -> None:

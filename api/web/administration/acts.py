@@ -22,7 +22,8 @@ class Form:
     """An act of administration.
 
     ``marks``: how a role may be marked in the table of acts to see it; ``sure``: what is told
-    before an act that cannot be undone; ``places``: this form's field for one of its command.
+    before an act that cannot be undone; ``places``: this form's field for one of its command;
+    ``about``: the field that names a consultation, a deposit or a copy, whose need the act serves.
     """
 
     name: str
@@ -38,11 +39,20 @@ class Form:
     sure: str = ""
     places: Mapping[str, str] | None = None
     following: str = HOME
+    about: str = ""
 
     @property
     def path(self) -> str:
         """The address of its page."""
         return f"{HOME}/{self.name}"
+
+    def need(self, who: Seated, entered: Entered) -> str:
+        """Return what ties the act to others: its consultation, else the organisation.
+
+        An act of a company in a consultation never carries its SIRET (N11).
+        """
+        named, index = entered.raw(self.about), who.platform.index
+        return named if index.is_published(named) else index.consultation_of(named) or who.org
 
     def offered(self, who: Seated) -> bool:
         """Say whether somebody may do this act."""

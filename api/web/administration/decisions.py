@@ -183,6 +183,7 @@ DECISION_FORMS = (
         _withdrawal_fields,
         _withdraw,
         N_("Le retrait est inscrit au registre."),
+        about="deposit",
     ),
     Form(
         "late-deposits",
@@ -193,6 +194,7 @@ DECISION_FORMS = (
         _late_fields,
         _decide_late,
         N_("La décision est inscrite au registre."),
+        about="deposit",
     ),
     Form(
         "copy-decisions",
@@ -204,5 +206,6 @@ DECISION_FORMS = (
         _decide_copy,
         N_("La décision sur la copie est inscrite au registre."),
         following=COPIES,
+        about="copy",
     ),
 )

@@ -135,6 +135,7 @@ DESK_FORMS = (
         fresh=False,
         places={"received": "hour", "medium": "medium"},
         following=REGISTER,
+        about="consultation",
     ),
     Form(
         "register-items",
@@ -148,5 +149,6 @@ DESK_FORMS = (
         fresh=False,
         places={"received": "hour"},
         following=REGISTER,
+        about="consultation",
     ),
 )

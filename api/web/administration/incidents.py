@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from api.web.administration.acts import Form
 from api.web.administration.fields import Entered, Field, Option
 from api.web.administration.seated import Seated
@@ -43,14 +45,9 @@ def _declare(who: Seated, act: Act, entered: Entered) -> None:
     end = entered.hour("to_day", "to_hour") if ended else None
     scope, cause = entered.chosen("scope"), entered.text("cause")
     entered.check()
-    command = incidents.DeclareIncident(
-        from_at=start,
-        scope=scope,
-        cause=cause,
-        to_at=end,
-        alerted=tuple(who.platform.index.awaited()),
-    )
-    who.platform.act(incidents.declare_incident, act, command)
+    command = incidents.DeclareIncident(from_at=start, scope=scope, cause=cause, to_at=end)
+    told = partial(incidents.declare_incident, alerted=who.platform.index.awaited())
+    who.platform.act(told, act, command)
 
 
 INCIDENT = Form(

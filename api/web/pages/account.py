@@ -22,6 +22,7 @@ from domain.errors import BadForm as BadText
 from domain.errors import BadSiret, DomainError
 from domain.identifiers import check_siret, check_text
 from domain.ports import Principal
+from domain.tenure import COMPANY
 
 LONGEST_LABEL = 60
 LONGEST_NAME = 120
@@ -64,7 +65,9 @@ def show(
         "scopes": SCOPES,
         "token_days": TOKEN_DAYS,
         "may_give": sorted(administers.get(seat.role, ())) if seat and strong else [],
-        "invitations": accounts.invitations.of(seat.org, person, now) if seat and strong else [],
+        "invitations": accounts.invitations.of(seat.org, person, now, company=seat.role == COMPANY)
+        if seat and strong
+        else [],
         "fresh": entrance.fresh(reader.session),
         "strong": strong,
         "csrf": token(reader.secret),
@@ -244,5 +247,7 @@ def _invitations(made: APIRouter, door: Door, render: Renderer) -> None:
         seat = reader.seat
         if seat is not None and platform.desk.law.roles.administers.get(seat.role):
             person = reader.person.person
-            platform.accounts.invitations.withdraw(seat.org, person, sent.text("invitation"))
+            platform.accounts.invitations.withdraw(
+                seat.org, person, sent.text("invitation"), company=seat.role == COMPANY
+            )
         return go("/account")

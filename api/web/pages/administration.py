@@ -180,7 +180,7 @@ def _recorded(
         once = sent.text(ONCE)
         if not HEX32.fullmatch(once):
             raise BadForm("the form carries no number")
-        form.records(who, who.caller.act(once, who.org), entered)
+        form.records(who, who.caller.act(once, form.need(who, entered)), entered)
     except Faulty as faulty:
         return ask(Asking(422, faulty.faults))
     except (DomainError, ApiError) as refusal:
