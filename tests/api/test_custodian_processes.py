@@ -150,11 +150,28 @@ def test_a_custodian_that_dies_is_started_again(home: Home) -> None:
     port = url.rsplit(":", 1)[1].encode()
     dead = next(one for one in children(os.getpid()) if port in command(one))
     os.kill(dead, signal.SIGKILL)
-    until(lambda: dead not in set(children(os.getpid())))
-    until(lambda: answers(url))
+
+    def looked_after() -> bool:
+        process.look()
+        return answers(url)
+
+    until(looked_after)
     assert httpx2.get(f"{url}/v1/identity").content == before
+    assert dead not in set(children(os.getpid()))
     process.stop()
     assert not answers(url)
+
+
+def test_who_looks_after_them_in_a_thread_starts_them_again(bench: Bench) -> None:
+    bench.close()
+    with custodians_beside(bench.home, bench.settings) as roster:
+        url = roster[0].url
+        port = url.rsplit(":", 1)[1].encode()
+        dead = next(one for one in children(os.getpid()) if port in command(one))
+        os.kill(dead, signal.SIGKILL)
+        until(lambda: dead not in set(children(os.getpid())))
+        until(lambda: answers(url))
+    bench.reopen()
 
 
 def command(process: int) -> bytes:

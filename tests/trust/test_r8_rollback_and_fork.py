@@ -21,6 +21,7 @@ from typing import Any
 import httpx2
 import pytest
 from doubles.counter import Counter
+from doubles.crowd import end_with_successors
 from doubles.ledger import START, Bench
 from doubles.proofs import Proof
 from doubles.rng import SeededRng
@@ -323,8 +324,7 @@ class Served:
         raise AssertionError("the server does not answer")
 
     def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        end_with_successors(self.process)
 
 
 @contextlib.contextmanager
