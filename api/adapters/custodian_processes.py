@@ -157,10 +157,10 @@ def custodians_unwatched(place: Home, settings: Settings) -> Iterator[Beside]:
     No thread is started: whoever holds them looks. Refuses with LedgerLocked before anything
     starts where another process serves this home.
     """
-    check_unlocked(place.folder)
     if settings.custodians is not None or not settings.custodians_apart:
         yield Beside()
         return
+    check_unlocked(place.folder)
     with custodian_processes(place) as beside:
         yield beside
 

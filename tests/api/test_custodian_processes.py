@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -22,6 +23,7 @@ from api.adapters.custodian_health import look_at
 from api.adapters.custodian_home import CustodianAbsent, identity_of, is_served
 from api.adapters.custodian_processes import (
     SERVING,
+    Beside,
     CustodianDidNotStart,
     CustodianProcess,
     custodians_beside,
@@ -162,16 +164,25 @@ def test_a_custodian_that_dies_is_started_again(home: Home) -> None:
     assert not answers(url)
 
 
-def test_who_looks_after_them_in_a_thread_starts_them_again(bench: Bench) -> None:
-    bench.close()
-    with custodians_beside(bench.home, bench.settings) as roster:
-        url = roster[0].url
-        port = url.rsplit(":", 1)[1].encode()
-        dead = next(one for one in children(os.getpid()) if port in command(one))
-        os.kill(dead, signal.SIGKILL)
-        until(lambda: dead not in set(children(os.getpid())))
-        until(lambda: answers(url))
-    bench.reopen()
+class Looked:
+    """In the place of a custodian's process: says that somebody looks."""
+
+    member = None
+
+    def __init__(self) -> None:
+        self.twice = threading.Semaphore(0)
+
+    def look(self) -> None:
+        self.twice.release()
+
+
+def test_a_thread_looks_after_them_until_its_block_ends() -> None:
+    one: Any = Looked()
+    with Beside([one]).watched():
+        assert one.twice.acquire(timeout=30)
+        assert one.twice.acquire(timeout=30)
+        assert "custodians" in {each.name for each in threading.enumerate()}
+    assert "custodians" not in {each.name for each in threading.enumerate()}
 
 
 def command(process: int) -> bytes:
