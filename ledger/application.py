@@ -132,7 +132,8 @@ class Ledger:
         self._recorder = LedgerRecorder(writes, readers.snapshot, readers.once)
         self.application = LedgerApplication(self._recorder)
         # the lock of a home keeps other writers from its file, and from no other database
-        self._recent = RecentAggregates(self.application.events, alone=ports.database is None)
+        self._alone = ports.database is None
+        self._recent = RecentAggregates(self.application.events, alone=self._alone)
         store.sequencer.moving = self._recent.moving
         store.sequencer.rested = self._recent.moved
         self._grown = threading.Condition()
@@ -228,6 +229,13 @@ class Ledger:
         """Return the number of durable entries."""
         self._store.fail_stop.check()
         return self._store.sequencer.levels.size
+
+    def grown_beyond(self, position: int) -> bool:
+        """Say whether there may be entries after a position that this process has not read.
+
+        Where another process writes too, only the store knows: True.
+        """
+        return not self._alone or self.head() > position + 1
 
     def wait_beyond(self, size: int, timeout: float) -> int:
         """Return the size once it is larger than this one, or after the timeout."""

@@ -94,6 +94,10 @@ class LogReader:
         with self.once() as reads:
             return reads.rows(after + 1, FOREVER, limit)
 
+    def grown_beyond(self, position: int) -> bool:
+        """Say whether there are rows after a position."""
+        return self.size() > position + 1
+
     def row(self, position: int) -> Row:
         """Return the row of one position, or raise NoSuchEntry."""
         with self.once() as reads:
