@@ -20,10 +20,10 @@ from domain.custody import Custody
 from domain.envelope import SealedEnvelope
 from domain.errors import DomainError, PlatformUnavailable
 from domain.limits import limit_refusal
+from domain.transmission import TransmissionSession
 
 if TYPE_CHECKING:
     from api.adapters.uploads import Upload
-    from domain.transmission import TransmissionSession
 
 Answer = dict[str, object]
 COMMAND_LINE = "pli-cli/"
@@ -155,9 +155,10 @@ def deposit_level(platform: Platform, consultation: str, deposit: str) -> str:
     if custody is None or custody.keyset is None:
         return "A0"
     upload = platform.uploads.of_deposit(deposit)
-    told = facts(platform.ledger, f"transmission/{upload.transmission}") if upload else []
-    begun = first(told, "TransmissionStarted")
-    outside = begun is not None and str(begun.data["client"]).startswith(COMMAND_LINE)
+    stream = f"transmission/{upload.transmission}" if upload else ""
+    session = platform.desk.files.find(TransmissionSession, stream) if upload else None
+    begun = session.started if session else None
+    outside = begun is not None and begun.client.startswith(COMMAND_LINE)
     return placement.level(
         custody.keyset.placement,
         external_stamp=platform.settings.tsa_url is not None,

@@ -83,12 +83,14 @@ def serve(
 def import_everything() -> None:
     """Import what a server needs; whoever is forked afterwards has it from the first moment."""
     from api.routes import all_routers
+    from api.web.rendering import compile_first_asked
     from api.wiring import register_kinds
 
     for name in ("granian.server.embed", "jinja2.ext", "api.app", "api.pages"):
         importlib.import_module(name)
     all_routers()
     register_kinds()
+    compile_first_asked()
 
 
 def serve_home(place: Home, settings: Settings, roster: Roster) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from gettext import GNUTranslations
 from zoneinfo import ZoneInfo
 
@@ -109,8 +110,9 @@ class Language:
         return format_datetime(local, pattern, locale=self.code)
 
 
+@cache
 def languages() -> Mapping[str, Language]:
-    """Read both catalogues."""
+    """Read both catalogues, once."""
     return {code: Language(code, _catalogue(code)) for code in LANGUAGES}
 
 
