@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from api import views
-from api.facts import Fact, facts, first
+from api.facts import Fact, facts
 from api.health import deposit_probe_at
 from api.platform import Platform
 from domain import placement
@@ -32,24 +32,23 @@ COMMAND_LINE = "pli-cli/"
 
 def started(platform: Platform, transmission: str) -> Answer:
     """Return the answer to an announce: the session and the time at which it began."""
-    fact = first(facts(platform.ledger, f"transmission/{transmission}"), "TransmissionStarted")
-    clock = fact.data["meta"]["clock"] if fact else {}
-    return {
-        "transmission": transmission,
-        "state": "STARTED",
-        "clock": {key: clock[key] for key in ("earliest", "latest") if key in clock},
-    }
+    session = platform.desk.files.find(TransmissionSession, f"transmission/{transmission}")
+    begun = session.started if session else None
+    clock = {}
+    if begun is not None:
+        read = begun.meta.clock
+        clock = {"earliest": instant_text(read.earliest), "latest": instant_text(read.latest)}
+    return {"transmission": transmission, "state": "STARTED", "clock": clock}
 
 
 def refusal_of_session(platform: Platform, transmission: str) -> DomainError | None:
     """Return the refusal which a repeated announce was answered with before."""
-    told = facts(platform.ledger, f"transmission/{transmission}")
-    refused = first(told, "FeasibilityRefused")
+    session = platform.desk.files.find(TransmissionSession, f"transmission/{transmission}")
+    refused = session.refused if session else None
     if refused is not None:
-        data = refused.data
-        return limit_refusal(data["limit"], data["allowed"], data["asked"])
-    failed = first(told, "TransmissionFailed")
-    if failed is not None and failed.data["code"] == PlatformUnavailable.code:
+        return limit_refusal(refused.limit, refused.allowed, refused.asked)
+    failed = session.failed if session else None
+    if failed is not None and failed.code == PlatformUnavailable.code:
         return PlatformUnavailable("no room")
     return None
 
