@@ -50,7 +50,9 @@ def create_app(platform: Platform) -> FastAPI:
     app.state.entrance = Entrance(platform, platform.provider)
     app.state.metrics = metrics = Metrics(platform)
     for router in all_routers():
-        app.include_router(router)
+        # as they stand: an included router makes each route again at its first request, and asks
+        # twice for each request which of them is meant
+        app.router.routes.extend(router.routes)
     _pages(app, platform)
     _handlers(app)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from api import views
-from api.facts import Fact, facts, first
+from api.facts import Fact, facts
 from api.health import deposit_probe_at
 from api.platform import Platform
 from domain import placement
@@ -20,10 +20,10 @@ from domain.custody import Custody
 from domain.envelope import SealedEnvelope
 from domain.errors import DomainError, PlatformUnavailable
 from domain.limits import limit_refusal
+from domain.transmission import TransmissionSession
 
 if TYPE_CHECKING:
     from api.adapters.uploads import Upload
-    from domain.transmission import TransmissionSession
 
 Answer = dict[str, object]
 COMMAND_LINE = "pli-cli/"
@@ -32,24 +32,23 @@ COMMAND_LINE = "pli-cli/"
 
 def started(platform: Platform, transmission: str) -> Answer:
     """Return the answer to an announce: the session and the time at which it began."""
-    fact = first(facts(platform.ledger, f"transmission/{transmission}"), "TransmissionStarted")
-    clock = fact.data["meta"]["clock"] if fact else {}
-    return {
-        "transmission": transmission,
-        "state": "STARTED",
-        "clock": {key: clock[key] for key in ("earliest", "latest") if key in clock},
-    }
+    session = platform.desk.files.find(TransmissionSession, f"transmission/{transmission}")
+    begun = session.started if session else None
+    clock = {}
+    if begun is not None:
+        read = begun.meta.clock
+        clock = {"earliest": instant_text(read.earliest), "latest": instant_text(read.latest)}
+    return {"transmission": transmission, "state": "STARTED", "clock": clock}
 
 
 def refusal_of_session(platform: Platform, transmission: str) -> DomainError | None:
     """Return the refusal which a repeated announce was answered with before."""
-    told = facts(platform.ledger, f"transmission/{transmission}")
-    refused = first(told, "FeasibilityRefused")
+    session = platform.desk.files.find(TransmissionSession, f"transmission/{transmission}")
+    refused = session.refused if session else None
     if refused is not None:
-        data = refused.data
-        return limit_refusal(data["limit"], data["allowed"], data["asked"])
-    failed = first(told, "TransmissionFailed")
-    if failed is not None and failed.data["code"] == PlatformUnavailable.code:
+        return limit_refusal(refused.limit, refused.allowed, refused.asked)
+    failed = session.failed if session else None
+    if failed is not None and failed.code == PlatformUnavailable.code:
         return PlatformUnavailable("no room")
     return None
 
@@ -155,9 +154,10 @@ def deposit_level(platform: Platform, consultation: str, deposit: str) -> str:
     if custody is None or custody.keyset is None:
         return "A0"
     upload = platform.uploads.of_deposit(deposit)
-    told = facts(platform.ledger, f"transmission/{upload.transmission}") if upload else []
-    begun = first(told, "TransmissionStarted")
-    outside = begun is not None and str(begun.data["client"]).startswith(COMMAND_LINE)
+    stream = f"transmission/{upload.transmission}" if upload else ""
+    session = platform.desk.files.find(TransmissionSession, stream) if upload else None
+    begun = session.started if session else None
+    outside = begun is not None and begun.client.startswith(COMMAND_LINE)
     return placement.level(
         custody.keyset.placement,
         external_stamp=platform.settings.tsa_url is not None,

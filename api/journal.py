@@ -31,6 +31,7 @@ HAPPENINGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "fail-stop": frozenset({"code"}),
         "refusals.failed": frozenset({"code"}),
         "scrub.found": frozenset({"code"}),
+        "server.restarted": frozenset({"signal"}),
         "timestamps.test": frozenset({"text"}),
         "unexpected": frozenset({"kind", "trace"}),
         "views.failed": frozenset({"code"}),

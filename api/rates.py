@@ -25,6 +25,8 @@ from api.errors import TooOften
 if TYPE_CHECKING:
     from api.guards import Scope
 
+SWEEP_S = 5.0
+"""Between two times that what has expired is let go of."""
 ANYBODY = 1_000_000
 """Places of a class that the table does not bound."""
 
@@ -62,12 +64,30 @@ def class_of(method: str, path: str) -> Row:
     return next(row for row in table() if row.matches.fullmatch(f"{method} {path}"))
 
 
+class Storage(MemoryStorage):
+    """The library's memory, swept once in a while: by itself it starts a thread at nearly each hit.
+
+    That thread walks over every account that asked within a minute; what has expired counts for
+    nothing before it is swept away.
+    """
+
+    def __init__(self) -> None:
+        self._swept_at = time.monotonic()
+        super().__init__()
+
+    def _MemoryStorage__schedule_expiry(self) -> None:  # noqa: N802 - the library's private name
+        now = time.monotonic()
+        if now - self._swept_at >= SWEEP_S:
+            self._swept_at = now
+            super()._MemoryStorage__schedule_expiry()  # type: ignore[misc]
+
+
 class Rates:
     """Counts requests of one process; shared by threads, guarded by the library's locks."""
 
     def __init__(self, scale: int = 1) -> None:
         self._scale = scale
-        self._storage = MemoryStorage()
+        self._storage = Storage()
         self._limiter = SlidingWindowCounterRateLimiter(self._storage)
         self._wrong = parse(_data()["wrong_token"]["address"])
 

@@ -34,7 +34,14 @@ class StrictRequest(Request):
         return self._json
 
 
-class StrictRoute(APIRoute):
+class NamedRoute(APIRoute):
+    """A route whose operation is called as its function, wherever it is put."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 - the library's options
+        super().__init__(path, endpoint, **(options | {"operation_id": endpoint.__name__}))
+
+
+class StrictRoute(NamedRoute):
     """A route that reads its body through ``StrictRequest``."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:

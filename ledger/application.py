@@ -127,9 +127,15 @@ class Ledger:
             turn=store.database.turn,
         )
         self._inbox = _inbox_of(store)
-        self._recorder = LedgerRecorder(self._inbox or store.sequencer, store.readers.snapshot)
+        readers = store.readers
+        writes = self._inbox or store.sequencer
+        self._recorder = LedgerRecorder(writes, readers.snapshot, readers.once)
         self.application = LedgerApplication(self._recorder)
-        self._recent = RecentAggregates(self.application.events)
+        # the lock of a home keeps other writers from its file, and from no other database
+        self._alone = ports.database is None
+        self._recent = RecentAggregates(self.application.events, alone=self._alone)
+        store.sequencer.moving = self._recent.moving
+        store.sequencer.rested = self._recent.moved
         self._grown = threading.Condition()
         store.sequencer.moved = self._moved
 
@@ -147,6 +153,7 @@ class Ledger:
 
     def find(self, kind: type[A], stream: str) -> A | None:
         """Return the aggregate rebuilt from its stream, None if the stream is empty."""
+        self._store.fail_stop.check()
         found = self._recent.find(stream)
         if found is None:
             return None
@@ -156,7 +163,7 @@ class Ledger:
 
     def known(self, command: str, digest: bytes) -> Recorded | None:
         """Return where this command was recorded; with another digest, raise CommandReused."""
-        with self._store.readers.snapshot() as reads:
+        with self._store.readers.once() as reads:
             found = reads.command(command)
         if found is None:
             return None
@@ -222,6 +229,13 @@ class Ledger:
         """Return the number of durable entries."""
         self._store.fail_stop.check()
         return self._store.sequencer.levels.size
+
+    def grown_beyond(self, position: int) -> bool:
+        """Say whether there may be entries after a position that this process has not read.
+
+        Where another process writes too, only the store knows: True.
+        """
+        return not self._alone or self.head() > position + 1
 
     def wait_beyond(self, size: int, timeout: float) -> int:
         """Return the size once it is larger than this one, or after the timeout."""

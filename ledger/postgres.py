@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Final, cast
 
 import psycopg
@@ -122,6 +122,10 @@ class PostgresReader:
             finally:
                 if self._session.usable:
                     self._session.execute("ROLLBACK")
+
+    def once(self) -> AbstractContextManager[Reads]:
+        """Let one statement read; the same as any other, since sessions fail in transactions."""
+        return self.snapshot()
 
     def close(self) -> None:
         """Give the connection back."""

@@ -41,6 +41,17 @@ class Readers:
     @contextmanager
     def snapshot(self) -> Iterator[Reads]:
         """Let several reads see one state of the store."""
+        with self._reader() as reader, reader.snapshot() as reads:
+            yield reads
+
+    @contextmanager
+    def once(self) -> Iterator[Reads]:
+        """Let one statement read the store, without a transaction around it."""
+        with self._reader() as reader, reader.once() as reads:
+            yield reads
+
+    @contextmanager
+    def _reader(self) -> Iterator[Reader]:
         with self._changed:
             self._fail_stop.check()
             reader = self._idle.pop() if self._idle else None
@@ -48,8 +59,7 @@ class Readers:
         try:
             if reader is None:
                 reader = self._database.reader(self._fail_stop)
-            with reader.snapshot() as reads:
-                yield reads
+            yield reader
         finally:
             self._return(reader)
 
@@ -77,15 +87,20 @@ class LogReader:
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
         self.snapshot = readers.snapshot
+        self.once = readers.once
 
     def read(self, after: int, limit: int) -> list[Row]:
         """Return the rows of positions > after, in order; -1 begins with entry 0."""
-        with self.snapshot() as reads:
+        with self.once() as reads:
             return reads.rows(after + 1, FOREVER, limit)
+
+    def grown_beyond(self, position: int) -> bool:
+        """Say whether there are rows after a position."""
+        return self.size() > position + 1
 
     def row(self, position: int) -> Row:
         """Return the row of one position, or raise NoSuchEntry."""
-        with self.snapshot() as reads:
+        with self.once() as reads:
             rows = reads.rows(position, position + 1)
         if not rows:
             raise NoSuchEntry(f"at position {position}")
@@ -93,7 +108,7 @@ class LogReader:
 
     def stream(self, name: str, until: int | None = None) -> list[Row]:
         """Return the entries of a stream by version, up to and including a position."""
-        with self.snapshot() as reads:
+        with self.once() as reads:
             return reads.stream(name, end=FOREVER if until is None else until + 1)
 
     def size(self) -> int:

@@ -47,10 +47,14 @@ class LedgerRecorder(ApplicationRecorder):
     """Writes through the sequencer, reads through readers."""
 
     def __init__(
-        self, sequencer: Saves, snapshot: Callable[[], AbstractContextManager[Reads]]
+        self,
+        sequencer: Saves,
+        snapshot: Callable[[], AbstractContextManager[Reads]],
+        once: Callable[[], AbstractContextManager[Reads]],
     ) -> None:
         self._sequencer = sequencer
         self._snapshot = snapshot
+        self._once = once
         self._following: list[_Following] = []  # under _lock
         self._lock = threading.Lock()
 
@@ -107,7 +111,7 @@ class LedgerRecorder(ApplicationRecorder):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         """Return the entries of a stream; their state is the whole entry."""
-        with self._snapshot() as reads:
+        with self._once() as reads:
             rows = reads.stream(
                 str(originator_id),
                 after=0 if gt is None else gt,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 
@@ -78,6 +79,9 @@ class Sequencer:
     ) -> None:
         self.levels = levels
         self.moved: Callable[[int], None] = lambda size: None
+        # called around each commit with the streams that it moves:
+        self.moving: Callable[[AbstractSet[str]], None] = lambda streams: None
+        self.rested: Callable[[AbstractSet[str]], None] = lambda streams: None
         self._store = store
         self._clock = clock
         self._rng = rng
@@ -168,10 +172,15 @@ class Sequencer:
         except Exception:
             self._store.rollback()
             raise
-        if batch.rows:
-            self._commit(head, batch)
-        else:
+        if not batch.rows:
             self._store.rollback()
+            return
+        streams = {row.stream for row in batch.rows}
+        self.moving(streams)
+        try:
+            self._commit(head, batch)
+        finally:
+            self.rested(streams)
 
     def _begin(self, slots: Sequence[SaveSlot] = ()) -> Begun:
         """2 to 4: begin; a head that differs from memory means that another writer was here."""

@@ -111,6 +111,12 @@ class SqliteReader:
             finally:
                 self.reads.connection.execute("ROLLBACK")
 
+    @contextmanager
+    def once(self) -> Iterator[Reads]:
+        """Let one statement read: it is a transaction by itself."""
+        with self._judge("read"):
+            yield self.reads
+
     def close(self) -> None:
         """Close; the writer closes after all readers."""
         self.reads.connection.close()

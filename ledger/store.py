@@ -167,6 +167,9 @@ class Reader(Protocol):
     def snapshot(self) -> AbstractContextManager[Reads]:
         """Let several reads see one state."""
 
+    def once(self) -> AbstractContextManager[Reads]:
+        """Let one statement read, which sees one state by itself."""
+
     def close(self) -> None:
         """Give the connection back."""
 

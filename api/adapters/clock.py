@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from functools import cache
+from typing import Protocol, cast
 
 from api.journal import say
 from domain.clock import ClockSource, Reading, quorum_reading, step_check
@@ -45,15 +46,22 @@ def boot_us() -> int:
     return (time.monotonic_ns() if counter is None else time.clock_gettime_ns(counter)) // 1000
 
 
-def kernel_bound_us() -> int | None:
-    """Return the kernel's own error bound, None unless it says that it is synchronised."""
-    if not sys.platform.startswith("linux"):
-        return None
-    state = (ctypes.c_long * 32)()  # struct timex of a 64-bit Linux, modes 0: only read
+@cache
+def _adjtimex() -> Callable[..., int] | None:
+    """Return the kernel's question about its clock, None where there is none; found once."""
     try:
-        answer = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(state))
+        return cast("Callable[..., int]", ctypes.CDLL(None, use_errno=True).adjtimex)
     except (OSError, AttributeError):
         return None
+
+
+def kernel_bound_us() -> int | None:
+    """Return the kernel's own error bound, None unless it says that it is synchronised."""
+    ask = _adjtimex() if sys.platform.startswith("linux") else None
+    if ask is None:
+        return None
+    state = (ctypes.c_long * 32)()  # struct timex of a 64-bit Linux, modes 0: only read
+    answer = ask(ctypes.byref(state))
     status = state[5] & 0xFFFFFFFF
     if answer in {-1, TIME_ERROR} or status & UNSYNCHRONISED:
         return None

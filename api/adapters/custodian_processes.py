@@ -13,10 +13,11 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from api.adapters.clock import boot_us
 from api.adapters.custodian_home import identity_of
 from api.adapters.custodian_roster import Member, Roster
 from api.adapters.custodians import local_names
@@ -30,7 +31,9 @@ PROGRAM = "from api.cli import main; main()"
 HOST = "127.0.0.1"
 START_S = 30.0
 STEP_S = 0.02
-AGAIN_S = 1.0
+AGAIN_US = 1_000_000
+"""One that dies at each start costs no more than that."""
+LOOK_S = 0.5
 SERVING = "serving.json"
 OWN_SETTINGS = frozenset({"PLI_CLOCK_BOUND_MS", "PLI_LANG"})
 """What a custodian is told of this process's environment; secrets of the platform are not."""
@@ -43,16 +46,15 @@ class CustodianDidNotStart(Exception):
 
 
 class CustodianProcess:
-    """One custodian in a process of its own, started again when it dies."""
+    """One custodian in a process of its own, started again when it dies and somebody looks."""
 
     def __init__(self, folder: Path, credential: Path) -> None:
         self._folder = folder
         self._credential = credential
         self._port = _free_port()
         self.member = Member.of(identity_of(folder), f"http://{HOST}:{self._port}")
-        self._stopping = threading.Event()
         self._process = self._spawn()
-        self._watching = threading.Thread(target=self._watch, name="custodian", daemon=True)
+        self._died_at: int | None = None
 
     def wait(self) -> None:
         """Return once it listens, or raise CustodianDidNotStart."""
@@ -60,7 +62,6 @@ class CustodianProcess:
             if self._process.poll() is not None:
                 break
             with suppress(OSError), socket.create_connection((HOST, self._port), 1):
-                self._watching.start()
                 return
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(STEP_S)
@@ -69,30 +70,32 @@ class CustodianProcess:
 
     def stop(self) -> None:
         """End it and wait for its end."""
-        self._stopping.set()
         _stop_feeding(self._process)
         try:
             self._process.wait(START_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._watching.is_alive():
-            self._watching.join()
 
-    def _watch(self) -> None:
-        while True:
-            self._process.wait()
+    def look(self) -> None:
+        """Start it again where it died more than a second ago; waits for nothing."""
+        if self._process.poll() is None:
+            return
+        if self._died_at is None:
             _stop_feeding(self._process)
-            if self._stopping.wait(AGAIN_S):
-                return
-            try:
-                self._process = self._spawn()
-            except OSError as error:  # too many processes, no memory: asked again
-                say("alarm", about=self.member.custodian, code=type(error).__name__)
-                continue
+            self._died_at = boot_us()
+        elif boot_us() - self._died_at >= AGAIN_US:
+            self._begin_again()
+
+    def _begin_again(self) -> None:
+        self._died_at = boot_us()
+        try:
+            self._process = self._spawn()
+        except OSError as error:  # too many processes, no memory: tried at a later look
+            say("alarm", about=self.member.custodian, code=type(error).__name__)
+        else:
+            self._died_at = None
             say("custodian.restarted", custodian=self.member.custodian)
-            if self._stopping.is_set():  # `stop` came meanwhile, and ended the one before
-                _stop_feeding(self._process)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         serve = ["custodian", "serve", str(self._folder), "--port", str(self._port)]
@@ -106,8 +109,38 @@ class CustodianProcess:
         )
 
 
+class Beside:
+    """The custodians that run beside a platform, all of one home; none where it wants none."""
+
+    def __init__(self, running: Sequence[CustodianProcess] = ()) -> None:
+        self._running = running
+        self.roster: Roster = tuple(one.member for one in running)
+
+    def look(self) -> None:
+        """Start those again that died; to be asked now and then, by one thread."""
+        for one in self._running:
+            one.look()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Look in a thread of its own for the length of a block."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(LOOK_S):
+                self.look()
+
+        watching = threading.Thread(target=watch, name="custodians", daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watching.join()
+
+
 @contextmanager
-def custodian_processes(place: Home) -> Iterator[Roster]:
+def custodian_processes(place: Home) -> Iterator[Beside]:
     """Run the custodians of a home beside this process for the length of a block."""
     running: list[CustodianProcess] = []
     told = place.custodians / SERVING
@@ -118,7 +151,7 @@ def custodian_processes(place: Home) -> Iterator[Roster]:
         for one in running:
             one.wait()
         write_durably(told, json.dumps([one.member.url for one in running]).encode())
-        yield tuple(one.member for one in running)
+        yield Beside(running)
     finally:
         told.unlink(missing_ok=True)
         for one in running:
@@ -126,17 +159,25 @@ def custodian_processes(place: Home) -> Iterator[Roster]:
 
 
 @contextmanager
-def custodians_beside(place: Home, settings: Settings) -> Iterator[Roster]:
+def custodians_unwatched(place: Home, settings: Settings) -> Iterator[Beside]:
     """Run the custodians of a home unless the settings name others, or want them as objects.
 
-    Refuses with LedgerLocked before anything starts where another process serves this home.
+    No thread is started: whoever holds them looks. Refuses with LedgerLocked before anything
+    starts where another process serves this home.
     """
     if settings.custodians is not None or not settings.custodians_apart:
-        yield ()
+        yield Beside()
         return
     check_unlocked(place.folder)
-    with custodian_processes(place) as roster:
-        yield roster
+    with custodian_processes(place) as beside:
+        yield beside
+
+
+@contextmanager
+def custodians_beside(place: Home, settings: Settings) -> Iterator[Roster]:
+    """Run them as ``custodians_unwatched`` does, and look after them in a thread."""
+    with custodians_unwatched(place, settings) as beside, beside.watched():
+        yield beside.roster
 
 
 def _stop_feeding(process: subprocess.Popen[bytes]) -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from projections.runner import Runner
 
 WAIT_S = 0.5
+PACE_S = 0.2
+"""Between two wakings: what comes in a rush is folded in batches; who waits for a position wakes at
+once all the same."""
 AGAIN_S = 2.0
 
 
@@ -71,3 +74,4 @@ class ViewsFollower:
                 if grown > size:
                     self._runner.wake()
                     size = grown
+                    self._stopping.wait(PACE_S)

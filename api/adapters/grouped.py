@@ -28,14 +28,15 @@ OF_THE_DISK = frozenset({10, 11, 14, 26})
 """Results of a statement that are the disk's: IOERR, CORRUPT, CANTOPEN, NOTADB."""
 Values = tuple[object, ...]
 Row = tuple[int | str, ...]
+Change = tuple[str, Values]
+"""One statement, and what stands in the place of its question marks."""
 
 
 class _Write:
-    """One statement whose caller waits; ``woken`` is released when it is settled, or shall lead."""
+    """Statements whose caller waits; ``woken`` is released when it is settled, or shall lead."""
 
-    def __init__(self, statement: str, values: Values, *, durable: bool) -> None:
-        self.statement = statement
-        self.values = values
+    def __init__(self, changes: Sequence[Change], *, durable: bool) -> None:
+        self.changes = changes
         self.durable = durable
         self.woken = threading.Lock()
         self.woken.acquire()
@@ -72,12 +73,12 @@ class GroupedDatabase:
         except sqlite3.Error as error:
             raise self._judged(error) from error
 
-    def write(self, statement: str, values: Values, *, durable: bool = True) -> None:
-        """Change something; when this returns it is seen by all, and durable if it has to be.
+    def write(self, *changes: Change, durable: bool = True) -> None:
+        """Change something at once; when this returns it is seen by all, and durable if need be.
 
         What need not be durable survives the end of this process, perhaps not that of the machine.
         """
-        write = _Write(statement, values, durable=durable)
+        write = _Write(changes, durable=durable)
         with self._mutex:
             self._waiting.append(write)
             leads, self._led = not self._led, True
@@ -136,7 +137,8 @@ class GroupedDatabase:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             for write in batch:
-                self._writer.execute(write.statement, write.values)
+                for statement, values in write.changes:
+                    self._writer.execute(statement, values)
         except sqlite3.Error as error:
             self._give_up()
             if primary_code(error) in OF_THE_DISK:

@@ -37,6 +37,9 @@ class Read(Protocol):
     def read(self, after: int, limit: int) -> Sequence[Row]:
         """Return the rows after a position, in order."""
 
+    def grown_beyond(self, position: int) -> bool:
+        """Say whether there may be rows after a position."""
+
 
 @dataclass(frozen=True)
 class Awaited:
@@ -297,6 +300,8 @@ class LedgerIndex:
         return sorted(alarms, key=lambda one: (one.deadline, one.consultation))
 
     def _follow(self) -> None:
+        if not self._ledger.grown_beyond(self._after):
+            return
         while rows := self._ledger.read(self._after, BATCH):
             for row in rows:
                 self._take(row)

@@ -92,15 +92,17 @@ class Uploads:
         An envelope may be sent again after a session that ended without it: it is found through
         the last session that announced it.
         """
-        self._write(
-            "UPDATE uploads SET deposit = NULL WHERE deposit = ? AND ended = 1 "
-            "AND transmission <> ?",
-            (deposit, transmission),
-        )
-        self._write(
-            "UPDATE uploads SET deposit = ?, commitment = ?, head = ?, head_size = ?, body = ?, "
-            "chunks = ? WHERE transmission = ? AND head IS NULL",
-            (deposit, commitment, blob, *sizes, transmission),
+        self._file.write(
+            (
+                "UPDATE uploads SET deposit = NULL WHERE deposit = ? AND ended = 1 "
+                "AND transmission <> ?",
+                (deposit, transmission),
+            ),
+            (
+                "UPDATE uploads SET deposit = ?, commitment = ?, head = ?, head_size = ?, "
+                "body = ?, chunks = ? WHERE transmission = ? AND head IS NULL",
+                (deposit, commitment, blob, *sizes, transmission),
+            ),
         )
 
     def add(self, transmission: str, part: Part) -> None:
@@ -200,7 +202,7 @@ class Uploads:
         return self._file.rows(query, values)
 
     def _write(self, statement: str, values: tuple[object, ...], *, durable: bool = True) -> None:
-        self._file.write(statement, values, durable=durable)
+        self._file.write((statement, values), durable=durable)
 
 
 OWNED = "owner = ? AND owner <> ''"

@@ -12,7 +12,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -140,8 +140,13 @@ def exit_status(code: str) -> int:
 
 def _run_verb(name: str, rest: list[str]) -> int:
     module = importlib.import_module(f"api.cli.{name}")
+    return guarded(lambda: module.app(args=rest, prog_name=f"pli {name}"))
+
+
+def guarded(work: Callable[[], object]) -> int:
+    """Do the work of a command; return its exit status, with what it was refused on stderr."""
     try:
-        module.app(args=rest, prog_name=f"pli {name}")
+        work()
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 1
     except BrokenPipeError:

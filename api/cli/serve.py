@@ -1,19 +1,23 @@
 """``pli serve``: one process with the ledger, its checkpointer, its scheduler and the web server.
 
-The lock is taken here, in the process that writes; a second server on the same home leaves with 3
-and ``ledger.locked``. There is no access log: requests for deposits leave no trace but events.
+The lock is taken in the process that writes; a second server on the same home leaves with 3 and
+``ledger.locked``. Before it stands a process that only waits, with everything imported: where the
+one that serves is struck down, the next is forked from it (``api/adapters/succession.py``). There
+is no access log: requests for deposits leave no trace but events.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +26,10 @@ import typer
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from api.adapters.custodian_roster import Roster
+    from api.home import Home
     from api.platform import Platform
+    from api.settings import Settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -54,27 +61,56 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8400,
 ) -> None:
     """Serve the pages and the interface of one home, until a signal."""
-    from api.adapters.custodian_processes import custodians_beside
-    from api.app import create_app
+    from api.adapters.custodian_processes import custodians_beside, custodians_unwatched
+    from api.adapters.succession import Succession
+    from api.cli import guarded
     from api.home import Home
     from api.settings import Settings
-    from api.wiring import open_platform
 
     place = Home(home).existing()
     settings = Settings(home=home, host=host, port=port)
+    if not sys.platform.startswith("linux"):
+        with custodians_beside(place, settings) as roster:
+            serve_home(place, settings, roster)
+        return
+    with custodians_unwatched(place, settings) as beside:
+        import_everything()
+        work = partial(serve_home, place, settings, beside.roster)
+        status = Succession(partial(guarded, work), beside.look).run()
+    raise typer.Exit(status)
+
+
+def import_everything() -> None:
+    """Import what a server needs; whoever is forked afterwards has it from the first moment."""
+    from api.routes import all_routers
+    from api.web.rendering import compile_first_asked
+    from api.wiring import register_kinds
+
+    for name in ("granian.server.embed", "jinja2.ext", "api.app", "api.pages"):
+        importlib.import_module(name)
+    all_routers()
+    register_kinds()
+    compile_first_asked()
+
+
+def serve_home(place: Home, settings: Settings, roster: Roster) -> None:
+    """Open a home and serve it until a signal, with these custodians."""
+    from api.app import create_app
+    from api.wiring import open_platform
+
     gc.disable()  # until everything stands: a start makes much and throws nothing away
-    with custodians_beside(place, settings) as roster:
-        platform = open_platform(place, settings, roster=roster)
-        platform.on_fail_stop = _leave_at_once
-        try:
-            platform.start()
-            web = create_app(platform)
-            collect_only_what_comes()
-            print(f"Pli : http://{host}:{port}/  ({home})", file=sys.stderr, flush=True)
-            asyncio.run(serve_until_signal(web, host, port))
-        finally:
-            gc.enable()
-            platform.close()
+    platform = open_platform(place, settings, roster=roster)
+    platform.on_fail_stop = _leave_at_once
+    try:
+        platform.start()
+        web = create_app(platform)
+        collect_only_what_comes()
+        host, port = settings.host, settings.port
+        print(f"Pli : http://{host}:{port}/  ({place.folder})", file=sys.stderr, flush=True)
+        asyncio.run(serve_until_signal(web, host, port))
+    finally:
+        gc.enable()
+        platform.close()
 
 
 def collect_only_what_comes() -> None:

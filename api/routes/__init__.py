@@ -23,10 +23,10 @@ def all_routers() -> list[APIRouter]:
     )
 
     return [
+        transmissions.router,  # first: before a deadline nearly all requests are theirs
         dossiers.router,
         backup_copies.router,
         consultations.router,
-        transmissions.router,
         deposits.router,
         openings.router,
         parties.router,

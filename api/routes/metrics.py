@@ -10,8 +10,9 @@ from api.auth import Known
 from api.errors import Absent
 from api.metrics import Metrics
 from api.openapi import reads
+from api.strict import NamedRoute
 
-router = APIRouter(tags=["platform"])
+router = APIRouter(tags=["platform"], route_class=NamedRoute)
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=reads(401, 403))

@@ -10,8 +10,9 @@ from api.auth import Known
 from api.openapi import reads
 from api.paging import LARGEST, After, cut, link
 from api.scope import Bound
+from api.strict import NamedRoute
 
-router = APIRouter(prefix="/api/v1/refusals", tags=["refusals"])
+router = APIRouter(prefix="/api/v1/refusals", tags=["refusals"], route_class=NamedRoute)
 Answer = dict[str, object]
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import CodeType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
 from api.web import words
 from api.web.assets import Asset, built_assets
@@ -38,12 +40,44 @@ def display(name: str) -> str:
     return name.translate(CONTROL | BIDI)
 
 
+class Compiled(BytecodeCache):
+    """Templates as they were compiled, by their source, for every platform of one process.
+
+    What is compiled says nothing of a language; a process that is forked has it already.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give what was compiled of this very source."""
+        bucket.code = self._held.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        if bucket.code is not None:
+            self._held[bucket.key, bucket.checksum] = bucket.code
+
+
+COMPILED = Compiled()
+FIRST_ASKED = ("login.html", "consultation.html", "layout.html", "parts.html")
+"""What each start asks for by itself: its own probes look at these pages."""
+
+
+def compile_first_asked() -> None:
+    """Compile what every start needs at once."""
+    made = environment(languages()["fr"], {})
+    for name in FIRST_ASKED:
+        made.get_template(name)
+
+
 def environment(language: Language, assets: Mapping[str, Asset]) -> Environment:
     """Return the templates in one language."""
     made = Environment(
         loader=PackageLoader("api.web", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        bytecode_cache=COMPILED,
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],

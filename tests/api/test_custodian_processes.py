@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -22,6 +23,7 @@ from api.adapters.custodian_health import look_at
 from api.adapters.custodian_home import CustodianAbsent, identity_of, is_served
 from api.adapters.custodian_processes import (
     SERVING,
+    Beside,
     CustodianDidNotStart,
     CustodianProcess,
     custodians_beside,
@@ -150,11 +152,37 @@ def test_a_custodian_that_dies_is_started_again(home: Home) -> None:
     port = url.rsplit(":", 1)[1].encode()
     dead = next(one for one in children(os.getpid()) if port in command(one))
     os.kill(dead, signal.SIGKILL)
-    until(lambda: dead not in set(children(os.getpid())))
-    until(lambda: answers(url))
+
+    def looked_after() -> bool:
+        process.look()
+        return answers(url)
+
+    until(looked_after)
     assert httpx2.get(f"{url}/v1/identity").content == before
+    assert dead not in set(children(os.getpid()))
     process.stop()
     assert not answers(url)
+
+
+class Looked:
+    """In the place of a custodian's process: says that somebody looks."""
+
+    member = None
+
+    def __init__(self) -> None:
+        self.twice = threading.Semaphore(0)
+
+    def look(self) -> None:
+        self.twice.release()
+
+
+def test_a_thread_looks_after_them_until_its_block_ends() -> None:
+    one: Any = Looked()
+    with Beside([one]).watched():
+        assert one.twice.acquire(timeout=30)
+        assert one.twice.acquire(timeout=30)
+        assert "custodians" in {each.name for each in threading.enumerate()}
+    assert "custodians" not in {each.name for each in threading.enumerate()}
 
 
 def command(process: int) -> bytes:

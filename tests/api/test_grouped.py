@@ -75,9 +75,9 @@ def behind_one(
     gated: Gated, pool: ThreadPoolExecutor, names: Sequence[str]
 ) -> tuple[Future[None], list[Future[None]]]:
     """Let one writer stop in its commit, and these wait behind it; return all of them."""
-    first = pool.submit(gated.write, INSERT, ("first",))
+    first = pool.submit(gated.write, (INSERT, ("first",)))
     assert gated.inside.wait(PATIENCE_S)
-    others = [pool.submit(gated.write, INSERT, (name,)) for name in names]
+    others = [pool.submit(gated.write, (INSERT, (name,))) for name in names]
     until = time.monotonic() + PATIENCE_S
     while len(gated._waiting) < len(names):
         assert time.monotonic() < until
@@ -129,7 +129,7 @@ def test_a_commit_that_fails_is_told_to_all_and_is_not_tried_again(
     first.result(PATIENCE_S)
     assert {str(one.exception(PATIENCE_S)) for one in others} == {"disk I/O error"}
     assert failing.commits == 2
-    gated.write(INSERT, ("later",))
+    gated.write((INSERT, ("later",)))
     assert gated.rows(SELECT, ()) == [("first",), ("later",)]
 
 
@@ -185,7 +185,7 @@ def test_nobody_takes_an_interrupted_commit_for_done(
     first.result(PATIENCE_S)
     told = {type(one.exception(PATIENCE_S)) for one in others}
     assert told == {KeyboardInterrupt, sqlite3.OperationalError}
-    gated.write(INSERT, ("later",))
+    gated.write((INSERT, ("later",)))
     assert gated.rows(SELECT, ()) == [("first",), ("later",)]
 
 
@@ -194,7 +194,7 @@ def test_only_what_must_be_durable_waits_for_the_disk(tmp_path: Path) -> None:
     said: list[str] = []
     database._writer.set_trace_callback(said.append)
     for name, durable in (("a", True), ("b", False), ("c", False), ("d", True)):
-        database.write(INSERT, (name,), durable=durable)
+        database.write((INSERT, (name,)), durable=durable)
     database.close()
     assert [line for line in said if line.startswith("PRAGMA")] == [
         "PRAGMA synchronous=NORMAL",

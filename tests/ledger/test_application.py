@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import os
 import subprocess
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doubles.counter import Colour, Counter, Weight
@@ -29,6 +31,7 @@ from ledger.errors import (
     EntryRefused,
     FeatureRefused,
     LedgerClosed,
+    LedgerHalted,
     NoSuchEntry,
     NothingToSave,
     NotPublished,
@@ -428,6 +431,52 @@ def test_a_process_that_has_not_imported_the_events_cannot_read_them(bench: Benc
         env={**os.environ, "PYTHONPATH": str(root)},
     )
     assert ran.stdout.strip() == "TopicError"
+
+
+def test_whoever_follows_the_log_is_told_whether_it_has_grown(
+    ledger: Ledger, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = bench.reader()
+    ledger.save("c1", DIGEST, [opened_counter()])
+    assert (ledger.grown_beyond(0), reader.grown_beyond(0)) == (True, True)
+    monkeypatch.setattr(ledger, "_alone", True)
+    assert (ledger.grown_beyond(1), reader.grown_beyond(1)) == (False, False)
+    monkeypatch.setattr(ledger, "_alone", False)
+    assert ledger.grown_beyond(1), "where others write, the store has to be asked"
+    reader.close()
+
+
+@ON_SQLITE
+def test_what_this_process_has_moved_is_found_moved(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only writer does not ask the store again for what none of its commits has moved."""
+    monkeypatch.setattr(Counter, "copied", copy.deepcopy, raising=False)
+    ledger = bench.open()
+    ledger.save("c1", DIGEST, [opened_counter()])
+    asked: list[str] = []
+    select = ledger.application.recorder.select_events
+
+    def counted(originator_id: str, **bounds: Any) -> Any:
+        asked.append(originator_id)
+        return select(originator_id, **bounds)
+
+    monkeypatch.setattr(ledger.application.recorder, "select_events", counted)
+    for _ in range(3):
+        found = ledger.find(Counter, "counter/a")
+        assert found is not None
+        assert found.version == 1
+    assert asked == ["counter/a"]
+    found.count(amount=2, weights=[], timestamp=START + timedelta(seconds=1))
+    ledger.save("c2", DIGEST, [found])
+    again = ledger.find(Counter, "counter/a")
+    assert again is not None
+    assert again.version == 2
+    assert asked == ["counter/a"] * 2
+    ledger._store.fail_stop.trip("planted")
+    with pytest.raises(LedgerHalted):  # what is held in memory is no answer after a failure (N2)
+        ledger.find(Counter, "counter/a")
+    ledger.close()
 
 
 def test_a_reader_beside_the_server_sees_what_is_durable(ledger: Ledger, bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""What is held in memory is never an answer: the store is asked each time for what came after."""
+"""What is held in memory is never an answer: the store is asked for what may have come after."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_an_older_fold_never_takes_the_place_of_a_newer(streams: Streams) -> Non
     recent = RecentAggregates(streams)
     streams.tell("a", 1, 2)
     recent.find("a")
-    recent._keep("a", Tally(1, (1,)))
+    recent._keep("a", Tally(1, (1,)), 0)
     assert numbers(recent, "a") == (1, 2)
     assert streams.read == 2
 
@@ -111,3 +111,86 @@ def test_an_aggregate_that_cannot_be_copied_is_folded_each_time(streams: Streams
     assert recent.find("a") is not recent.find("a")
     assert streams.read == 2
     assert not recent._held
+
+
+# -- where nobody else writes
+
+
+class Committed(Streams):
+    """Streams that move by commits which say so; ``meanwhile`` runs in the middle of a read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recent = RecentAggregates(self, alone=True)
+        self.asked = 0
+        self.meanwhile: list[Any] = []
+
+    def get(self, stream: str, *, gt: int | None = None) -> Iterator[Any]:
+        self.asked += 1
+        found = list(super().get(stream, gt=gt))
+        for work in self.meanwhile[:]:
+            self.meanwhile.remove(work)
+            work()
+        yield from found
+
+    def commit(self, stream: str, *numbers: int) -> None:
+        self.recent.moving({stream})
+        self.tell(stream, *numbers)
+        self.recent.moved({stream})
+
+
+def test_a_stream_that_nobody_moved_is_not_asked_for_again() -> None:
+    log = Committed()
+    log.commit("a", 1)
+    for _ in range(3):
+        assert numbers(log.recent, "a") == (1,)
+    assert log.asked == 1
+    log.commit("b", 7)
+    assert (numbers(log.recent, "a"), log.asked) == ((1,), 1)
+    log.commit("a", 2)
+    assert (numbers(log.recent, "a"), log.asked) == ((1, 2), 2)
+    assert (numbers(log.recent, "a"), log.asked) == ((1, 2), 2)
+
+
+def test_while_a_commit_is_under_way_the_store_is_asked() -> None:
+    log = Committed()
+    log.commit("a", 1)
+    numbers(log.recent, "a")
+    log.recent.moving({"a"})
+    assert numbers(log.recent, "a") == (1,)
+    log.tell("a", 2)  # it can be seen before whoever commits says that it is over
+    assert numbers(log.recent, "a") == (1, 2)
+    log.recent.moved({"a"})
+    asked = log.asked
+    assert (numbers(log.recent, "a"), log.asked) == ((1, 2), asked + 1)
+    assert (numbers(log.recent, "a"), log.asked) == ((1, 2), asked + 1)
+
+
+def test_what_was_read_before_a_commit_is_not_still_after_it() -> None:
+    log = Committed()
+    log.commit("a", 1)
+    log.meanwhile.append(lambda: log.commit("a", 2))
+    assert numbers(log.recent, "a") == (1,), "read before it"
+    assert numbers(log.recent, "a") == (1, 2)
+
+
+def test_what_another_thread_read_later_makes_nothing_older_still() -> None:
+    log = Committed()
+    log.commit("a", 1, 2)
+    numbers(log.recent, "a")
+    log.recent._keep("a", Tally(1, (1,)), log.recent._commits)
+    assert numbers(log.recent, "a") == (1, 2)
+    one = RecentAggregates(log, most=1, alone=True)
+    log.recent = one
+    for name in ("a", "b", "a"):
+        log.commit(name, 5)
+        one.find(name)
+    assert one._still == {"a"} == set(one._held), "what is no longer held is not still"
+
+
+def test_whoever_is_not_alone_asks_each_time() -> None:
+    log = Committed()
+    log.recent = RecentAggregates(log)
+    log.commit("a", 1)
+    assert numbers(log.recent, "a") == numbers(log.recent, "a") == (1,)
+    assert log.asked == 2

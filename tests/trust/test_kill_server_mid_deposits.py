@@ -24,6 +24,7 @@ import httpx2
 import orjson
 import pytest
 from doubles.bench import Bench, Envelope
+from doubles.crowd import end_with_successors
 from doubles.ports import free_port, wait_listening
 from doubles.proofs import Proof
 from doubles.sizes import sized
@@ -90,8 +91,7 @@ class Server:
     def kill(self) -> None:
         assert self.process is not None
         self.up.clear()
-        self.process.kill()
-        self.process.wait()
+        end_with_successors(self.process)
 
 
 def send(http: httpx2.Client, envelope: Envelope) -> bytes:

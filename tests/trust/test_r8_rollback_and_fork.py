@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from doubles.counter import Counter
+from doubles.crowd import end_with_successors
 from doubles.ledger import START, Bench
 from doubles.ports import free_port, wait_listening
 from doubles.proofs import Proof
@@ -314,8 +315,7 @@ class Served:
         wait_listening(self.process, port)
 
     def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        end_with_successors(self.process)
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ def free(server: ServerProcess) -> int:
     least, quiet = FILES, 0
     while quiet < 20:
         time.sleep(0.05)
-        now = FILES - len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+        now = FILES - len(list(Path(f"/proc/{server.serving}/fd").iterdir()))
         quiet = 0 if now < least else quiet + 1
         least = min(least, now)
     return least

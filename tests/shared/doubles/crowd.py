@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from doubles.ports import free_port, wait_listening
 
@@ -48,23 +51,83 @@ class ServerProcess:
         )
         wait_listening(self.process, self.port)
 
+    @property
+    def serving(self) -> int:
+        """The process that serves: forked from the first one."""
+        return wait_for_serving(self.process.pid)
+
+    def strike(self) -> None:
+        """Kill what serves, and only that; return once its successor listens."""
+        struck = self.serving
+        os.kill(struck, signal.SIGKILL)
+        for _ in range(6_000):
+            if struck not in children(self.process.pid):
+                break
+            time.sleep(0.005)
+        for _ in range(6_000):
+            assert self.process.poll() is None, "the server left by itself"
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            time.sleep(0.005)
+        raise AssertionError("no successor listens")
+
     def memory(self) -> int:
-        """Return the resident bytes of the process."""
+        """Return the resident bytes of the process that serves."""
         return self._status("VmRSS")
 
     def peak(self) -> int:
-        """Return the most resident bytes that it ever held."""
+        """Return the most resident bytes that it ever held; of one that was struck down: none."""
         return self._status("VmHWM")
 
     def _status(self, name: str) -> int:
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        text = Path(f"/proc/{self.serving}/status").read_text()
         line = next(line for line in text.splitlines() if line.startswith(f"{name}:"))
         return int(line.split()[1]) * 1024
 
     def kill(self) -> None:
         """End it at once."""
-        self.process.kill()
-        self.process.wait()
+        end_with_successors(self.process)
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes that one has started and that are not yet waited for."""
+    try:
+        return [
+            int(one) for one in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        ]
+    except OSError:
+        return []
+
+
+def wait_for_serving(first: int) -> int:
+    """Return the process that serves for this first one, once there is one."""
+    for _ in range(6_000):
+        if found := children(first):
+            return found[0]
+        time.sleep(0.005)
+    raise AssertionError("nobody serves")
+
+
+def end_with_successors(process: subprocess.Popen[Any]) -> None:
+    """Kill a server with what was forked from it; return once none of them holds anything."""
+    forked = children(process.pid)
+    process.kill()
+    process.wait()
+    for one in forked:
+        for _ in range(6_000):
+            if zombie(one):
+                break
+            time.sleep(0.005)
+
+
+def zombie(process: int) -> bool:
+    """Say whether a process has ended with all its threads, though nobody has waited for it."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "Z" and len(list(Path(f"/proc/{process}/task").iterdir())) == 1
+    except OSError:
+        return True
 
 
 @dataclass(frozen=True)

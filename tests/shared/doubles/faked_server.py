@@ -17,6 +17,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from doubles.crowd import end_with_successors
 from doubles.ports import free_port
 
 SERVE = "from api.cli import main; main()"
@@ -119,6 +120,5 @@ class FakedServer:
             assert self.told.wait_for(there, WAIT_S), f"{event} was never said: {self.said[-5:]}"
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        end_with_successors(self.process)
         self.reader.join()

@@ -223,8 +223,7 @@ class Rush:
             await self._until(part * self._whole)
             self.told.peak = max(self.told.peak, self._server.peak())
             killed = self._now()
-            await asyncio.to_thread(self._server.kill)
-            await asyncio.to_thread(self._server.start)
+            await asyncio.to_thread(self._server.strike)
             self.told.restarts.append(self._now() - killed)
 
     async def _client(self, bid: Bid, came: float) -> None:
