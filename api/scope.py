@@ -33,9 +33,10 @@ from api.documents.minutes import document
 from api.dossiers import DossierFile
 from api.errors import Absent
 from api.facts import facts
+from api.leaving import TenantExport
 from api.members import Members, Rows
 from api.own_transmissions import OwnTransmission
-from api.permissions import DECIDING, DRAFTING, READING, REGISTERING_ITEMS, SEEING_MEMBERS
+from api.permissions import DECIDING, DRAFTING, LEAVING, READING, REGISTERING_ITEMS, SEEING_MEMBERS
 from api.platform import AUDITOR, Platform
 from api.uploading import session_of
 from domain.backup_copy import BackupCopy
@@ -318,6 +319,13 @@ class Scope:
         if granted and not opened:
             raise NotAllowed(AUDITOR, SEEING_MEMBERS)
         return Members(self._platform, buyer, not granted)
+
+    def departure_export(self, siret: str) -> TenantExport:
+        """Return the complete export of the caller's own organisation."""
+        if siret != self._org:
+            raise Absent
+        self._require(LEAVING)
+        return TenantExport.of(self._platform, siret)
 
     def representatives(self, operator: str, at: str | None) -> tuple[str, Rows]:
         """Return who could act for the company that calls, and the instant that was asked."""

@@ -247,6 +247,10 @@ class EnvelopeVault:
         """Return the documents of an opened envelope; a broken package is one raw document."""
         return self._opened.documents(deposit)
 
+    def listed(self, deposit: str) -> bytes | None:
+        """Return the list of documents of an opened package with its salts, None of others."""
+        return self._opened.listed(deposit)
+
     def opened_archive(
         self, deposit: str, document: Document
     ) -> ArchiveContents | DomainError | None:

@@ -16,7 +16,8 @@ from doubles.reader import HERE, PASSWORD, Reader, joined, officer
 
 from api.entrance import PASSKEY
 from api.sessions import forgery_token
-from api.web.pages.refused import COLUMNS, written
+from api.spreadsheets import written
+from api.web.pages.refused import COLUMNS
 from crypto.notes import parse_checkpoint, parse_note
 from domain.buyer import Buyer
 from domain.operator import EconomicOperator
@@ -302,7 +303,7 @@ def test_refused_accesses_are_listed_and_exported(bench: Bench, ada: Reader) -> 
 
 def test_no_cell_is_a_formula() -> None:
     row = dict.fromkeys(COLUMNS, "=1+1") | {"code": "@x", "org": "-2", "caller": "plain"}
-    cells = next(csv.reader(io.StringIO(written([row]).splitlines()[1]), delimiter=";"))
+    cells = next(csv.reader(io.StringIO(written(COLUMNS, [row]).splitlines()[1]), delimiter=";"))
     assert not [cell for cell in cells if cell[0] in "=+-@"]
     assert "plain" in cells
 

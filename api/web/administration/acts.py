@@ -38,6 +38,8 @@ class Form:
     sure: str = ""
     places: Mapping[str, str] | None = None
     following: str = HOME
+    file: tuple[str, str] | None = None
+    """Where something to take along first is downloaded, and what the link says."""
 
     @property
     def path(self) -> str:

@@ -99,6 +99,20 @@ def envelope() -> Run:
     return quietly(opened, CryptoError)
 
 
+def departure() -> Run:
+    from replay.export_verifier import bundle, parse_manifest
+    from replay.verifier import Refused
+
+    def entries(data: bytes) -> None:
+        found = b"".join(len(one).to_bytes(2, "big") + one for one in bundle(data))
+        assert found == data
+
+    return each(
+        quietly(lambda data: bytes_unused(parse_manifest(data)), Refused),
+        quietly(entries, Refused),
+    )
+
+
 def package() -> Run:
     from crypto.errors import CryptoError
     from crypto.package import Manifest, read_package
@@ -537,6 +551,7 @@ TARGETS: Mapping[str, Target] = {
         ),
     ),
     "manifest": Target(manifest, ("ledger.transfer:read_manifest",)),
+    "departure": Target(departure, ("replay.export_verifier:parse_manifest",)),
     "archive": Target(archive, ()),
     "evidence": Target(evidence, ("replay.monitor:Evidence.parse", "replay.monitor:Memory.parse")),
     "verifier": Target(
