@@ -128,6 +128,10 @@ class Scope:
         """Give a place for a file of unknown size; what is not kept is dropped."""
         return self._platform.vault.incoming()
 
+    def screen(self, place: Incoming) -> None:
+        """Return quietly unless what came holds malware (ASVS 5.0, V5.4.3)."""
+        dossiers.screen(self._platform, place)
+
     def uploaded(self, name: str, sha256: str) -> None:
         """Remember that this file came for the dossier of the caller's own consultation."""
         self.own(name)

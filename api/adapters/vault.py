@@ -102,6 +102,16 @@ class Incoming:
         self._hash.update(data)
         self._size += len(data)
 
+    @property
+    def size(self) -> int:
+        """The bytes that came so far."""
+        return self._size
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield what came so far, as a scanner reads it before anything is kept."""
+        self._file.flush()
+        yield from Stored(self._path, self._size).parts()
+
     def keep(self) -> tuple[str, int]:
         """Make the file durable under its hash; return hash and size."""
         self._blobs.sync(self._file, self._path)
