@@ -113,6 +113,12 @@ def departure() -> Run:
     )
 
 
+def breached() -> Run:
+    from api.adapters.breached import BreachedListUnready, parse_range
+
+    return quietly(lambda data: bytes_unused(parse_range(data)), BreachedListUnready)
+
+
 def package() -> Run:
     from crypto.errors import CryptoError
     from crypto.package import Manifest, read_package
@@ -552,6 +558,7 @@ TARGETS: Mapping[str, Target] = {
     ),
     "manifest": Target(manifest, ("ledger.transfer:read_manifest",)),
     "departure": Target(departure, ("replay.export_verifier:parse_manifest",)),
+    "breached": Target(breached, ("api.adapters.breached:parse_range",)),
     "archive": Target(archive, ()),
     "evidence": Target(evidence, ("replay.monitor:Evidence.parse", "replay.monitor:Memory.parse")),
     "verifier": Target(
