@@ -25,7 +25,7 @@ from api.standing import leaves
 from crypto.canonical import encode
 from crypto.policies import Policy
 from domain.commands.leave_platform import check_unsealed
-from domain.errors import DomainError
+from domain.errors import DomainError, NotFound
 from domain.identifiers import HEX64
 from ledger.errors import ExportRefused
 from ledger.receipt import checkpoint_of
@@ -81,10 +81,13 @@ class TenantExport:
 
     @classmethod
     def of(cls, platform: Platform, buyer: str) -> TenantExport:
-        """Return the export of a buyer; raise ProceduresWait, NotPublished."""
+        """Return the export of a buyer; raise ProceduresWait, NotPublished, NotFound."""
         check_unsealed(platform.desk, buyer)
         ledger = platform.ledger
-        return cls(platform, holding(ledger, ledger.files(), buyer))
+        held = holding(ledger, ledger.files(), buyer)
+        if not held.rows():
+            raise NotFound("buyer", buyer)
+        return cls(platform, held)
 
     def files(self) -> Iterator[File]:
         """Yield every file, the manifest last."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
@@ -358,6 +360,12 @@ def test_the_same_form_sent_twice_is_one_act(bench: Bench, ada: Reader) -> None:
 def test_a_departure_is_confirmed_before_it_is_recorded(bench: Bench, ada: Reader) -> None:
     bench.platform.publish()
     note = parse_checkpoint(parse_note(bench.get("/checkpoint").content).text)
+    assert f'href="{HOME}/departure/export"' in ada.get(f"{HOME}/departure").text
+    taken = ada.get(f"{HOME}/departure/export")
+    assert (taken.status_code, taken.headers["content-type"]) == (200, "application/zip")
+    with zipfile.ZipFile(io.BytesIO(taken.content)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert (manifest["size"], manifest["root"]) == (note.size, note.root.hex())
     bad = fill(ada, "departure", size="0x10", root="12")
     assert set(faults(bad.text)) == {"size", "root"}
     given = {"size": str(note.size), "root": note.root.hex()}

@@ -187,4 +187,5 @@ def test_an_officer_leaves_with_it_and_the_operator_writes_the_same(
         if path.is_file():
             assert (out / path.relative_to(folder)).read_bytes() == path.read_bytes()
     assert run(["export", "tenant", BUYER, str(out), *home]) == 1, "never over another one"
+    assert run(["export", "tenant", "13001653800014", str(tmp_path / "none"), *home]) == 1
     bench.reopen()

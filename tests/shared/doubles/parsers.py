@@ -99,26 +99,6 @@ def envelope() -> Run:
     return quietly(opened, CryptoError)
 
 
-def departure() -> Run:
-    from replay.export_verifier import bundle, parse_manifest
-    from replay.verifier import Refused
-
-    def entries(data: bytes) -> None:
-        found = b"".join(len(one).to_bytes(2, "big") + one for one in bundle(data))
-        assert found == data
-
-    return each(
-        quietly(lambda data: bytes_unused(parse_manifest(data)), Refused),
-        quietly(entries, Refused),
-    )
-
-
-def breached() -> Run:
-    from api.adapters.breached import BreachedListUnready, parse_range
-
-    return quietly(lambda data: bytes_unused(parse_range(data)), BreachedListUnready)
-
-
 def package() -> Run:
     from crypto.errors import CryptoError
     from crypto.package import Manifest, read_package
@@ -386,6 +366,7 @@ def evidence() -> Run:
 
 
 def verifier() -> Run:
+    from replay import export_verifier as departure
     from replay import verifier as offline
 
     trusted = offline.Policy((LEDGER / "policies" / "log.txt").read_bytes())
@@ -397,7 +378,13 @@ def verifier() -> Run:
         head, _, rest = data.partition(b"\xff\xff")
         offline.check_log(lambda path: head if path == "checkpoint" else rest, trusted)
 
+    def entries(data: bytes) -> None:
+        found = b"".join(len(one).to_bytes(2, "big") + one for one in departure.bundle(data))
+        assert found == data
+
     runs: tuple[Run, ...] = (
+        entries,
+        lambda data: bytes_unused(departure.parse_manifest(data)),
         lambda data: bytes_unused(offline.check_receipt(data, trusted)),
         lambda data: bytes_unused(offline.Policy(data)),
         lambda data: bytes_unused(offline.parse_object(data)),
@@ -482,6 +469,7 @@ def bytes_unused(_: object) -> None:
 
 
 def scanner() -> Run:
+    from api.adapters.breached import BreachedListUnready, parse_range
     from api.adapters.scanner import parse_answer, shown
     from crypto.canonical import encode
 
@@ -491,7 +479,8 @@ def scanner() -> Run:
         encode({"engine": scan.engine, "signature": scan.signature}, nfc=True)
         assert scan.signature or scan.verdict != "MALWARE"
 
-    return answered
+    ranged = quietly(lambda data: bytes_unused(parse_range(data)), BreachedListUnready)
+    return each(answered, ranged)
 
 
 def bytes_equal(found: bytes, given: bytes) -> None:
@@ -557,13 +546,12 @@ TARGETS: Mapping[str, Target] = {
         ),
     ),
     "manifest": Target(manifest, ("ledger.transfer:read_manifest",)),
-    "departure": Target(departure, ("replay.export_verifier:parse_manifest",)),
-    "breached": Target(breached, ("api.adapters.breached:parse_range",)),
     "archive": Target(archive, ()),
     "evidence": Target(evidence, ("replay.monitor:Evidence.parse", "replay.monitor:Memory.parse")),
     "verifier": Target(
         verifier,
         (
+            "replay.export_verifier:parse_manifest",
             "replay.verifier:decode_point",
             "replay.verifier:read_base64",
             "replay.verifier:read_decimal",
@@ -578,7 +566,9 @@ TARGETS: Mapping[str, Target] = {
     "kit": Target(kit, ("api.depositor.kit:Kit.parse", "api.depositor.envelope_file:Record.read")),
     "contracts": Target(contracts, ("api.story.records:read",)),
     "request": Target(request, ("api.strict:parse",)),
-    "scanner": Target(scanner, ("api.adapters.scanner:parse_answer",)),
+    "scanner": Target(
+        scanner, ("api.adapters.breached:parse_range", "api.adapters.scanner:parse_answer")
+    ),
 }
 PLANTED = Target(planted, ())
 OWN = "a file of the home itself, secret or written beside its database: nobody sends one"
