@@ -31,6 +31,8 @@ from ledger.tiles import write_bundle
 FORMAT = "pli-export/1"
 MANIFEST = "manifest.json"
 STEP = 1_000
+OF_COMPANIES = "operator/"
+COMPANY = "CY"
 Parts = Callable[[], Iterable[bytes]]
 
 
@@ -74,25 +76,33 @@ def holding(log: Log, served: StoredLog, tenant: str) -> Holding:
     """Return what a published log holds of a tenant."""
     note = served.read(CHECKPOINT)
     found: dict[str, list[Row]] = {}
+    alone: list[Row] = []
     mixed: set[str] = set()
     founding: Row | None = None
     for row in _below(log, served.size):
         founding = founding or row
-        if tenant_of(row.entry) == tenant:
+        of, by = whose(row.entry)
+        if of == tenant and not row.stream.startswith(OF_COMPANIES):
             found.setdefault(row.stream, []).append(row)
         else:
             mixed.add(row.stream)
+            alone += [row] if by == tenant else []
     if founding is None or note is None:
         raise NotPublished
     whole = {name: found[name] for name in sorted(found) if name not in mixed}
-    singles = [row for name in sorted(found) if name in mixed for row in found[name]]
+    alone += [row for name in found if name in mixed for row in found[name]]
+    singles = sorted(alone, key=lambda row: row.position)
     return Holding(tenant, served, note, founding, whole, singles)
 
 
-def tenant_of(entry: bytes) -> str | None:
-    """Return whose entry it is, None for the log's own."""
-    tenant = orjson.loads(entry)["data"].get("meta", {}).get("tenant")
-    return None if tenant is None else str(tenant)
+def whose(entry: bytes) -> tuple[str | None, str | None]:
+    """Return the tenant of an entry and the organisation that acted, None for none.
+
+    A buyer that bids itself has a second account under its SIRET, which is no part of the first.
+    """
+    meta = orjson.loads(entry)["data"].get("meta", {})
+    actor = meta.get("actor", {})
+    return meta.get("tenant"), None if actor.get("role") == COMPANY else actor.get("org")
 
 
 def evidence(

@@ -211,14 +211,18 @@ class Export:
         if len(owned) != self.manifest.entries:
             raise Refused("manifest", entries=len(owned))
         for proof in owned:
-            self.take(proof.entry)
+            self.take(proof.entry, alone=proof.leaf in left)
 
-    def take(self, entry: Entry) -> None:
-        """Note what an entry names; refuse one of another tenant."""
+    def take(self, entry: Entry, *, alone: bool) -> None:
+        """Note what an entry names; refuse one that is not of this tenant, nor its act."""
         data = verifier.parse_object(entry.data.encode())
         meta = data.get("meta")
-        tenant = meta.get("tenant") if isinstance(meta, dict) else None
-        if tenant != self.manifest.tenant:
+        meta = meta if isinstance(meta, dict) else {}
+        actor = meta.get("actor")
+        by = actor.get("org") if isinstance(actor, dict) else None
+        if meta.get("tenant") != self.manifest.tenant and not (
+            alone and by == self.manifest.tenant
+        ):
             raise Refused("tenant", stream=entry.stream, version=entry.version)
         self.marks.update(HEX64.findall(entry.data))
         if entry.kind in SEALED:

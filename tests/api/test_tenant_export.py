@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -14,10 +16,15 @@ from typing import Any
 import orjson
 import pytest
 from doubles.bench import BUYER, COMPANY, OTHER_BUYER, SOON, Bench
+from doubles.sizes import sized
 
 from api.cli import run
 from api.leaving import TenantExport
+from crypto.canonical import encode
 from crypto.notes import parse_checkpoint, parse_note
+from ledger.proofs import TileHashes
+from ledger.receipt import make_receipt
+from ledger.tiles import write_bundle
 from replay import export_verifier, verifier
 
 AT = f"/api/v1/buyers/{BUYER}"
@@ -85,7 +92,10 @@ def test_an_export_is_whole_and_verifies_offline(
 ) -> None:
     manifest = json.loads((folder / "manifest.json").read_bytes())
     rows = left.platform.ledger.read(-1, 10_000)
-    own = [row for row in rows if b'"tenant":"%b"' % BUYER.encode() in row.entry]
+    spoken = re.compile(rb'"(?:org|tenant)":"%b"' % BUYER.encode())
+    own = [row for row in rows if spoken.search(row.entry)]
+    assert {row.kind for row in own if row.stream.startswith("operator/")} == {"OperatorExcluded"}
+    assert len(manifest["singles"]) == 1, "what it spoke in the stream of a company"
     assert manifest["entries"] == len([row for row in own if row.position < manifest["size"]])
     assert run(["verify", "export", str(folder), "--policy", str(policy), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -145,6 +155,91 @@ def test_a_flipped_bit_anywhere_is_refused(folder: Path, policy: Path, tmp_path:
                 judged(place, policy)
         path.write_bytes(data)
     judged(place, policy)
+
+
+def retold(place: Path, **changed: object) -> None:
+    """Write the manifest that a forger would write for what lies here now."""
+    told = json.loads((place / "manifest.json").read_bytes()) | changed
+    told["files"] = [
+        {
+            "path": path.relative_to(place).as_posix(),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "size": path.stat().st_size,
+        }
+        for path in sorted(place.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    ]
+    (place / "manifest.json").write_bytes(encode(told))
+
+
+BELIEVED = ("tables/", "anchors/", "policy", "LISEZMOI.txt", "manifest.json")
+"""What only the manifest speaks of."""
+
+
+def test_no_manifest_makes_a_changed_file_believed(
+    folder: Path, policy: Path, tmp_path: Path
+) -> None:
+    """The keys of the policy and the hashes in proven entries judge, whatever is listed."""
+    place, flips = tmp_path / "copy", sized(push=2, full=8, night=64)
+    shutil.copytree(folder, place)
+    draw, count, told = random.Random(4), 0, (place / "manifest.json").read_bytes()
+    for path in sorted(path for path in place.rglob("*") if path.is_file()):
+        if path.relative_to(place).as_posix().startswith(BELIEVED):
+            continue
+        data = path.read_bytes()
+        for _ in range(flips):
+            at, bit = draw.randrange(len(data)), 1 << draw.randrange(8)
+            path.write_bytes(data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :])
+            retold(place)
+            with pytest.raises(verifier.Refused):
+                judged(place, policy)
+            count += 1
+        path.write_bytes(data)
+    (place / "manifest.json").write_bytes(told)
+    judged(place, policy)
+    assert count > 80
+
+
+def test_no_manifest_makes_another_story_believed(
+    left: Bench, folder: Path, policy: Path, tmp_path: Path
+) -> None:
+    """Entries of others, a gap, an entry left over, a person or a file that no entry names."""
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    foreign = next(
+        row for row in left.platform.ledger.read(-1, 1_000) if row.stream == f"buyer/{OTHER_BUYER}"
+    )
+    served = left.platform.ledger.files()
+    note = (folder / "checkpoint").read_bytes()
+    proof = make_receipt(foreign, note, TileHashes(served.size, served.tile))
+    number = manifest["streams"].index("consultation/lille-1")
+    whole = list(export_verifier.bundle((folder / f"streams/{number}").read_bytes()))
+    value = {"commitment": "0" * 64, "field": "person", "salt": "0" * 64, "value": "x"}
+    stories: dict[str, tuple[dict[str, bytes], dict[str, object]]] = {
+        "tenant": ({}, {"tenant": OTHER_BUYER}),
+        "checkpoint": ({}, {"size": manifest["size"] - 1}),
+        "chain": ({f"streams/{number}": write_bundle(whole[1:])}, {}),
+        "proof": ({}, {"singles": []}),
+        "manifest": ({}, {"entries": manifest["entries"] + 1}),
+        "value": ({"private.ndjson": encode(value) + b"\n"}, {}),
+        "file": ({f"files/{hashlib.sha256(b'x').hexdigest()}": b"x"}, {}),
+    }
+    for code, (files, changed) in stories.items():
+        place = tmp_path / code
+        shutil.copytree(folder, place)
+        for path, data in files.items():
+            (place / path).write_bytes(data)
+        retold(place, **changed)
+        with pytest.raises(verifier.Refused) as refusal:
+            judged(place, policy)
+        assert refusal.value.code == code
+    place = tmp_path / "foreign"
+    shutil.copytree(folder, place)
+    (place / f"proofs/{foreign.position}.tlog-proof").write_bytes(proof)
+    singles = sorted([*manifest["singles"], foreign.position])
+    retold(place, singles=singles, entries=manifest["entries"] + 1)
+    with pytest.raises(verifier.Refused) as refusal:
+        judged(place, policy)
+    assert refusal.value.code == "tenant", "it is proven, and is nobody's business here"
 
 
 def test_what_the_manifest_alone_says_is_pinned_by_its_hash(
