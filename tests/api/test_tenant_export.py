@@ -48,6 +48,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     bench.draft("roubaix-1")
     bench.tokens.buyer = kept
     member = bench.token(BUYER, "CO")
+    bench.platform.anchoring.now()
     bench.platform.publish()
     bench.member = member
     yield bench
@@ -104,6 +105,7 @@ def test_an_export_is_whole_and_verifies_offline(
     assert told["named_files"] >= 4, "a dossier, minutes, a sealed file and its list"
     assert run(["verify", "export", str(folder), "--policy", str(policy)]) == 0
     assert capsys.readouterr().out.startswith("PROUVÉ")
+    assert {path.suffix for path in (folder / "anchors").iterdir()} == {".note", ".tsr"}
     proof = next((folder / "proofs").iterdir())
     assert run(["verify", "receipt", str(proof), "--policy", str(policy)]) == 0, "and each alone"
 
@@ -283,4 +285,11 @@ def test_an_officer_leaves_with_it_and_the_operator_writes_the_same(
             assert (out / path.relative_to(folder)).read_bytes() == path.read_bytes()
     assert run(["export", "tenant", BUYER, str(out), *home]) == 1, "never over another one"
     assert run(["export", "tenant", "13001653800014", str(tmp_path / "none"), *home]) == 1
+    reason = ["--reason", "archives remises"]
+    assert run(["privacy", "erase-buyer", BUYER, *reason, *home]) == 0
+    assert run(["export", "tenant", BUYER, str(tmp_path / "later"), *home]) == 0
+    lacking = json.loads((tmp_path / "later" / "manifest.json").read_bytes())
+    (deposit,) = (path.name for path in (folder / "deposits").iterdir())
+    assert lacking["left_out"] == [{"name": f"deposits/{deposit}", "reason": "erased"}]
+    assert judged(tmp_path / "later", policy)["entries"] == manifest["entries"], "all the same"
     bench.reopen()
