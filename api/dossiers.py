@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from api import views
-from api.errors import Absent, NotUploaded
+from api.adapters.vault import Incoming
+from api.errors import Absent, DossierInfected, NotUploaded
+from api.journal import say
 from api.platform import Platform
 from domain.commands.download_dossier import DownloadDossier, download_dossier
 from domain.dossier import Dossier
 from domain.events.dossier import FileRow
 from domain.ports import Principal
+from domain.scanning import ScanVerdict
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,17 @@ def file_of(platform: Platform, consultation: str, name: str) -> DossierFile:
         raise Absent
     version = shown["version"] if isinstance(shown["version"], int) else 0
     return DossierFile(version, str(row["sha256"]), int(row["size"]), stored.parts())
+
+
+def screen(platform: Platform, place: Incoming) -> None:
+    """Return quietly unless the scanner finds malware in what came; raise DossierInfected.
+
+    As at openings, no scanner and a silent one hold nothing up: a correction may be urgent.
+    """
+    scan = platform.desk.scanner.scan(place.parts(), place.size)
+    if scan.verdict == ScanVerdict.MALWARE:
+        say("malware.refused", engine=scan.engine, signature=scan.signature)
+        raise DossierInfected("malware", engine=scan.engine, signature=scan.signature)
 
 
 def rows_of(

@@ -264,6 +264,12 @@ class NotUploaded(ApiError):
     code = "dossier.not-uploaded"
 
 
+class DossierInfected(ApiError):
+    """The scanner found malware in a file of a dossier: nothing of it is kept."""
+
+    code = "dossier.malware"
+
+
 class Incomplete(ApiError):
     """Finish was asked while chunks are missing."""
 

@@ -29,6 +29,7 @@ HAPPENINGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "clock.trusted": frozenset(),
         "custodian.restarted": frozenset({"custodian"}),
         "fail-stop": frozenset({"code"}),
+        "malware.refused": frozenset({"engine", "signature"}),
         "refusals.failed": frozenset({"code"}),
         "scrub.found": frozenset({"code"}),
         "server.restarted": frozenset({"signal"}),

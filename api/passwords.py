@@ -17,7 +17,7 @@ from itertools import chain, pairwise
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from api.adapters.breached import BreachedPasswords
+from api.adapters.breached import BreachedPasswords, BreachedRange
 from api.errors import LoginRefused, PasswordRefused
 from api.people import Person
 
@@ -61,10 +61,12 @@ def check_password(kept: str | None, password: str) -> str | None:
     return hash_password(password) if HASHER.check_needs_rehash(kept) else None
 
 
-def check_new(password: str, person: Person, breached: BreachedPasswords | None = None) -> str:
+def check_new(
+    password: str, person: Person, breached: BreachedPasswords | BreachedRange | None = None
+) -> str:
     """Return a new password if it is good enough for this person, else raise PasswordRefused.
 
-    ``breached``: the list that the operator installed, asked last: it reads a file.
+    ``breached``: the list that the operator installed, or a service; asked last, it is slow.
     """
     text = plain(password)
     if not SHORTEST <= len(text) <= LONGEST:

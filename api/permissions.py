@@ -182,6 +182,7 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         "delegate_signature": tenant(DELEGATING, "delegate_signature.delegate_signature"),
         "elect_committee": tenant(ELECTING, "elect_committee.elect_committee"),
         "grant_access": tenant(OPENING_ACCESS, "grant_access.grant_access"),
+        "export_tenant": tenant(LEAVING),
         "leave_platform": tenant(LEAVING, "leave_platform.leave_platform"),
         "list_roles": tenant(SEEING_MEMBERS),
         "list_delegations": tenant(SEEING_MEMBERS),
@@ -238,6 +239,7 @@ PAGES: Mapping[str, Row] = MappingProxyType(
             DELEGATING, "delegate_signature.delegate_signature"
         ),
         "/administration/departure": own_seat(LEAVING, "leave_platform.leave_platform"),
+        "/administration/departure/export": own_seat(LEAVING),
         "/administration/evidence": own_seat(HEALTH),
         "/administration/evidence.csv": own_seat(HEALTH),
         "/administration/evidence.json": own_seat(HEALTH),

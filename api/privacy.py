@@ -26,6 +26,7 @@ from domain.operator import EconomicOperator
 
 if TYPE_CHECKING:
     from api.platform import Platform
+    from crypto.blinding import PersonalValue
     from ledger.subject_keys import Erasure
     from ledger.subjects import Held, Subjects
 
@@ -145,6 +146,10 @@ class Privacy:
         self._platform = platform
         self._subjects = subjects
         self._stores = stores
+
+    def personal(self, commitment: str) -> PersonalValue | None:
+        """Return what proves a commitment, None where it was erased or is no personal value."""
+        return self._subjects.personal(commitment)
 
     def erase(self, subject: str, reason: str, ground: str | None = None) -> Erased:
         """Erase everything of a subject; ``ground``: why the law's retention does not bind."""

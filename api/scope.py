@@ -33,9 +33,10 @@ from api.documents.minutes import document
 from api.dossiers import DossierFile
 from api.errors import Absent
 from api.facts import facts
+from api.leaving import TenantExport
 from api.members import Members, Rows
 from api.own_transmissions import OwnTransmission
-from api.permissions import DECIDING, DRAFTING, READING, REGISTERING_ITEMS, SEEING_MEMBERS
+from api.permissions import DECIDING, DRAFTING, LEAVING, READING, REGISTERING_ITEMS, SEEING_MEMBERS
 from api.platform import AUDITOR, Platform
 from api.uploading import session_of
 from domain.backup_copy import BackupCopy
@@ -126,6 +127,10 @@ class Scope:
     def incoming(self) -> AbstractContextManager[Incoming]:
         """Give a place for a file of unknown size; what is not kept is dropped."""
         return self._platform.vault.incoming()
+
+    def screen(self, place: Incoming) -> None:
+        """Return quietly unless what came holds malware (ASVS 5.0, V5.4.3)."""
+        dossiers.screen(self._platform, place)
 
     def uploaded(self, name: str, sha256: str) -> None:
         """Remember that this file came for the dossier of the caller's own consultation."""
@@ -325,6 +330,13 @@ class Scope:
         if granted and not opened:
             raise NotAllowed(AUDITOR, SEEING_MEMBERS)
         return Members(self._platform, buyer, not granted)
+
+    def departure_export(self, siret: str) -> TenantExport:
+        """Return the complete export of the caller's own organisation."""
+        if siret != self._org:
+            raise Absent
+        self._require(LEAVING)
+        return TenantExport.of(self._platform, siret)
 
     def representatives(self, operator: str, at: str | None) -> tuple[str, Rows]:
         """Return who could act for the company that calls, and the instant that was asked."""

@@ -11,12 +11,10 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from api.adapters.breached import BreachedPasswords
+from api.adapters.breached import BreachedPasswords, BreachedRange
 
 DEFAULT_HOME = Path("var/home")
 STRONG_ALWAYS = "PA"
-STRONG_OVER_TLS = "BU,CU,CO,SI,PA"
-"""Who opens, reads opened bids, signs, publishes or administers (docs/adr/0034)."""
 
 
 class Settings(BaseSettings):
@@ -68,10 +66,16 @@ class Settings(BaseSettings):
     strong_login: str | None = Field(default=None, pattern=r"^([A-Z]{2}(,[A-Z]{2})*)?$")
     """Roles in which a session acts only after a passkey or an identity provider, by commas.
 
-    None: over TLS whoever opens, reads, signs, publishes or administers; else administrators.
+    None: over TLS every role (docs/adr/0038); else administrators.
     """
     breached_passwords: Path | None = None
     """Reference data: SHA-1 of passwords that leaked, a sorted file or a folder of ranges."""
+    breached_range: str | None = Field(
+        default=None, pattern=r"^(https://[^/?#@\s]+|http://127\.0\.0\.1:[0-9]{1,5})/([^?#\s]*/)?$"
+    )
+    """Service of such ranges, asked by the first five digits of a SHA-1; without a list alone."""
+    plain_hosts: str = ""
+    """Other machines that are called without TLS all the same, by commas (docs/adr/0038)."""
     oidc_issuer: str | None = None
     """Identity provider (OpenID Connect, such as ProConnect); without one nobody enters by it."""
     oidc_client_id: str | None = None
@@ -115,17 +119,22 @@ class Settings(BaseSettings):
         return f"{'https' if self.secure else 'http'}://localhost:{self.port}"
 
     @property
-    def breached(self) -> BreachedPasswords | None:
-        """The list of leaked passwords, where one is installed."""
-        place = self.breached_passwords
-        return None if place is None else BreachedPasswords(place)
+    def breached(self) -> BreachedPasswords | BreachedRange | None:
+        """The list of leaked passwords that is installed, else the service that is named."""
+        if self.breached_passwords is not None:
+            return BreachedPasswords(self.breached_passwords)
+        return None if self.breached_range is None else BreachedRange(self.breached_range)
 
     def asks_strong_login(self, role: str) -> bool:
         """Say whether a password alone is too little for this role."""
         named = self.strong_login
         if named is None:
-            named = STRONG_OVER_TLS if self.secure else STRONG_ALWAYS
+            return self.secure or role == STRONG_ALWAYS
         return role in named.split(",")
+
+    def plain_lines(self) -> frozenset[str]:
+        """Return the other machines that may be called without TLS."""
+        return frozenset(part.strip() for part in self.plain_hosts.split(",") if part.strip())
 
     def trusted(self) -> frozenset[str]:
         """Return the addresses of the reverse proxies."""

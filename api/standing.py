@@ -113,7 +113,7 @@ class Standing:
         if row.kind in FACTS:
             self._fact(row, entry)
         if marks:
-            names = tuple(name for name, value in _leaves(entry["data"]) if value in marks)
+            names = tuple(name for name, value in leaves(entry["data"]) if value in marks)
             consultation = _consultation(row.stream, entry["data"])
             place = (row.position, row.stream, row.version, row.kind, entry["at"])
             self.places.append(Place(*place, names, consultation, frozenset(marks)))
@@ -174,13 +174,13 @@ def _consultation(stream: str, data: Mapping[str, Any]) -> str | None:
     return name.partition(".")[0] if aggregate in OF_A_LOT else None
 
 
-def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
     """Yield each value below a field with its path."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _leaves(inner, f"{path}.{name}" if path else name)
+            yield from leaves(inner, f"{path}.{name}" if path else name)
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from _leaves(inner, f"{path}[{number}]")
+            yield from leaves(inner, f"{path}[{number}]")
     else:
         yield path, value

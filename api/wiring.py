@@ -22,6 +22,7 @@ from api.adapters.clock import HostClock, boot_us, host_time
 from api.adapters.clock_sources import Asking
 from api.adapters.custodian_roster import Roster, policy_of, read_roster
 from api.adapters.custody import Custody, local_custody, remote_custody
+from api.adapters.exposure import check_lines
 from api.adapters.follower import ViewsFollower
 from api.adapters.heads import LedgerHeads
 from api.adapters.index import LedgerIndex
@@ -192,6 +193,7 @@ def open_platform(  # noqa: PLR0913 - what a platform is made of
     random = rng or SystemRng()
     if not roster and settings.custodians is not None:
         roster = read_roster(settings.custodians)
+    check_lines(settings, [one.url for one in roster])  # before anybody is called
     if clock is not None:
         return _Opening(place, settings, clock, random, connect, Asking(()), roster).platform()
     elsewhere = clocks_of(roster, custody.organisation_of(place.custodians), random)
@@ -365,6 +367,7 @@ class _Opening:
         with closing(_reader(place)) as log:
             keys = log_keys_of(place, log)
         policy = policies_of(place, self.settings, keys=keys)["policy.txt"]
+        check_lines(self.settings, Policy.parse(policy).urls.values())
         held = self._custody(policy)
         remote = remote_witnesses(
             Policy.parse(policy), ports.signer.key, [one.key for one in held.witnesses]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from hmac import compare_digest
 
 from nacl.bindings import (
     crypto_core_ed25519_add,
@@ -54,14 +55,14 @@ def check_scalar(scalar: bytes) -> bytes:
     if len(scalar) != 32:
         raise ScalarRefused(f"{len(scalar)} bytes, not 32")
     # libsodium's reduction is the identity exactly on canonical scalars.
-    if crypto_core_ed25519_scalar_reduce(scalar + bytes(32)) != scalar:
+    if not compare_digest(crypto_core_ed25519_scalar_reduce(scalar + bytes(32)), scalar):
         raise ScalarRefused("not below the order of the group")
     return scalar
 
 
 def check_nonzero(scalar: bytes) -> bytes:
     """Return the scalar if it is canonical and not zero, else raise."""
-    if check_scalar(scalar) == ZERO:
+    if compare_digest(check_scalar(scalar), ZERO):
         raise ScalarRefused("zero")
     return scalar
 

@@ -158,6 +158,15 @@ class ExportIncomplete(DomainError):
 
 
 @refusal
+class ProceduresWait(DomainError):
+    """A lot of the buyer waits for its plan: until then an export would tell of deposits (N11)."""
+
+    code = "departure.procedures-wait"
+    text = "consultation {consultation} has a lot whose opening plan is not fixed"
+    consultation: str
+
+
+@refusal
 class BuyerGone(DomainError):
     """The buyer has left the platform."""
 

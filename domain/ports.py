@@ -145,6 +145,9 @@ class Register(Protocol):
     def organisations(self) -> Sequence[str]:
         """Return the buyers in whose stream somebody was ever given a role."""
 
+    def published_of(self, buyer: str) -> Sequence[str]:
+        """Return the public consultations of one buyer by name."""
+
     def acted_since(self, org: str, size: int) -> bool:
         """Say whether an entry from this position on is of this tenant, or by this organisation."""
 

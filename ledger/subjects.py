@@ -105,6 +105,11 @@ class Subjects:
                 _keep(self._revealed, commitment, found)
         return found
 
+    def personal(self, commitment: str) -> PersonalValue | None:
+        """Return field, value and salt behind a commitment: what proves it to others."""
+        with self._lock:
+            return self._open(commitment)
+
     def bidder_tag(self, consultation: str, operator: str) -> str:
         """Return the tag of an operator such as ``siret:…`` in one consultation, 64 hex."""
         asked = (consultation, operator)

@@ -7,7 +7,7 @@ with what to do. No secret is read further than its mode, its presence and its e
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 from api.adapters.archive import PUBLIC
 from api.adapters.custodians import local_names
 from api.adapters.oidc import is_loopback
+from api.errors import ApiError
 from api.home import Home
+from api.settings import Settings
 from crypto.timestamps import Certificates
 
 OTHERS = 0o077
@@ -82,17 +84,50 @@ def secrets_in(environment: Mapping[str, str]) -> list[str]:
     return found
 
 
-def in_plain(urls: Iterable[str]) -> list[str]:
+def in_plain(urls: Iterable[str], allowed: Collection[str] = ()) -> list[str]:
     """Return the services on other machines that are called without TLS; no password is shown."""
     found = []
     for url in urls:
         place = urlsplit(url)
-        if not place.hostname or is_loopback(place.hostname):
-            continue
-        mode = parse_qs(place.query).get("sslmode", ["prefer"])[-1]
+        query = parse_qs(place.query)
+        # libpq takes hosts from the query too; a path is a socket of this machine
+        named = [place.hostname or "", *query.get("host", ()), *query.get("hostaddr", ())]
+        away = [
+            host
+            for one in named
+            for host in one.split(",")
+            if host and not host.startswith("/") and not is_loopback(host) and host not in allowed
+        ]
+        mode = query.get("sslmode", ["prefer"])[-1]
         if place.scheme != "https" and not (place.scheme in POSTGRES and mode in ENCRYPTED):
-            found.append(f"{place.scheme}://{place.hostname}")
+            found += [f"{place.scheme}://{host}" for host in away]
     return found
+
+
+class PlainLine(ApiError):
+    """A service on another machine would be called without TLS, and no setting allows it."""
+
+    code = "network.plain"
+
+
+def lines_of(settings: Settings, others: Iterable[str]) -> list[str]:
+    """Return the addresses of every service that a platform calls by its settings, and others."""
+    named = [settings.tsa_url or "", *settings.clock_sources.replace(",", " ").split(), *others]
+    if settings.database_url is not None:
+        named.append(settings.database_url.get_secret_value())
+    if settings.clamd is not None and not settings.clamd.startswith("/"):
+        named.append(f"tcp://{settings.clamd}")
+    return [url for url in named if "://" in url]
+
+
+def check_lines(settings: Settings, others: Iterable[str]) -> None:
+    """Return quietly if each line to another machine is encrypted or allowed, else raise PlainLine.
+
+    clamd speaks no TLS: over a network it wants a tunnel, or to be named (ASVS 5.0, V12.3.1).
+    """
+    strange = in_plain(lines_of(settings, others), settings.plain_lines())
+    if strange:
+        raise PlainLine(f"{', '.join(strange)}: use https or sslmode, or PLI_PLAIN_HOSTS")
 
 
 def ending(certificates: Certificates, now: datetime) -> list[str]:

@@ -104,6 +104,16 @@ class OpenedFiles:
                 size = file.seek(0, os.SEEK_END)
                 return [Document("pli-brut.bin", size, "", 0)]
 
+    def listed(self, deposit: str) -> bytes | None:
+        """Return the list of documents with its salts, which proves ``documents_root``."""
+        if not self._is_here(deposit):
+            return None
+        with self._reading(deposit) as file:
+            try:
+                return _manifest(file)[0].encoded
+            except CryptoError:
+                return None
+
     def archive(self, deposit: str, document: Document) -> ArchiveContents | DomainError | None:
         """Return what a document holds as an archive, or why it is refused; None: it is none."""
         with self._reading(deposit) as file:
@@ -253,13 +263,18 @@ def _distinct(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(once.values(), key=lambda row: int(row["index"]))
 
 
-def _documents(file: BinaryIO) -> list[Document]:
+def _manifest(file: BinaryIO) -> tuple[Manifest, int]:
+    """Return the list of a package, and where its documents begin."""
     prefix = file.read(8)
     length = int.from_bytes(prefix[4:8], "big")
     if prefix[:4] != MAGIC or length > MAX_MANIFEST:
         raise PackageRefused("no package")
-    manifest = Manifest.parse(file.read(length))
-    found, offset = [], 8 + length
+    return Manifest.parse(file.read(length)), 8 + length
+
+
+def _documents(file: BinaryIO) -> list[Document]:
+    manifest, offset = _manifest(file)
+    found = []
     for number, row in enumerate(manifest.documents, 1):
         name = shown_name(row.name, number)
         found.append(Document(name, row.size, row.sha256.hex(), offset))

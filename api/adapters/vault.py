@@ -102,6 +102,16 @@ class Incoming:
         self._hash.update(data)
         self._size += len(data)
 
+    @property
+    def size(self) -> int:
+        """The bytes that came so far."""
+        return self._size
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield what came so far, as a scanner reads it before anything is kept."""
+        self._file.flush()
+        yield from Stored(self._path, self._size).parts()
+
     def keep(self) -> tuple[str, int]:
         """Make the file durable under its hash; return hash and size."""
         self._blobs.sync(self._file, self._path)
@@ -250,6 +260,10 @@ class EnvelopeVault:
     def opened(self, deposit: str) -> list[Document]:
         """Return the documents of an opened envelope; a broken package is one raw document."""
         return self._opened.documents(deposit)
+
+    def listed(self, deposit: str) -> bytes | None:
+        """Return the list of documents of an opened package with its salts, None of others."""
+        return self._opened.listed(deposit)
 
     def opened_archive(
         self, deposit: str, document: Document

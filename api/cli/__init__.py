@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "vectors": ("Rejoue des réponses connues", "Run known answers"),
     "replay": ("Montre un objet tel qu'il était", "Show an object as it was"),
     "ledger": ("Crée, contrôle, exporte le registre", "Create, check, export the ledger"),
+    "export": ("Exporte tout d'un acheteur qui part", "Export all of a buyer that leaves"),
     "backup": ("Sauvegarde une plateforme en marche", "Back up a running platform"),
     "restore": ("Restaure une sauvegarde et la prouve", "Restore a backup and prove it"),
     "custodian": ("Tient une part de chaque clé", "Hold one share of each key"),

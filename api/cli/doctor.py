@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
+NO_LIST = "no list of breached ones"
+
+
 @app.command()
 def doctor(
     home: Annotated[Path, typer.Option()] = Path("var/home"),
@@ -35,6 +38,7 @@ def doctor(
         "clock": lambda: _clock(home),
         "identity": _identity_provider,
         "passwords": _passwords,
+        "scanner": _scanner,
         "lines": _lines,
         "home": lambda: _home(home),
         "environment": _environment,
@@ -88,8 +92,19 @@ def _clock(home: Path) -> str:
 def _passwords() -> str:
     from api.settings import Settings
 
-    breached = Settings().breached
-    return "no list of breached ones" if breached is None else breached.check()
+    settings = Settings()
+    if settings.breached is not None:
+        return settings.breached.check()
+    if settings.secure:
+        raise Wanting(f"{NO_LIST}: PLI_BREACHED_PASSWORDS or PLI_BREACHED_RANGE")
+    return NO_LIST
+
+
+def _scanner() -> str:
+    """Say whether dossiers and opened documents are scanned; the engine itself is not asked."""
+    from api.settings import Settings
+
+    return Settings().clamd or "none: dossiers and opened documents are not scanned"
 
 
 def _lines() -> str:
@@ -138,17 +153,19 @@ def _environment() -> str:
 
 
 def _calls(place: Home) -> str:
-    """Say which services are called without TLS: the operator wrote them out, so it is no fault."""
-    from api.adapters.exposure import in_plain
+    """Say which services are called without TLS, as a setting allows; another one is refused."""
+    from api.adapters.custodian_roster import read_roster
+    from api.adapters.exposure import check_lines, in_plain, lines_of
     from api.settings import Settings
     from crypto.policies import Policy
 
     settings = Settings()
     policy = settings.policy_file or place.policy
     urls = list(Policy.parse(policy.read_text()).urls.values()) if place.holds(policy) else []
-    urls += [settings.tsa_url] if settings.tsa_url else []
-    urls += [settings.database_url.get_secret_value()] if settings.database_url else []
-    plain = in_plain(urls)
+    if settings.custodians is not None:
+        urls += [one.url for one in read_roster(settings.custodians)]
+    check_lines(settings, urls)
+    plain = in_plain(lines_of(settings, urls))
     return f"without TLS: {', '.join(plain)}" if plain else "ok"
 
 

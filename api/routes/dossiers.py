@@ -76,6 +76,7 @@ async def upload_dossier_file(
     with scope.incoming() as place:
         async for part in request.stream():
             await run_in_threadpool(place.write, part)
+        await run_in_threadpool(scope.screen, place)
         sha256, size = await run_in_threadpool(place.keep)
     await run_in_threadpool(scope.uploaded, consultation, sha256)
     return {"name": name, "sha256": sha256, "size": size}

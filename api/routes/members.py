@@ -10,9 +10,11 @@ from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from api.auth import Known
+from api.downloads import disposition
 from api.errors import BadForm
 from api.forms import At, Day, Form, Hex64, IdText, Short, Text
 from api.idempotency import Key
@@ -49,6 +51,12 @@ ActName = Annotated[
         json_schema_extra={"enum": sorted(shipped_law().roles.acts)},
     ),
 ]
+
+
+class ZipStream(StreamingResponse):
+    """A ZIP file that is made while it is sent."""
+
+    media_type = "application/zip"
 
 
 class RoleForm(Form):
@@ -174,6 +182,15 @@ def grant_access(
     command = opening.GrantAccess(name, form.to, form.scope, until, form.ground)
     who.platform.act(opening.grant_access, who.act(key, siret), command)
     return {"siret": siret, "to": form.to, "scope": form.scope, "until_on": form.until_on}
+
+
+@router.get("/export", response_class=ZipStream, responses=reads(401, 403, 409))
+def export_tenant(scope: Bound, siret: Organisation, who: Known) -> StreamingResponse:
+    """Download the complete, verifiable export that a leaving buyer takes along."""
+    _ = who
+    found = scope.departure_export(siret)
+    headers = disposition(f"export-{siret}.zip") | {"Cache-Control": "no-store"}
+    return ZipStream(found.zipped(), headers=headers)
 
 
 @router.post("/departure", status_code=201, responses=writes())

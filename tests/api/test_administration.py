@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
@@ -16,7 +18,8 @@ from doubles.reader import HERE, PASSWORD, Reader, joined, officer
 
 from api.entrance import PASSKEY
 from api.sessions import forgery_token
-from api.web.pages.refused import COLUMNS, written
+from api.spreadsheets import written
+from api.web.pages.refused import COLUMNS
 from crypto.notes import parse_checkpoint, parse_note
 from domain.buyer import Buyer
 from domain.operator import EconomicOperator
@@ -302,7 +305,7 @@ def test_refused_accesses_are_listed_and_exported(bench: Bench, ada: Reader) -> 
 
 def test_no_cell_is_a_formula() -> None:
     row = dict.fromkeys(COLUMNS, "=1+1") | {"code": "@x", "org": "-2", "caller": "plain"}
-    cells = next(csv.reader(io.StringIO(written([row]).splitlines()[1]), delimiter=";"))
+    cells = next(csv.reader(io.StringIO(written(COLUMNS, [row]).splitlines()[1]), delimiter=";"))
     assert not [cell for cell in cells if cell[0] in "=+-@"]
     assert "plain" in cells
 
@@ -357,6 +360,12 @@ def test_the_same_form_sent_twice_is_one_act(bench: Bench, ada: Reader) -> None:
 def test_a_departure_is_confirmed_before_it_is_recorded(bench: Bench, ada: Reader) -> None:
     bench.platform.publish()
     note = parse_checkpoint(parse_note(bench.get("/checkpoint").content).text)
+    assert f'href="{HOME}/departure/export"' in ada.get(f"{HOME}/departure").text
+    taken = ada.get(f"{HOME}/departure/export")
+    assert (taken.status_code, taken.headers["content-type"]) == (200, "application/zip")
+    with zipfile.ZipFile(io.BytesIO(taken.content)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert (manifest["size"], manifest["root"]) == (note.size, note.root.hex())
     bad = fill(ada, "departure", size="0x10", root="12")
     assert set(faults(bad.text)) == {"size", "root"}
     given = {"size": str(note.size), "root": note.root.hex()}

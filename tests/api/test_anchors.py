@@ -284,4 +284,4 @@ def test_an_address_without_roots_is_refused(tmp_path: Path) -> None:
         Bench(tmp_path, tsa_url="http://127.0.0.1:9/")
     (tmp_path / "b").mkdir()
     with pytest.raises(TrustStoreRefused):
-        Bench(tmp_path / "b", tsa_url="http://h/", tsa_certificates=tmp_path / "absent.pem")
+        Bench(tmp_path / "b", tsa_url="https://h/", tsa_certificates=tmp_path / "absent.pem")

@@ -16,6 +16,8 @@ from api.adapters.clock import host_time
 from api.adapters.timestamps import trusted_roots
 from api.cli import run
 from api.key_changes import newest_since
+from api.settings import Settings
+from crypto.notes import COSIGNATURE, VerifierKey
 
 DAY = timedelta(days=1)
 
@@ -168,6 +170,8 @@ def test_a_list_of_breached_passwords_that_cannot_serve_is_told(
     assert passwords() == str(place)
     monkeypatch.delenv("PLI_BREACHED_PASSWORDS")
     assert passwords() == "no list of breached ones"
+    monkeypatch.setenv("PLI_SECURE", "true")
+    assert passwords().startswith("! doctor.wanting: no list of breached ones")
 
 
 def test_services_that_are_called_in_plain_are_told(
@@ -181,16 +185,57 @@ def test_services_that_are_called_in_plain_are_told(
         "http://10.0.0.7:8410",
         "postgresql://pli:x@db.example/pli",
         "postgresql://db.example/pli?sslmode=prefer",
+        "postgresql:///pli?host=/run/postgresql",
+        "postgresql:///pli?host=127.0.0.1,replica.example",
+        "tcp://clamav.example:3310",
     )
     plain = ["http://10.0.0.7", "postgresql://db.example", "postgresql://db.example"]
+    plain += ["postgresql://replica.example", "tcp://clamav.example"]
     assert exposure.in_plain(urls) == plain
+    allowed = {"10.0.0.7", "db.example", "replica.example"}
+    assert exposure.in_plain(urls, allowed) == ["tcp://clamav.example"]
     monkeypatch.setenv("PLI_TSA_URL", "http://stamp.example/tsr")
     home = ["--home", str(bench.home.folder), "--json"]
+    assert run(["doctor", *home]) == 3
+    assert json.loads(capsys.readouterr().out)["calls"].startswith("! network.plain")
+    monkeypatch.setenv("PLI_PLAIN_HOSTS", "stamp.example")
     run(["doctor", *home])
     assert json.loads(capsys.readouterr().out)["calls"] == "without TLS: http://stamp.example"
     monkeypatch.delenv("PLI_TSA_URL")
     run(["doctor", *home])
     assert json.loads(capsys.readouterr().out)["calls"] == "ok"
+
+
+def test_no_line_to_another_machine_is_begun_without_tls(bench: Bench) -> None:
+    """Refused before anybody is called, unless the host is named (ASVS 5.0, V12.3.1)."""
+    bench.close()
+    kept = bench.settings
+    for name, address in (
+        ("tsa_url", "http://other.example/tsr"),
+        ("clock_sources", "http://other.example/tsr"),
+        ("clamd", "other.example:3310"),
+        ("database_url", "postgresql://other.example/pli"),
+    ):
+        bench.settings = Settings(**kept.model_dump() | {name: address})
+        with pytest.raises(exposure.PlainLine, match=r"//other\.example"):
+            bench.reopen()
+        allowed = bench.settings.model_copy(update={"plain_hosts": "10.0.0.7, other.example"})
+        exposure.check_lines(allowed, [])
+        with pytest.raises(exposure.PlainLine, match=r"witness\.example"):
+            exposure.check_lines(allowed, ["http://witness.example"])
+    bench.settings = kept
+    bench.home.policy.write_text(told_to_call(bench, "http://witness.example"))
+    with pytest.raises(exposure.PlainLine, match=r"witness\.example"):
+        bench.reopen()
+    bench.home.policy.unlink()
+    bench.reopen()
+
+
+def told_to_call(bench: Bench, url: str) -> str:
+    """Return the policy of a home with one witness more, elsewhere."""
+    key = VerifierKey.of_seed("witness.example", COSIGNATURE, bytes(32))
+    lines = bench.platform.policies["policy.txt"].splitlines()
+    return "\n".join([lines[0], f"witness far {key} {url}", *lines[1:], ""])
 
 
 def test_certificates_end(bench: Bench) -> None:

@@ -6,10 +6,12 @@ Every document of the trade's test file is made here from two halves; no malware
 from __future__ import annotations
 
 import hashlib
+import json
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doubles.bench import BUYER, SOON, Bench, Envelope, shown
@@ -249,3 +251,32 @@ def test_a_clean_bid_says_by_whom_it_was_scanned(guarded: tuple[Bench, object]) 
     again = bench.done(f"{at}/envelopes/{name}/scan", bench.tokens.buyer)
     assert again["scan"]["verdict"] == "CLEAN"
     assert len(bench.platform.vault.scans(name)) == 2
+
+
+def test_a_dossier_with_a_virus_is_refused_before_anything_is_kept(
+    guarded: tuple[Bench, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not kept, so never frozen and never published, whatever the officer asks (V5.4.3)."""
+    bench, engine = guarded
+    at, infected = bench.draft(), b"x" * 70_000 + eicar()
+    capsys.readouterr()
+
+    def send(content: bytes) -> Any:
+        headers = {"Authorization": f"Bearer {bench.tokens.buyer}"}
+        return bench.http.put(f"{at}/dossier/files/a.pdf", content=content, headers=headers)
+
+    answer = send(infected)
+    assert (answer.status_code, shown(answer)) == (422, "dossier.malware")
+    assert answer.json()["signature"] == SIGNATURE.decode()
+    (line,) = [json.loads(one) for one in capsys.readouterr().err.splitlines()]
+    assert (line["event"], line["signature"]) == ("malware.refused", SIGNATURE.decode())
+    name = hashlib.sha256(infected).hexdigest()
+    assert bench.platform.vault.blob(name) is None
+    assert not list((bench.home.envelopes / "incoming").iterdir())
+    frozen = bench.post(
+        f"{at}/dossier", bench.tokens.buyer, {"files": [{"name": "a.pdf", "sha256": name}]}
+    )
+    assert shown(frozen) == "dossier.not-uploaded"
+    assert send(b"clean").status_code == 201
+    engine.mood = "closing"
+    assert send(infected).status_code == 201, "a scanner that is away holds up nothing, as ever"

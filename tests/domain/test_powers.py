@@ -34,6 +34,7 @@ from domain.errors import (
     ExportUnproven,
     NotAllowed,
     NotFound,
+    ProceduresWait,
     RoleNotAdministered,
 )
 from domain.events.consultation import Nature
@@ -612,3 +613,21 @@ def test_a_first_officer_who_begins_later_is_the_first(platform: Platform) -> No
     command = manage_members.GrantRole(BUYER, "M. B", "BU", TODAY)
     with pytest.raises(RoleNotAdministered):
         manage_members.grant_role(platform.desk, platform.act("PA"), command)
+
+
+def test_a_buyer_with_a_lot_without_a_plan_does_not_leave(platform: Platform) -> None:
+    """The reason is asked first: whether a deposit came behind an export shows nowhere (N11)."""
+    platform.published()
+    platform.deposit("a")
+    size = len(platform.files.rows)
+    for asked in (1, size, size + 9):
+        with pytest.raises(ProceduresWait):
+            leave(platform, asked)
+    platform.close()
+    platform.clock.at += timedelta(hours=1)
+    platform.convene()
+    with pytest.raises(ProceduresWait):
+        leave(platform)
+    platform.plan()
+    leave(platform)
+    assert platform.kinds()[-1] == "BuyerLeft"

@@ -32,6 +32,7 @@ TOPS = "domain|crypto|ledger|projections|replay|api|frontend|tests|benchmarks|do
 PATH = re.compile(rf"(?:{TOPS})/[\w./*-]*|[\w-]+\.(?:md|toml)")
 # environment that is no setting of a server: language, the depositor's side, the checks
 OTHER_VARIABLES = {"PLI_LANG", "PLI_TOKEN", "PLI_URL", "PLI_SIZE", "PLI_STRICT", "PLI_CHROMIUM"}
+OTHER_VARIABLES |= {"PLI_ADVISORIES"}
 ADR = re.compile(
     r"# (\d{4}) .+\n\n\*\*Context\.\*\*.+?\*\*Decision\.\*\*.+?\*\*(?:Cost|Consequence)\.\*\*",
     re.DOTALL,
@@ -77,7 +78,8 @@ def uses_of_pli(text: str) -> list[tuple[str, tuple[str, ...]]]:
 def options_of(verb: str) -> set[str]:
     """Return the options that a verb knows, those of its nouns included."""
     if verb == "verify":
-        return set(re.findall(r'"(--[a-z-]+)"', (ROOT / "replay" / "verifier.py").read_text()))
+        files = (ROOT / "replay" / name for name in ("verifier.py", "export_verifier.py"))
+        return {found for file in files for found in re.findall(r'"(--[a-z-]+)"', file.read_text())}
     import typer
 
     waiting = [typer.main.get_command(importlib.import_module(f"api.cli.{verb}").app)]

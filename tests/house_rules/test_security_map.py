@@ -147,6 +147,40 @@ def test_every_library_of_cryptography_is_in_the_inventory() -> None:
     assert imports("import nacl.signing\nfrom joserfc import jwt") == {"nacl", "joserfc"}
 
 
+PUBLIC_NUMBERS = {
+    "group.check_point",
+    "local_authority._certificate",
+    "local_authority._key",
+    "notes.check_cosignature",
+    "package._read_manifest",
+    "pli1_header.header_length",
+    "timestamps._judged",
+    "timestamps.request",
+}
+"""Where cryptography makes a number of bytes: lengths, times, public encodings; of a secret only
+the seed of the test authority, whose stamps have no legal value."""
+
+
+def numbers_from_bytes(source: str) -> set[str]:
+    """Return the functions that call ``int.from_bytes``: Python computes with what they make."""
+    return {
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and "int.from_bytes(" in ast.unparse(node)
+    }
+
+
+def test_no_secret_becomes_a_number_of_python() -> None:
+    """V11.2.4: what depends on a secret is computed by libsodium and OpenSSL in constant time."""
+    found = {
+        f"{path.stem}.{name}"
+        for path in (ROOT / "crypto").glob("*.py")
+        for name in numbers_from_bytes(path.read_text("utf-8"))
+    }
+    assert found == PUBLIC_NUMBERS
+    assert numbers_from_bytes("def f(k): return int.from_bytes(k) % 7") == {"f"}
+
+
 def test_nothing_of_development_is_shipped() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     assert sorted(build["targets"]["wheel"]["packages"]) == sorted(PACKAGES)

@@ -40,6 +40,8 @@ class Form:
     places: Mapping[str, str] | None = None
     following: str = HOME
     about: str = ""
+    file: tuple[str, str] | None = None
+    """Where something to take along first is downloaded, and what the link says."""
 
     @property
     def path(self) -> str:

@@ -248,7 +248,7 @@ BUYER_FORMS = (
         "departure",
         N_("Quitter la plateforme"),
         N_("Continuer"),
-        N_("Avec un export complet du registre, qui doit être prouvé."),
+        N_("Avec un export complet de vos écritures et de vos pièces, qui doit être prouvé."),
         frozenset({YES}),
         _departure_fields,
         _leave,
@@ -259,5 +259,6 @@ BUYER_FORMS = (
             "aussitôt, le vôtre compris, et elle ne publiera plus rien ici."
         ),
         following="/account",
+        file=("/administration/departure/export", N_("Télécharger l'export complet (ZIP)")),
     ),
 )

@@ -26,7 +26,7 @@ from api.web.administration.fields import Entered, Fault, Faulty
 from api.web.administration.incidents import INCIDENT
 from api.web.administration.registrations import INVITATION, REGISTRATIONS, invite
 from api.web.administration.seated import HOME, Seated, seated
-from api.web.pages import desk, evidence, powers, refused
+from api.web.pages import departure, desk, evidence, powers, refused
 from api.web.pages.forms import Door, Sent, go, token
 from api.web.rendering import Renderer
 from api.web.words import N_
@@ -68,6 +68,7 @@ def pages(door: Door, render: Renderer) -> APIRouter:
     refused.page(made, door, render)
     evidence.page(made, door, render)
     desk.page(made, door, render)
+    departure.page(made, door)
     for form in FORMS:
         _form(made, door, render, form)
     return made

@@ -5,9 +5,6 @@ What a company tried is in neither: before the opening nobody may learn who prep
 
 from __future__ import annotations
 
-import csv
-import io
-
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
@@ -17,6 +14,7 @@ from api.downloads import disposition
 from api.entrance import Visitor
 from api.errors import Absent
 from api.scope import Scope
+from api.spreadsheets import written
 from api.web.administration.seated import HOME, Seated, seated
 from api.web.pages.forms import Door
 from api.web.rendering import Renderer
@@ -28,9 +26,6 @@ TITLE = N_("Accès refusés")
 COLUMNS = ("hour", "count", "operation", "status", "code", "role", "org", "caller", "tenant")
 SHOWN = 200
 MARKS = LISTED = frozenset({"tenant"})
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would take for a formula."""
-MARK = "\ufeff"
 
 
 def page(made: APIRouter, door: Door, render: Renderer) -> None:
@@ -54,7 +49,7 @@ def page(made: APIRouter, door: Door, render: Renderer) -> None:
     @made.get(FILE)
     def exported(reader: Visitor = Depends(door.reader)) -> Response:  # noqa: B008
         """Give all of them as a file, the oldest first."""
-        text = written(rows(_admitted(door, reader)))
+        text = written(COLUMNS, rows(_admitted(door, reader)))
         headers = disposition("acces-refuses.csv") | {"Cache-Control": "no-store"}
         return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -63,20 +58,6 @@ def rows(who: Seated) -> list[dict[str, object]]:
     """Return the refused accesses that the caller may read, the oldest first."""
     found, _ = Scope(who.platform, who.principal).refusals()
     return [dict.fromkeys(COLUMNS, "") | refusals.shown(row) for row in found]
-
-
-def written(found: list[dict[str, object]]) -> str:
-    """Return rows as spreadsheets of our readers open them: no cell is a formula."""
-    text = io.StringIO()
-    table = csv.writer(text, delimiter=";", lineterminator="\r\n")
-    table.writerow(COLUMNS)
-    for row in found:
-        table.writerow([_plain(str(row[name])) for name in COLUMNS])
-    return MARK + text.getvalue()
-
-
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 def _admitted(door: Door, reader: Visitor) -> Seated:

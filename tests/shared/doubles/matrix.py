@@ -295,6 +295,7 @@ CALLS: Mapping[str, Call] = {
         BUYER_AT + "/accesses",
         {"to": "cour-regionale", "until_on": "2027-12-31", "ground": "g"},
     ),
+    "export_tenant": Call(TENANT, "tenant", "GET", BUYER_AT + "/export"),
     "leave_platform": Call(
         TENANT, "tenant", "POST", BUYER_AT + "/departure", {"size": 1, "root": HEX}
     ),
@@ -418,6 +419,7 @@ PAGES: Mapping[str, Page] = {
     "/administration/copy-decisions": acts("/copy-decisions", "BU", "CO"),
     "/administration/delegations": acts("/delegations", "BU", "SI"),
     "/administration/departure": acts("/departure", "BU"),
+    "/administration/departure/export": acts("/departure/export", "BU", known=409),
     # without a window the files have nothing to say
     "/administration/evidence": acts("/evidence", *SEEING_HEALTH),
     "/administration/evidence.csv": acts("/evidence.csv", *SEEING_HEALTH, known=422),

@@ -12,6 +12,7 @@ from typing import TypeVar
 from domain.aggregate import Aggregate, Event
 from domain.errors import CommandReused
 from domain.events.backup_copy import BackupCopyReceived
+from domain.events.consultation import ConsultationPublished
 from domain.events.custody import KeyCeremonyCompleted, KeysetReady
 from domain.events.deposit import DepositSealed, LateDepositRecorded
 from domain.events.parties import CommitteeElected, RoleGranted
@@ -167,6 +168,11 @@ class MemoryRegister:
         members = (RoleGranted, CommitteeElected)
         found = {row.originator_id for row in self.files.rows if isinstance(row, members)}
         return sorted(stream.partition("/")[2] for stream in found)
+
+    def published_of(self, buyer: str) -> list[str]:
+        rows = (row for row in self.files.rows if isinstance(row, ConsultationPublished))
+        named = (row.originator_id for row in rows if row.meta.tenant == buyer)
+        return sorted(stream.partition("/")[2] for stream in named)
 
     def acted_since(self, org: str, size: int) -> bool:
         later = self.files.rows[size:]

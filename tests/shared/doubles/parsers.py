@@ -366,6 +366,7 @@ def evidence() -> Run:
 
 
 def verifier() -> Run:
+    from replay import export_verifier as departure
     from replay import verifier as offline
 
     trusted = offline.Policy((LEDGER / "policies" / "log.txt").read_bytes())
@@ -377,7 +378,13 @@ def verifier() -> Run:
         head, _, rest = data.partition(b"\xff\xff")
         offline.check_log(lambda path: head if path == "checkpoint" else rest, trusted)
 
+    def entries(data: bytes) -> None:
+        found = b"".join(len(one).to_bytes(2, "big") + one for one in departure.bundle(data))
+        assert found == data
+
     runs: tuple[Run, ...] = (
+        entries,
+        lambda data: bytes_unused(departure.parse_manifest(data)),
         lambda data: bytes_unused(offline.check_receipt(data, trusted)),
         lambda data: bytes_unused(offline.Policy(data)),
         lambda data: bytes_unused(offline.parse_object(data)),
@@ -462,6 +469,7 @@ def bytes_unused(_: object) -> None:
 
 
 def scanner() -> Run:
+    from api.adapters.breached import BreachedListUnready, parse_range
     from api.adapters.scanner import parse_answer, shown
     from crypto.canonical import encode
 
@@ -471,7 +479,8 @@ def scanner() -> Run:
         encode({"engine": scan.engine, "signature": scan.signature}, nfc=True)
         assert scan.signature or scan.verdict != "MALWARE"
 
-    return answered
+    ranged = quietly(lambda data: bytes_unused(parse_range(data)), BreachedListUnready)
+    return each(answered, ranged)
 
 
 def bytes_equal(found: bytes, given: bytes) -> None:
@@ -542,6 +551,7 @@ TARGETS: Mapping[str, Target] = {
     "verifier": Target(
         verifier,
         (
+            "replay.export_verifier:parse_manifest",
             "replay.verifier:decode_point",
             "replay.verifier:read_base64",
             "replay.verifier:read_decimal",
@@ -556,7 +566,9 @@ TARGETS: Mapping[str, Target] = {
     "kit": Target(kit, ("api.depositor.kit:Kit.parse", "api.depositor.envelope_file:Record.read")),
     "contracts": Target(contracts, ("api.story.records:read",)),
     "request": Target(request, ("api.strict:parse",)),
-    "scanner": Target(scanner, ("api.adapters.scanner:parse_answer",)),
+    "scanner": Target(
+        scanner, ("api.adapters.breached:parse_range", "api.adapters.scanner:parse_answer")
+    ),
 }
 PLANTED = Target(planted, ())
 OWN = "a file of the home itself, secret or written beside its database: nobody sends one"
