@@ -6,10 +6,12 @@ are those of ``domain.md`` §7; the fifth, the list of documents, stays with the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from api import views
+from api.auth import BY_TOKEN
 from api.facts import Fact, facts, first
 from api.health import deposit_probe_at
 from api.platform import Platform
@@ -157,12 +159,23 @@ def deposit_level(platform: Platform, consultation: str, deposit: str) -> str:
     upload = platform.uploads.of_deposit(deposit)
     told = facts(platform.ledger, f"transmission/{upload.transmission}") if upload else []
     begun = first(told, "TransmissionStarted")
-    outside = begun is not None and str(begun.data["client"]).startswith(COMMAND_LINE)
+    outside = begun is not None and _outside(begun.data)
     return placement.level(
         custody.keyset.placement,
         external_stamp=platform.settings.tsa_url is not None,
         client="cli" if outside else "web",
     )
+
+
+def _outside(begun: Mapping[str, Any]) -> bool:
+    """Say whether the transmission was begun by the command line.
+
+    The name of the software is declared by the caller; how the caller came is what the platform saw,
+    and the entry holds both. A page that the platform serves has a session: it may call itself
+    anything, and what it sealed was sealed inside the platform.
+    """
+    came = begun["meta"]["actor"]["auth"]
+    return came == BY_TOKEN and str(begun["client"]).startswith(COMMAND_LINE)
 
 
 def _attempt(platform: Platform, upload: Upload, told: list[Fact]) -> Answer:

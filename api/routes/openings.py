@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import StreamingResponse
 
+from api import openings
 from api.auth import Known
 from api.documents.minutes import table
 from api.downloads import disposition
@@ -105,7 +106,7 @@ def open_envelopes(  # noqa: PLR0913, PLR0917 - one call of one command
 ) -> Answer:
     """Open the envelopes of the plan in force, or be refused and recorded."""
     command = opening.OpenEnvelopes(consultation, lot, form.deposit)
-    who.platform.act(opening.open_envelopes, who.act(key, consultation), command)
+    openings.open_plan(who.platform, who.act(key, consultation), command)
     return scope.opening(consultation, lot)
 
 
