@@ -170,8 +170,8 @@ def deposit_level(platform: Platform, consultation: str, deposit: str) -> str:
 def _outside(begun: Mapping[str, Any]) -> bool:
     """Say whether the transmission was begun by the command line.
 
-    The name of the software is declared by the caller; how the caller came is what the platform saw,
-    and the entry holds both. A page that the platform serves has a session: it may call itself
+    The name of the software is declared by the caller; how the caller came is what the platform
+    saw, and the entry holds both. A page that the platform serves has a session: it may call itself
     anything, and what it sealed was sealed inside the platform.
     """
     came = begun["meta"]["actor"]["auth"]

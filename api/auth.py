@@ -35,7 +35,7 @@ FRESH = frozenset(
 )
 """Operations that open, sign, give a right or destroy keys: a session must have been proven lately,
 a token made for it."""
-BY_TOKEN = "token"
+BY_TOKEN = "token"  # noqa: S105 - how somebody came, no secret
 """What entries say of an actor who came with a token: a page in a browser never has one."""
 bearer = HTTPBearer(auto_error=False, description="API token: pli_…")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]

@@ -119,7 +119,10 @@ def published(reads: Reads) -> list[tuple[int, bytes]]:
 def commands(reads: Reads) -> list[CommandRow]:
     """Return the row of each command."""
     rows = reads.connection.execute("SELECT key, first, count, digest FROM commands").fetchall()
-    return [CommandRow(str(key), int(first), int(count), bytes(data)) for key, first, count, data in rows]
+    return [
+        CommandRow(str(key), int(first), int(count), bytes(data))
+        for key, first, count, data in rows
+    ]
 
 
 def anchors(reads: Reads, place: Home) -> list[AnchorRow]:

@@ -3,7 +3,8 @@
 Raw is the same AEAD on buffers of 1 MiB in memory, one thread, no copies. Ratios are medians over
 the rounds, each of which measures raw and all the others, so a slow machine changes little. A busy
 one still lowers ``seal_2_threads``: it needs the second core that raw, with one thread, does not.
-``--quick`` takes 256 MiB instead of 1 GiB, ``--size`` what is asked; ``--json`` prints one object as the only line.
+``--quick`` takes 256 MiB instead of 1 GiB, ``--size`` what is asked; ``--json`` prints one object
+as the only line.
 """
 
 from __future__ import annotations

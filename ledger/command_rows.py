@@ -1,9 +1,9 @@
 """The row of a command proves itself: its digest is followed by a check of the whole row (R7).
 
-A key names the command of its first entry, but not how it was recorded in parts, and the digest of a
-request stands nowhere else (ADR 0025). The schema is frozen and says of ``digest`` only that it is
-bytes, so the check stands there, behind the digest (ADR 0039). It tells what decayed; whoever can
-write to the store can also write the check.
+A key names the command of its first entry, but not how it was recorded in parts, and the digest of
+a request stands nowhere else (ADR 0025). The schema is frozen and says of ``digest`` only that it
+is bytes, so the check stands there, behind the digest (ADR 0039). It tells what decayed; whoever
+can write to the store can also write the check.
 
     check = the first 8 bytes of SHA-256(key || 0 || first || count || digest), numbers of 8 bytes
 

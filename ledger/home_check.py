@@ -46,7 +46,7 @@ class StoreReads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CommandRow:
-    """Where the entries of a command stand, and what stands beside it (``ledger/command_rows.py``)."""
+    """Where the entries of a command stand, and its check (``ledger/command_rows.py``)."""
 
     key: str
     first: int

@@ -157,7 +157,7 @@ def _commands(reads: Reads, size: int) -> Iterator[Finding]:
 
 
 def _keys(reads: Reads, keys: Mapping[int, str], size: int) -> Iterator[Finding]:
-    """Compare each key with the command that its first entry names: rows of before have no check."""
+    """Compare each key with the command of its first entry: rows of before have no check."""
     for n in sorted({first // TILE_WIDTH for first in keys}):
         for row in reads.rows(n * TILE_WIDTH, min(size, (n + 1) * TILE_WIDTH)):
             key = keys.get(row.position)

@@ -97,7 +97,9 @@ def open_one(table: Table, deposit: str, act: Act, command: object) -> Recorded 
     if earlier := table.desk.earlier(act, command):
         if handled:
             return earlier
-        raise QuorumMissed(table.keyset.k, unanswered(table.desk, table.session, table.lot, deposit))
+        raise QuorumMissed(
+            table.keyset.k, unanswered(table.desk, table.session, table.lot, deposit)
+        )
     if handled:
         return None
     recorded = envelope.commitment

@@ -20,10 +20,11 @@ from doubles.kits import KitCase, kit_case
 from doubles.node import FRONT, ROOT, node, packages
 from doubles.sizes import sized
 
-from api.depositor.kit import Kit, KitRefused, proven_entry
+from api.depositor.kit import Kit, KitRefused
 from crypto.digests import sha256
 from crypto.errors import CryptoError
 from crypto.policies import Policy
+from ledger.entry import Entry, parse
 from ledger.errors import LedgerError
 from ledger.proofs import TlogProof
 
@@ -58,12 +59,11 @@ def in_python(cases: list[Case]) -> dict[str, Any]:
 
 def receipt(case: Case) -> Case:
     try:
-        proof = case["proof"].encode()
-        raw = TlogProof.parse(proof).entry
-        entry = proven_entry(proof, Policy.parse(case["policy"]))
+        found = TlogProof.parse(case["proof"].encode()).verify(Policy.parse(case["policy"]))
     except UnicodeEncodeError as error:
         raise KitRefused(str(error)) from error
-    return {"entry": sha256(raw).hex(), "kind": entry.kind, "stream": entry.stream}
+    entry = parse(found.entry)
+    return {"entry": sha256(found.entry).hex(), "kind": entry.kind, "stream": entry.stream}
 
 
 def kit(case: Case) -> Case:
@@ -109,7 +109,47 @@ def receipts() -> list[Case]:
         changed = chr(ord(whole[at]) ^ (1 << chance.randrange(6)))
         flipped = whole[:at] + changed + whole[at + 1 :]
         cases.append({"id": f"flip-{number}", "proof": flipped, "policy": policy})
+    cases += [
+        {"id": f"edit-{name}", "proof": edit(whole), "policy": policy}
+        for name, edit in EDITS.items()
+    ]
     return [{"judge": "receipt", **one} for one in cases]
+
+
+def added(line: str) -> Callable[[str], str]:
+    """Return what adds one line to the signatures."""
+    return lambda whole: f"{whole}{line}\n"
+
+
+EDITS: Mapping[str, Callable[[str], str]] = {
+    "none": str,
+    "no-end": lambda whole: whole[:-1],
+    "empty-line": lambda whole: f"{whole}\n",
+    "unknown-key": added("— somebody AAAAAAAA"),
+    "unknown-key-of-nothing": added("— somebody AAAAAA=="),
+    "unknown-name-with-plus": added("— some+body AAAAAAAA"),
+    "unknown-name-with-tab": added("— some\tbody AAAAAAAA"),
+    "unknown-name-with-space": added("— some\u2003body AAAAAAAA"),
+    "unknown-name-with-next-line": added("— some\x85body AAAAAAAA"),
+    "hyphen": added("- somebody AAAAAAAA"),
+    "spare-bits": added("— somebody AAAAAAB="),
+    "100-signatures": lambda whole: whole + "— somebody AAAAAAAA\n" * (100 - signatures(whole)),
+    "101-signatures": lambda whole: whole + "— somebody AAAAAAAA\n" * (101 - signatures(whole)),
+    "extension": lambda whole: whole.replace("\n\n— ", "\nan extension\n\n— "),
+    "accent-above": lambda whole: whole.replace("index ", "index é"),
+    "step-short": lambda whole: whole.replace("\n\n", "\nAAAA\n\n", 1),
+    "64-steps": lambda whole: whole.replace("\n\n", f"\n{STEP}" * 64 + "\n\n", 1),
+    "index-zero-led": lambda whole: whole.replace("index ", "index 0"),
+    "no-extra": lambda whole: "\n".join(
+        line for line in whole.split("\n") if not line.startswith("extra ")
+    ),
+}
+STEP = base64.b64encode(bytes(32)).decode()
+
+
+def signatures(whole: str) -> int:
+    """Return the number of signature lines."""
+    return whole.count("\n— ")
 
 
 def kits(made: KitCase) -> list[Case]:
@@ -171,3 +211,53 @@ def test_kits_are_believed_alike(tmp_path: Path) -> None:
     assert accepted == {
         *("kit-whole", "kit-unknown-field", "kit-unpublished", "kit-none-padded"),
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"),
+    [
+        ("kit.ts", ".map((lot) => match(lot, LOT))", ".map(String)"),
+        ("receipt.ts", "!NAME.test(name) || ", ""),
+        ("receipt.ts", "!equal(reached, root)", "false"),
+    ],
+)
+def test_a_front_end_that_believes_more_is_seen(
+    tmp_path: Path, file: str, right: str, wrong: str
+) -> None:
+    """The control: the same cases over sources with one check left out."""
+    shutil.copytree(FRONT / "src", tmp_path / "frontend" / "src")
+    (tmp_path / "frontend" / "node_modules").symlink_to(packages())
+    (tmp_path / "frontend" / "package.json").write_bytes((FRONT / "package.json").read_bytes())
+    changed = tmp_path / "frontend" / "src" / file
+    source = changed.read_text()
+    assert source.count(right) == 1
+    changed.write_text(source.replace(right, wrong))
+    runner = tmp_path / "tests" / "frontend" / RUNNER.name
+    runner.parent.mkdir(parents=True)
+    shutil.copy(RUNNER, runner)
+    cases = kits(kit_case()) if file == "kit.ts" else receipts()
+    assert different(in_python(cases), in_node(cases, tmp_path, tmp_path))
+
+
+def test_a_receipt_is_about_this_deposit_and_no_other(tmp_path: Path) -> None:
+    policy = (LEDGER / "policies" / "log.txt").read_text()
+    given = next(
+        {"judge": "deposit", "proof": path.read_text(), "policy": policy}
+        for path in sorted((LEDGER / "extra" / "proofs").glob("*.tlog-proof"))
+        if proven(path.read_bytes(), policy).kind == "DepositSealed"
+    )
+    entry = proven(given["proof"].encode(), policy)
+    told, due = [f"{entry.kind} {entry.stream}"], dict(entry.data)
+    due.pop("meta")
+    cases = [{"id": "whole", "told": told, "due": due}]
+    cases += [{"id": f"not {name}", "told": told, "due": due | {name: "x"}} for name in due]
+    cases += [{"id": "missing", "told": told, "due": due | {"another": 1}}]
+    cases += [{"id": "elsewhere", "told": ["DepositSealed deposit/x"], "due": due}]
+    said = in_node([given | one for one in cases], tmp_path)
+    accepted = {name for name, row in said.items() if row["got"] == "accept"}
+    assert accepted == {"whole"}
+    assert len(said) > 8
+
+
+def proven(proof: bytes, policy: str) -> Entry:
+    return parse(TlogProof.parse(proof).verify(Policy.parse(policy)).entry)
