@@ -19,7 +19,7 @@ from psycopg.pq.abc import PGresult
 
 from ledger import tables
 from ledger.chains import Tip
-from ledger.command_rows import bare_digest, checked
+from ledger.command_rows import checked
 from ledger.entry import Row
 from ledger.errors import EngineUnsafe, LedgerAbsent, StoreUnreachable
 from ledger.fail_stop import FailStop
@@ -397,7 +397,7 @@ class PostgresWriter(PostgresReads):
 
 def _commands(found: PGresult) -> dict[str, Command]:
     return {
-        key.decode(): Command(bare_digest(digest), number(first), number(count))
+        key.decode(): Command.of_row(digest, number(first), number(count))
         for key, digest, first, count in rows_of(found)
     }
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from ledger import tables
 from ledger.chains import Tip
-from ledger.command_rows import bare_digest, checked
+from ledger.command_rows import checked
 from ledger.entry import Row
 from ledger.errors import LedgerError, StorageFull
 from ledger.fail_stop import FailStop
@@ -182,7 +182,7 @@ class SqliteWriter(Reads):
             params = (json.dumps(keys),)
         with self._judge("look for commands"):
             found = self.connection.execute(sql, params).fetchall()
-        return {key: Command(bare_digest(stored), *place) for key, stored, *place in found}
+        return {key: Command.of_row(*rest) for key, *rest in found}
 
     def tips(self, streams: Sequence[str]) -> dict[str, Tip]:
         """Return the last entry of each of these streams that exists."""
