@@ -29,6 +29,7 @@ HAPPENINGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "clock.trusted": frozenset(),
         "custodian.restarted": frozenset({"custodian"}),
         "fail-stop": frozenset({"code"}),
+        "mail.failed": frozenset({"code"}),
         "refusals.failed": frozenset({"code"}),
         "scrub.found": frozenset({"code"}),
         "timestamps.test": frozenset({"text"}),

@@ -157,7 +157,7 @@ class Scope:
         openings.plan(self._platform, act, name, lot)
 
     def open_plan(self, act: Act, command: OpenEnvelopes) -> None:
-        """Let anybody try to open what a plan names: the rule itself refuses, and that is recorded."""
+        """Let anybody try to open what a plan names: the rule refuses, and that is recorded."""
         openings.open_plan(self._platform, act, command)
 
     def minutes(self, name: str, lot: str) -> Answer:

@@ -10,7 +10,7 @@ from doubles.node import FRONT, ROOT, node, packages
 from doubles.sizes import sized
 
 MIB = 1_048_576
-SIZE = sized(push=96, full=256, night=1024) * MIB
+SIZE = sized(push=64, full=256, night=1024) * MIB
 MOST_MIB = 128
 
 
