@@ -45,6 +45,8 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS ceremonies(
   hash BLOB NOT NULL, kind TEXT NOT NULL, purpose TEXT NOT NULL, secrets TEXT NOT NULL,
   expires_at TEXT NOT NULL, PRIMARY KEY(hash, kind))""",
+    """CREATE TABLE IF NOT EXISTS letters(
+  person TEXT NOT NULL, key TEXT NOT NULL, sent_at TEXT NOT NULL, PRIMARY KEY(person, key))""",
 )
 ADDED = (
     ("tokens", "scopes", "TEXT NOT NULL DEFAULT 'read write open'"),

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from api import views
+from api.auth import BY_TOKEN
 from api.facts import Fact, facts
 from api.health import deposit_probe_at
 from api.platform import Platform
@@ -19,6 +20,7 @@ from domain.clock import instant_text
 from domain.custody import Custody
 from domain.envelope import SealedEnvelope
 from domain.errors import DomainError, PlatformUnavailable
+from domain.events.transmission import TransmissionStarted
 from domain.limits import limit_refusal
 from domain.transmission import TransmissionSession
 
@@ -157,12 +159,23 @@ def deposit_level(platform: Platform, consultation: str, deposit: str) -> str:
     stream = f"transmission/{upload.transmission}" if upload else ""
     session = platform.desk.files.find(TransmissionSession, stream) if upload else None
     begun = session.started if session else None
-    outside = begun is not None and begun.client.startswith(COMMAND_LINE)
+    outside = begun is not None and _outside(begun)
     return placement.level(
         custody.keyset.placement,
         external_stamp=platform.settings.tsa_url is not None,
         client="cli" if outside else "web",
     )
+
+
+def _outside(begun: TransmissionStarted) -> bool:
+    """Say whether the transmission was begun by the command line.
+
+    The name of the software is declared by the caller; how the caller came is what the platform
+    saw, and the entry holds both. A page that the platform serves has a session: it may call itself
+    anything, and what it sealed was sealed inside the platform.
+    """
+    by_token = begun.meta.actor.auth == BY_TOKEN
+    return by_token and begun.client.startswith(COMMAND_LINE)
 
 
 def _attempt(platform: Platform, upload: Upload, told: list[Fact]) -> Answer:

@@ -36,6 +36,8 @@ FRESH = frozenset(
 )
 """Operations that open, sign, give a right or destroy keys: a session must have been proven lately,
 a token made for it."""
+BY_TOKEN = "token"  # noqa: S105 - how somebody came, no secret
+"""What entries say of an actor who came with a token: a page in a browser never has one."""
 bearer = HTTPBearer(auto_error=False, description="API token: pli_…")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
@@ -118,7 +120,7 @@ def _by_token(request: Request, platform: Platform, token: str, operation: str) 
 
         grant(platform, account)
     principal = request.state.principal = Principal(
-        account.org, account.role, account.person, "token"
+        account.org, account.role, account.person, BY_TOKEN
     )
     # by person: whoever makes themselves many tokens is no more than one
     platform.rates.account(request.scope, account.person)

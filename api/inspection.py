@@ -117,9 +117,12 @@ def published(reads: Reads) -> list[tuple[int, bytes]]:
 
 
 def commands(reads: Reads) -> list[CommandRow]:
-    """Return where the entries of each command stand."""
-    rows = reads.connection.execute("SELECT key, first, count FROM commands").fetchall()
-    return [CommandRow(str(key), int(first), int(count)) for key, first, count in rows]
+    """Return the row of each command."""
+    rows = reads.connection.execute("SELECT key, first, count, digest FROM commands").fetchall()
+    return [
+        CommandRow(str(key), int(first), int(count), bytes(data))
+        for key, first, count, data in rows
+    ]
 
 
 def anchors(reads: Reads, place: Home) -> list[AnchorRow]:

@@ -30,6 +30,7 @@ HAPPENINGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "custodian.restarted": frozenset({"custodian"}),
         "fail-stop": frozenset({"code"}),
         "malware.refused": frozenset({"engine", "signature"}),
+        "mail.failed": frozenset({"code"}),
         "refusals.failed": frozenset({"code"}),
         "scrub.found": frozenset({"code"}),
         "server.restarted": frozenset({"signal"}),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from api import copies, views
 from api.errors import Absent
 from api.facts import Fact, facts, last
+from api.journal import say
 from api.minutes import scan_of, scanned_copy
 from api.platform import Platform
 from domain.archives import ArchiveContents
@@ -17,8 +18,10 @@ from domain.commands.fix_opening_plan import (
     anchor_plan,
     fix_opening_plan,
 )
+from domain.commands.open_envelopes import OpenEnvelopes, open_envelopes
+from domain.commands.unlocking import unanswered
 from domain.consultation import Consultation
-from domain.errors import DocumentsQuarantined, DomainError
+from domain.errors import DocumentsQuarantined, DomainError, QuorumMissed
 from domain.opening import OpeningSession
 from domain.ports import Act
 
@@ -33,6 +36,16 @@ def plan(platform: Platform, act: Act, consultation: str, lot: str) -> None:
     if session is not None and session.state == "PLANNED":
         platform.publish()
         platform.act(anchor_plan, act.part("anchor"), AnchorPlan(consultation, lot))
+
+
+def open_plan(platform: Platform, act: Act, command: OpenEnvelopes) -> None:
+    """Open what a plan names; where too few custodians answer, the operator is told who did not."""
+    try:
+        platform.act(open_envelopes, act, command)
+    except QuorumMissed as missed:
+        for custodian in missed.missing:
+            say("alarm", about=custodian, code=missed.code)
+        raise
 
 
 def view(platform: Platform, found: Consultation, lot: str, *, own: bool) -> Answer:
@@ -51,7 +64,10 @@ def view(platform: Platform, found: Consultation, lot: str, *, own: bool) -> Ans
     shown["present"] = len(set(session.present))
     if session.plans:
         shown["plan"] = _plan(session)
-        shown["outcomes"] = [_outcome(platform, name) for name in sorted(session.planned())]
+        outcomes = [_outcome(platform, name) for name in sorted(session.planned())]
+        shown["outcomes"] = outcomes
+        if session.missed:
+            shown["missing"] = _missing(platform, session, lot, outcomes)
     if session.minutes:
         shown["minutes_hash"] = session.minutes[-1]
     shown["refused_attempts"] = len(session.refusals)
@@ -109,6 +125,15 @@ def _archive(found: ArchiveContents | DomainError | None) -> Answer:
 
 def _session(platform: Platform, consultation: str, lot: str) -> OpeningSession | None:
     return platform.desk.files.find(OpeningSession, f"opening/{consultation}.{lot}")
+
+
+def _missing(
+    platform: Platform, session: OpeningSession, lot: str, outcomes: list[Answer]
+) -> list[str]:
+    """Return the custodians for whose answer an envelope of the plan still waits."""
+    closed = [str(row["deposit"]) for row in outcomes if "event" not in row]
+    named = {name for one in closed for name in unanswered(platform.desk, session, lot, one)}
+    return sorted(named)
 
 
 def _plan(session: OpeningSession) -> Answer:

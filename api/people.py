@@ -112,6 +112,18 @@ class People:
         sql = "SELECT person, role FROM seats WHERE org = ? AND granted = 0 ORDER BY rowid"
         return [(str(person), str(role)) for person, role in self._file.rows(sql, org)]
 
+    # -- letters
+
+    def was_told(self, person: str, key: str) -> bool:
+        """Say whether a relay took a letter to this person about this."""
+        sql = "SELECT 1 FROM letters WHERE person = ? AND key = ?"
+        return self._file.one(sql, person, key) is not None
+
+    def told(self, person: str, key: str, now: datetime) -> None:
+        """Note that a relay took a letter to this person."""
+        sql = "INSERT OR IGNORE INTO letters(person, key, sent_at) VALUES (?, ?, ?)"
+        self._file.do(sql, person, key, now.isoformat())
+
     # -- passwords
 
     def password(self, person: str) -> str | None:

@@ -116,6 +116,7 @@ OPERATIONS: Mapping[str, Row] = MappingProxyType(
         "read_opening": PUBLISHED,
         "read_minutes": PUBLISHED,
         "export_minutes": PUBLISHED,
+        "download_minutes_sheet": PUBLISHED,
         "print_minutes": PUBLISHED,
         "read_ledger": PUBLIC,
         "read_checkpoint": PUBLIC,

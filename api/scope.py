@@ -42,6 +42,7 @@ from api.uploading import session_of
 from domain.backup_copy import BackupCopy
 from domain.buyer import Buyer
 from domain.commands.download_dossier import DownloadDossier
+from domain.commands.open_envelopes import OpenEnvelopes
 from domain.consultation import Consultation
 from domain.envelope import SealedEnvelope
 from domain.errors import NotAllowed
@@ -159,6 +160,10 @@ class Scope:
         """Fix the opening plan of a lot of the caller's own consultation."""
         self.own(name)
         openings.plan(self._platform, act, name, lot)
+
+    def open_plan(self, act: Act, command: OpenEnvelopes) -> None:
+        """Let anybody try to open what a plan names: the rule refuses, and that is recorded."""
+        openings.open_plan(self._platform, act, command)
 
     def minutes(self, name: str, lot: str) -> Answer:
         """Return the minutes of a lot, absent before its plan; names are for its own buyer."""

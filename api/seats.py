@@ -63,6 +63,13 @@ class SeatsInForce:
         files = (self._file(org, COMPANY), self._file(org, ""))
         return frozenset(role for file in files if file for role in self._roles(file, person))
 
+    def holders(self, org: str, role: str) -> list[str]:
+        """Return the persons to whom the ledger gives this role in an organisation now."""
+        file = self._file(org, role)
+        held = file.in_force(self._now()) if file is not None else ()
+        found = {self._reveal(one.person) for one in held if one.role == role}
+        return sorted(one for one in found if one is not None)
+
     def _roles(self, file: Buyer | EconomicOperator, person: str) -> set[str]:
         held = file.in_force(self._now())
         return {one.role for one in held if self._reveal(one.person) == person}

@@ -105,6 +105,14 @@ class Settings(BaseSettings):
     policy_file: Path | None = None
     """Policy with the witnesses of this log (C2SP tlog-policy); else ``policy.txt`` of the home."""
 
+    smtp: str | None = Field(
+        default=None,
+        pattern=r"^(smtp|starttls|smtps)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$",
+    )
+    """Relay that takes letters to buyers' agents; without one none is sent."""
+    mail_from: str = Field(default="pli@localhost", pattern=r"^[^@\s<>]{1,64}@[^@\s<>]{1,190}$")
+    """The address that these letters come from."""
+
     clamd: str | None = Field(
         default=None,
         pattern=r"^(/[^\x00]+|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5})$",

@@ -42,6 +42,7 @@ from api.adapters.reserve import Reserve
 from api.adapters.rng import SystemRng
 from api.adapters.scanner import scanner_of
 from api.adapters.signer import FileSigner
+from api.adapters.smtp import Smtp
 from api.adapters.subjects_key import SubjectsKeyFile
 from api.adapters.timestamps import timestamper_of
 from api.adapters.turns import LocalTurns
@@ -54,6 +55,7 @@ from api.home import DriverAbsent, Home, check_origin
 from api.journal import say
 from api.law import shipped_law
 from api.platform import Platform
+from api.postman import Postman
 from api.privacy import Privacy
 from api.probe import Probing
 from api.rates import Rates
@@ -495,6 +497,9 @@ class _Opening:
             anchoring,
             platform.probing,
         ]
+        if self.settings.smtp is not None:
+            mailer = Smtp(self.settings.smtp)
+            platform.runners.append(Postman(platform, mailer, self.settings.mail_from))
         if self.settings.reserve_bytes:
             platform.reserve = Reserve(place.reserve, self.settings.reserve_bytes)
         keep_promises(platform)

@@ -3,7 +3,8 @@
 Raw is the same AEAD on buffers of 1 MiB in memory, one thread, no copies. Ratios are medians over
 the rounds, each of which measures raw and all the others, so a slow machine changes little. A busy
 one still lowers ``seal_2_threads``: it needs the second core that raw, with one thread, does not.
-``--quick`` takes 256 MiB instead of 1 GiB; ``--json`` prints one object as the only line.
+``--quick`` takes 256 MiB instead of 1 GiB, ``--size`` what is asked; ``--json`` prints one object
+as the only line.
 """
 
 from __future__ import annotations
@@ -273,13 +274,14 @@ def main() -> int:
     """Measure everything once."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="256 MiB instead of 1 GiB")
+    parser.add_argument("--size", type=int, default=1024, help="MiB of plaintext")
     parser.add_argument("--json", action="store_true", help="print one JSON object only")
     parser.add_argument("--memory-of", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory_of:
         print(peak_above_start(options.memory_of))
         return 0
-    size = (256 if options.quick else 1024) * MIB
+    size = (256 if options.quick else options.size) * MIB
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         found, rate = streaming(Path(name), size, rounds=3)

@@ -603,6 +603,8 @@ class QuorumMissed(DomainError):
     code = "custody.quorum-missed"
     text = "fewer than {needed} custodians gave a valid answer"
     needed: int
+    missing: tuple[str, ...] = ()
+    """Who gave none, as far as it is known: the event itself has no fields."""
 
 
 # --- backup copies (domain.md §4.8)

@@ -21,6 +21,7 @@ from crypto.notes import Checkpoint
 from crypto.policies import Policy
 from crypto.timestamps import Certificates, Stamp
 from ledger.anchors import AnchorRow, check_anchor
+from ledger.command_rows import is_sound
 from ledger.entry import MAX_BYTES, Row, parse
 from ledger.errors import AnchorDiffers, EntryRefused
 from ledger.fsck import Finding, Findings, Judged, Mark, inspect
@@ -45,11 +46,12 @@ class StoreReads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CommandRow:
-    """Where the entries of a command stand."""
+    """Where the entries of a command stand, and its check (``ledger/command_rows.py``)."""
 
     key: str
     first: int
     count: int
+    stored: bytes
 
 
 class PrivateRow(NamedTuple):
@@ -222,6 +224,8 @@ def _check_commands(home: Home, size: int, report: Findings) -> None:
             named = f"{row.count} entries from {row.first}"
             detail = f"command {row.key} names {named} in a log of {size}"
             report.add(Finding("command", detail))
+        elif not is_sound(row.key, row.stored, row.first, row.count):
+            report.add(Finding("command", f"command {row.key} is not the row that was written"))
 
 
 def _check_blobs(home: Home, report: Findings) -> None:

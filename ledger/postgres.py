@@ -19,6 +19,7 @@ from psycopg.pq.abc import PGresult
 
 from ledger import tables
 from ledger.chains import Tip
+from ledger.command_rows import checked
 from ledger.entry import Row
 from ledger.errors import EngineUnsafe, LedgerAbsent, StoreUnreachable
 from ledger.fail_stop import FailStop
@@ -318,7 +319,7 @@ class PostgresWriter(PostgresReads):
     ) -> None:
         """Write one batch inside the open transaction: one trip."""
         positions, streams, versions, kinds, leaves, entries = zip(*rows, strict=True)
-        keys, digests, firsts, counts = zip(*commands, strict=True)
+        keys, digests, firsts, counts = zip(*map(checked, commands), strict=True)
         values = (
             int8s(positions),
             texts(streams),
@@ -400,7 +401,7 @@ class PostgresWriter(PostgresReads):
 
 def _commands(found: PGresult) -> dict[str, Command]:
     return {
-        key.decode(): Command(digest, number(first), number(count))
+        key.decode(): Command.of_row(digest, number(first), number(count))
         for key, digest, first, count in rows_of(found)
     }
 

@@ -9,6 +9,7 @@ from crypto.errors import CryptoError
 from crypto.merkle import HASH_BYTES, CompactRange
 from crypto.notes import Checkpoint
 from crypto.policies import Policy
+from ledger.command_rows import is_sound
 from ledger.entry import LOG_STREAM, parse
 from ledger.errors import EntryRefused
 from ledger.fsck import Finding
@@ -137,9 +138,14 @@ def _max_at(reads: Reads, head: Head) -> Iterator[Finding]:
 
 def _commands(reads: Reads, size: int) -> Iterator[Finding]:
     """Commands name ranges side by side; old ones may have been forgotten, none in between."""
-    rows = reads.connection.execute("SELECT first, count, key FROM commands").fetchall()
-    following = None
-    for first, count, key in sorted(rows):
+    sql = "SELECT first, count, key, digest FROM commands"
+    rows = reads.connection.execute(sql).fetchall()
+    following, keys = None, {}
+    for first, count, key, stored in sorted(rows):
+        if is_sound(key, bytes(stored), first, count):
+            keys[first] = key
+        else:
+            yield Finding("command", f"{key} is not the row that was written")
         if following not in (None, first):
             yield Finding("command", f"{key} begins at {first}, the one before ends at {following}")
         following = first + count
@@ -147,11 +153,11 @@ def _commands(reads: Reads, size: int) -> Iterator[Finding]:
             yield Finding("command", f"{key} names {count} entries from {first}")
     if rows and following != size:
         yield Finding("command", f"the commands end at {following}, the log at {size}")
-    yield from _keys(reads, {first: key for first, _, key in rows}, size)
+    yield from _keys(reads, keys, size)
 
 
 def _keys(reads: Reads, keys: Mapping[int, str], size: int) -> Iterator[Finding]:
-    """Compare each key with the command that its first entry names."""
+    """Compare each key with the command of its first entry: rows of before have no check."""
     for n in sorted({first // TILE_WIDTH for first in keys}):
         for row in reads.rows(n * TILE_WIDTH, min(size, (n + 1) * TILE_WIDTH)):
             key = keys.get(row.position)

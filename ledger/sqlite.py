@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from ledger import tables
 from ledger.chains import Tip
+from ledger.command_rows import checked
 from ledger.entry import Row
 from ledger.errors import LedgerError, StorageFull
 from ledger.fail_stop import FailStop
@@ -187,7 +188,7 @@ class SqliteWriter(Reads):
             params = (json.dumps(keys),)
         with self._judge("look for commands"):
             found = self.connection.execute(sql, params).fetchall()
-        return {key: Command(*rest) for key, *rest in found}
+        return {key: Command.of_row(*rest) for key, *rest in found}
 
     def tips(self, streams: Sequence[str]) -> dict[str, Tip]:
         """Return the last entry of each of these streams that exists."""
@@ -216,7 +217,7 @@ class SqliteWriter(Reads):
             run("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
             if tiles:
                 run("INSERT INTO tiles VALUES (?, ?, ?)", tiles)
-            run("INSERT INTO commands VALUES (?, ?, ?, ?)", commands)
+            run("INSERT INTO commands VALUES (?, ?, ?, ?)", [checked(row) for row in commands])
             moved = self.connection.execute(
                 "UPDATE head SET size = ?, edge = ?, max_at = ? WHERE id = 1 AND size = ?"
                 " RETURNING size",

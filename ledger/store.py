@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol, cast
 
 from ledger import tables
 from ledger.chains import Tip
+from ledger.command_rows import bare_digest
 from ledger.entry import Row
 
 FOREVER: Final = 2**62
@@ -63,6 +64,11 @@ class Command:
     digest: bytes
     first: int
     count: int
+
+    @classmethod
+    def of_row(cls, stored: bytes, first: int, count: int) -> Command:
+        """Return the command of a row: its column ``digest`` holds a check too."""
+        return cls(bare_digest(stored), first, count)
 
 
 class Begun(NamedTuple):
@@ -138,7 +144,7 @@ class Reads:
     def command(self, key: str) -> Command | None:
         """Return the record of a command."""
         found = self.connection.execute(self.texts.command, {"key": key}).fetchall()
-        return Command(*found[0]) if found else None
+        return Command.of_row(*found[0]) if found else None
 
     def checkpoint(self, least: int) -> tuple[int, bytes] | None:
         """Return the first published checkpoint of at least this size, with its cosignatures."""

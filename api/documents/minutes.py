@@ -15,14 +15,13 @@ from functools import cache
 from typing import Any
 
 from api.documents.render import Fact, pdf
+from api.documents.sheets import FORMULA, Value, sheet
 from api.web import words
 from api.web.texts import Language, languages
 
 Row = Mapping[str, Any]
 FACTS_FILE = "proces-verbal.json"
 RECORD_FILE = "proces-verbal-{plan_no}.canonique.json"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would take for a formula."""
 MARK = "\ufeff"
 HEADER = 110
 COLUMNS = (
@@ -89,6 +88,18 @@ def table(minutes: Row) -> str:
         cells = _cells(envelope)
         rows.writerow([_plain(str(cells.get(name, ""))) for name in COLUMNS])
     return MARK + text.getvalue()
+
+
+def workbook(minutes: Row) -> bytes:
+    """Return the same table as XLSX; numbers are numbers, and every text is a text."""
+    cells = map(_cells, minutes["envelopes"])
+    rows = ([_value(row.get(name)) for name in COLUMNS] for row in cells)
+    title = f"{minutes['consultation']} {minutes['lot']}"
+    return sheet(title, COLUMNS, rows, datetime.fromisoformat(str(minutes["as_of"])))
+
+
+def _value(cell: object) -> Value:
+    return cell if cell is None or isinstance(cell, int) else str(cell)
 
 
 def _cells(envelope: Row) -> dict[str, object]:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import StreamingResponse
 
 from api.auth import Known
-from api.documents.minutes import table
+from api.documents.minutes import table, workbook
 from api.downloads import disposition
 from api.forms import Form, Hex32, IdText, LotText, Short
 from api.idempotency import Key
@@ -43,6 +43,12 @@ class CsvResponse(Response):
     """A table for spreadsheets."""
 
     media_type = "text/csv; charset=utf-8"
+
+
+class XlsxResponse(Response):
+    """The same table as a workbook."""
+
+    media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class MembersForm(Form):
@@ -105,7 +111,7 @@ def open_envelopes(  # noqa: PLR0913, PLR0917 - one call of one command
 ) -> Answer:
     """Open the envelopes of the plan in force, or be refused and recorded."""
     command = opening.OpenEnvelopes(consultation, lot, form.deposit)
-    who.platform.act(opening.open_envelopes, who.act(key, consultation), command)
+    scope.open_plan(who.act(key, consultation), command)
     return scope.opening(consultation, lot)
 
 
@@ -136,6 +142,13 @@ def export_minutes(scope: Bound, consultation: Id, lot: Lot) -> Response:
     """Download the envelopes of the minutes as a table for spreadsheets."""
     text = table(scope.minutes(consultation, lot))
     return CsvResponse(text, headers=disposition(f"proces-verbal-{consultation}-{lot}.csv"))
+
+
+@router.get("/minutes.xlsx", response_class=XlsxResponse, responses=reads(401))
+def download_minutes_sheet(scope: Bound, consultation: Id, lot: Lot) -> Response:
+    """Download the envelopes of the minutes as a workbook; no text in it is a formula."""
+    data = workbook(scope.minutes(consultation, lot))
+    return XlsxResponse(data, headers=disposition(f"proces-verbal-{consultation}-{lot}.xlsx"))
 
 
 @router.get("/minutes.pdf", response_class=PdfResponse, responses=reads(401))

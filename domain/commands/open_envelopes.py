@@ -17,7 +17,7 @@ from domain.commands.loading import (
     public_consultation,
 )
 from domain.commands.refusing import refuse, refused_before
-from domain.commands.unlocking import Table, open_one, planned_envelope
+from domain.commands.unlocking import Table, open_one, planned_envelope, unanswered
 from domain.consultation import Consultation
 from domain.errors import (
     BadForm,
@@ -62,7 +62,8 @@ def open_envelopes(desk: Desk, act: Act, command: OpenEnvelopes) -> Recorded:
     if earlier := desk.earlier(act, command):
         refused_before(act, consultation, session, command.lot)
         if command.deposit is not None and act.command_id in session.missed:
-            raise QuorumMissed(custody_of(desk, command.consultation).needed())
+            needed = custody_of(desk, command.consultation).needed()
+            raise QuorumMissed(needed, unanswered(desk, session, command.lot, command.deposit))
         return earlier
     _require_buyer_or_stranger(act, consultation)
     now = desk.reading(consultation, session)

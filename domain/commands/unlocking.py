@@ -37,6 +37,7 @@ from domain.verdict import Findings, OpeningVerdict, opening_verdict
 
 NOT_ASKED: Mapping[str, str] = {"answer": "NOT_ASKED"}
 SILENT: Mapping[str, str] = {"answer": "SILENT"}
+MISSING = frozenset({"SILENT", "REFUSED", "BAD"})
 NOTHING = Unsealed(
     key_ok=False, chunks_ok=False, package_ok=False, documents_match=False, documents_count=0
 )
@@ -98,7 +99,9 @@ def open_one(table: Table, deposit: str, act: Act, command: object) -> Recorded 
     if earlier := table.desk.earlier(act, command):
         if handled:
             return earlier
-        raise QuorumMissed(table.keyset.k)
+        raise QuorumMissed(
+            table.keyset.k, unanswered(table.desk, table.session, table.lot, deposit)
+        )
     if handled:
         return None
     recorded = envelope.commitment
@@ -116,7 +119,7 @@ def open_one(table: Table, deposit: str, act: Act, command: object) -> Recorded 
         unsealed = table.desk.unsealing.unseal(deposit, recorded, table.document, answers)
     verdict = opening_verdict(_findings(table, examined, answers, unsealed))
     if verdict.event == CustodyQuorumMissed.TOPIC:
-        return _missed(table, meta, act, command)
+        return _missed(table, meta, deposit, act, command)
     names = [table.keyset.custodians[index - 1] for index in sorted(answers)]
     if enough and table.session.state == "WITNESSED":
         table.session.append(CustodyQuorumReached(**table.session.stamp(meta), custodians=names))
@@ -227,11 +230,17 @@ def _findings(
     )
 
 
-def _missed(table: Table, meta: Meta, act: Act, command: object) -> Recorded:
+def unanswered(desk: Desk, session: OpeningSession, lot: str, deposit: str) -> tuple[str, ...]:
+    """Return the custodians that gave no valid answer when last asked for a planned envelope."""
+    told = desk.vault.sitting(deposit, lot, session.plan().plan_no)
+    return tuple(row["custodian"] for row in told if row["answer"] in MISSING)
+
+
+def _missed(table: Table, meta: Meta, deposit: str, act: Act, command: object) -> Recorded:
     """Record that too few answered, then refuse: it can be tried again by another act."""
     table.session.append(CustodyQuorumMissed(**table.session.stamp(meta)))
     table.desk.save(act, command, [table.custody, table.session])
-    raise QuorumMissed(table.keyset.k)
+    raise QuorumMissed(table.keyset.k, unanswered(table.desk, table.session, table.lot, deposit))
 
 
 def _record(  # noqa: PLR0913, PLR0917 - the facts of one opened envelope

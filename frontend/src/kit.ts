@@ -6,6 +6,7 @@ import {
   hex,
   instant,
   integer,
+  items,
   type Json,
   match,
   octets,
@@ -13,6 +14,7 @@ import {
   word,
 } from "./canonical.ts";
 import { bidderTag, IDENTIFIER, type Keyset, readKeyset } from "./keyset.ts";
+import { LOT } from "./pli1.ts";
 import { provenEntry } from "./receipt.ts";
 
 export interface Kit {
@@ -30,6 +32,8 @@ export interface Kit {
   readonly policy: string;
   readonly level: string;
 }
+
+const LOTS_MOST = 10_000;
 
 const object = (value: Json | undefined): Fields =>
   typeof value === "object" && !Array.isArray(value) ? (value as Fields) : refuse("an object");
@@ -67,10 +71,10 @@ function read(raw: Fields): Kit {
     bidder: tag,
     dossier: hex(octets(raw["dossier_root"], 32)),
     notBefore: instant(raw["not_before"]),
-    lots: (raw["lots"] as readonly string[]).map(String),
+    lots: items(raw["lots"], 0, LOTS_MOST).map((lot) => match(lot, LOT)),
     keyset,
     canary: keysetFor(raw["canary"], "canary"),
-    padding: limits?.["padding"] === "NONE" ? "none" : "padme",
+    padding: word(limits?.["padding"], ["NONE", "PADME"]) === "NONE" ? "none" : "padme",
     maxFile: limit("max_file"),
     maxFiles: limit("max_files"),
     maxTotal: limit("max_total"),

@@ -1,7 +1,7 @@
 // Calls to the platform over a line that may break: the same call is made again until it is answered
 // (envelope.md §8: every step is idempotent). What a call sends is bytes, numbers and identifiers; the
 // names of documents are in nothing that this file is ever given.
-import type { Fields } from "./canonical.ts";
+import { type Fields, release } from "./canonical.ts";
 
 // The platform's own refusal; `code` and `title` are its words.
 export class Problem extends Error {
@@ -166,6 +166,7 @@ export async function deliver(
       .then(() => {
         running.delete(put);
         told(body.length);
+        release(body);
       });
     // whoever waits for it next is told; nobody else has to be
     put.catch(() => undefined);

@@ -27,7 +27,7 @@ import { encapsulate, IDENTIFIER, type Keyset } from "./keyset.ts";
 export const CHUNK = 1_048_576;
 export const TAG = 16;
 export const SUITE = "PLI1-edwards25519-TDH2-XChaCha20Poly1305";
-const LOT = /^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$/;
+export const LOT = /^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$/;
 const CANARY_KINDS = ["REHEARSAL", "CANARY"];
 const KINDS = ["APPLICATION", "OFFER", "BOTH", "FINAL_OFFER", "BACKUP", ...CANARY_KINDS];
 const DOCUMENTS_MOST = 65_536;

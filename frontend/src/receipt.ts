@@ -21,19 +21,23 @@ import { leafOf, nodeOf } from "./pli1.ts";
 
 const FIELDS = ["at", "data", "kind", "prev", "salt", "stream", "v", "version"];
 const LOG = 1;
+const NAME = /^[^\s+\x85]+$/;
+const SIGNATURES_MOST = 100;
+const PATH_MOST = 63;
 
 function refuse(about: string): never {
   throw new Refused("receipt", about);
 }
 
-function base64(text: string): Bytes {
+function base64(text: string, size?: number): Bytes {
   let bytes: Bytes;
   try {
     bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
   } catch {
     return refuse("base64");
   }
-  return btoa(String.fromCharCode(...bytes)) === text ? bytes : refuse("base64");
+  const right = size === undefined || bytes.length === size;
+  return right && btoa(String.fromCharCode(...bytes)) === text ? bytes : refuse("base64");
 }
 
 function decimal(text: string): number {
@@ -72,16 +76,22 @@ function keysOf(policy: string): readonly LogKey[] {
     });
 }
 
-// Returns size and root of a checkpoint that a key in force signed.
+// Returns size and root of a checkpoint that a key in force signed. A note is read as strictly as
+// elsewhere, also in lines of keys that nobody here knows: one text, one verdict.
 function checkpoint(note: string, policy: string) {
+  if (/[\x00-\x09\x0b-\x1f]/.test(note) || !note.endsWith("\n")) refuse("a control character");
   const [body, signatures] = splitLast(note, "\n\n");
-  const [origin = "", written = "", rootText = ""] = body.split("\n");
+  const [origin = "", written = "", rootText = "", ...extensions] = body.split("\n");
+  if (!NAME.test(origin) || extensions.includes("")) refuse("the lines of the checkpoint");
   const size = decimal(written);
-  const root = base64(rootText);
+  const root = base64(rootText, 32);
+  const lines = signatures.slice(0, -1).split("\n");
+  if (lines.length > SIGNATURES_MOST) refuse("the number of signatures");
   let signed = false;
-  for (const line of signatures.replace(/\n$/, "").split("\n")) {
-    const [, name, encoded] = /^— (\S+) (\S+)$/.exec(line) ?? refuse("a signature line");
-    const data = base64(encoded ?? "");
+  for (const line of lines) {
+    const [, name = "", encoded = ""] = /^— ([^ ]+) (.+)$/.exec(line) ?? refuse("a signature line");
+    const data = base64(encoded);
+    if (!NAME.test(name) || data.length <= 4) refuse("a signature line");
     const id = hex(data.slice(0, 4));
     for (const known of keysOf(policy)) {
       if (known.name !== name || known.id !== id) continue;
@@ -123,7 +133,9 @@ export function provenEntry(proof: string, policy: string): Fields {
   const entry = base64(extra.slice(6));
   const found = checkpoint(proof.slice(blank + 2), policy);
   const at = decimal(index.slice(6));
-  checkInclusion(leafOf(entry), at, found.size, path.map(base64), found.root);
+  if (path.length > PATH_MOST) refuse("the path is too long");
+  const steps = path.map((step) => base64(step, 32));
+  checkInclusion(leafOf(entry), at, found.size, steps, found.root);
   const fields = members(decode(entry), FIELDS);
   match(fields["stream"], /^[a-z][a-z0-9-]{0,31}(\/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?$/);
   return fields;

@@ -5,7 +5,7 @@
 // no nonce ever serves two plaintexts.
 import sodium from "libsodium-wrappers-sumo";
 
-import { concat, equal, hex, type Json, Refused } from "./canonical.ts";
+import { equal, hex, type Json, Refused, release } from "./canonical.ts";
 import { type Bytes, randomScalar } from "./group.ts";
 import type { Kit } from "./kit.ts";
 import { type Manifest, makeManifest, type Piece } from "./package.ts";
@@ -46,6 +46,52 @@ export interface Document {
 // Told how many bytes of how many are done; the caller decides what it shows.
 export type Told = (done: number, whole: number) => void;
 
+// The bytes of a blob, one after another through one stream: whatever a browser makes for reading lives
+// as long as its collector likes, so there is one of it and not one a piece.
+class Source {
+  private readonly reader: ReadableStreamDefaultReader<Bytes>;
+  private chunk: Bytes = new Uint8Array();
+  private used = 0;
+
+  constructor(blob: Blob) {
+    this.reader = blob.stream().getReader();
+  }
+
+  // Fills the place, with zeros behind the end of the blob; returns how many bytes were the blob's.
+  async fill(place: Bytes): Promise<number> {
+    let size = 0;
+    while (size < place.length) {
+      if (this.used === this.chunk.length) {
+        release(this.chunk);
+        const got = await this.reader.read();
+        [this.chunk, this.used] = [got.value ?? new Uint8Array(), 0];
+        if (got.done) break;
+      }
+      const part = this.chunk.subarray(this.used, this.used + place.length - size);
+      place.set(part, size);
+      size += part.length;
+      this.used += part.length;
+    }
+    place.fill(0, size);
+    return size;
+  }
+
+  async close(): Promise<void> {
+    await this.reader.cancel().catch(() => undefined);
+  }
+}
+
+// Numbers that follow one another, as [first, end).
+function* runs(indices: readonly number[]): Generator<readonly [number, number]> {
+  let begin = 0;
+  for (let at = 1; at <= indices.length; at++) {
+    const [before, index] = [indices[at - 1] as number, indices[at]];
+    if (index === before + 1) continue;
+    yield [indices[begin] as number, before + 1];
+    begin = at;
+  }
+}
+
 // The plaintext of a package, read piece by piece from where the documents lie.
 export class Plaintext {
   readonly size: number;
@@ -58,29 +104,31 @@ export class Plaintext {
     this.chunks = frameOf(bodyOf(this.size)).chunks;
   }
 
-  async piece(index: number): Promise<Bytes> {
-    const start = index * CHUNK;
-    const size = Math.min(CHUNK, this.size - start);
-    const read = new Uint8Array(await this.whole.slice(start, start + size).arrayBuffer());
-    return read.length === size ? read : concat(read, new Uint8Array(size - read.length));
-  }
-
   // Bytes on the line of these chunks, tags included.
   bytesOf(indices: readonly number[]): number {
     return indices.reduce((sum, at) => sum + Math.min(CHUNK, this.size - at * CHUNK) + TAG, 0);
   }
 
-  // Yields pieces in this order; two are read ahead while one is encrypted.
+  // Yields pieces in this order; one is read ahead while one is encrypted. A piece is good until the
+  // next is asked for: two places serve all of them.
   async *pieces(indices: readonly number[]): AsyncGenerator<readonly [number, Bytes]> {
-    const ahead: Promise<Bytes>[] = [];
-    for (const [place, index] of indices.entries()) {
-      for (let next = place + ahead.length; next <= place + 2 && next < indices.length; next++) {
-        const piece = this.piece(indices[next] as number);
-        // a failed reading is thrown when its turn comes
-        piece.catch(() => undefined);
-        ahead.push(piece);
+    const places = [new Uint8Array(CHUNK), new Uint8Array(CHUNK)] as const;
+    for (const [first, end] of runs(indices)) {
+      const source = new Source(this.whole.slice(first * CHUNK, end * CHUNK));
+      try {
+        let [now, then] = places;
+        let filled = source.fill(now);
+        for (let index = first; index < end; index++) {
+          await filled;
+          if (index + 1 < end) filled = source.fill(then);
+          // a failed reading is thrown when its turn comes
+          filled.catch(() => undefined);
+          yield [index, now.subarray(0, Math.min(CHUNK, this.size - index * CHUNK))];
+          [now, then] = [then, now];
+        }
+      } finally {
+        await source.close();
       }
-      yield [index, await (ahead.shift() as Promise<Bytes>)];
     }
   }
 }
@@ -90,15 +138,19 @@ const WHOLE = 16 * CHUNK;
 // The SHA-256 of a document: WebCrypto takes small ones whole, libsodium large ones by the piece.
 export async function digestOf(file: Blob, told: (bytes: number) => void): Promise<string> {
   if (file.size <= WHOLE) {
-    const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const digest = await crypto.subtle.digest("SHA-256", bytes);
+    release(bytes);
     told(file.size);
     return hex(new Uint8Array(digest));
   }
   const state = sodium.crypto_hash_sha256_init();
+  const place = new Uint8Array(CHUNK);
+  const source = new Source(file);
   for (let at = 0; at < file.size; at += CHUNK) {
-    const piece = new Uint8Array(await file.slice(at, at + CHUNK).arrayBuffer());
-    sodium.crypto_hash_sha256_update(state, piece);
-    told(piece.length);
+    const size = await source.fill(place);
+    sodium.crypto_hash_sha256_update(state, place.subarray(0, size));
+    told(size);
   }
   return hex(sodium.crypto_hash_sha256_final(state));
 }

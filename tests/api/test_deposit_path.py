@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from doubles.bench import SOON, Bench
 
+from api import attestations
+from api.facts import Fact
 from crypto.policies import Policy
+from domain import placement
 from ledger.proofs import TlogProof
 
 
@@ -48,3 +52,26 @@ def test_a_lost_note_of_an_end_is_made_again_by_the_next_start(bench: Bench) -> 
     bench.reopen()
     left = [upload.transmission for upload in bench.platform.uploads.running()]
     assert left == [running.json()["transmission"]]
+
+
+def test_a_page_that_calls_itself_the_command_line_is_not_outside(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Level A2 follows what the entry says of the caller, not the name that a client gives itself.
+
+    Custodians of one host never reach A1, so what the rule is asked is looked at.
+    """
+    deposit = bench.deposit(bench.seal(bench.publish()))["deposit"]
+    asked: list[str] = []
+    monkeypatch.setattr(placement, "level", lambda _, **told: asked.append(told["client"]) or "A2")
+    for auth, client in (
+        ("token", "pli-cli/1"),
+        ("token", "pli-web seal-worker"),
+        ("passkey", "pli-cli/1"),
+        ("oidc", "pli-cli/1"),
+    ):
+        data = {"client": client, "meta": {"actor": {"auth": auth}}}
+        begun = Fact("TransmissionStarted", "", 1, 1, data, "")
+        monkeypatch.setattr(attestations, "facts", lambda *_, begun=begun: [begun])
+        attestations.deposit_level(bench.platform, "lille-1", deposit)
+    assert asked == ["cli", "web", "web", "web"]

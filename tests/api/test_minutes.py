@@ -6,16 +6,20 @@ import csv
 import hashlib
 import io
 import json
+import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from doubles.bench import COMPANY, RIVAL, SOON, Bench, shown
 from pypdf import PdfReader
 
 from api.depositor.sealing import Wish
-from api.documents.minutes import COLUMNS, document, table, told
+from api.documents.minutes import COLUMNS, document, table, told, workbook
+from api.documents.sheets import FORMULA, LONGEST
 
 AT = "/api/v1/openings/lille-1/0"
 
@@ -99,13 +103,15 @@ def test_the_minutes_say_all_that_happened(case: Eventful) -> None:
 
 def test_everybody_reads_them_without_a_name(case: Eventful) -> None:
     for token in (None, case.bench.tokens.company, case.bench.tokens.other):
-        for ending in ("", ".csv", ".pdf"):
+        for ending in ("", ".csv", ".xlsx", ".pdf"):
             said = case.get(token, ending).content
             text = said.decode("utf-8", "replace")
             if ending == ".pdf":
                 reader = PdfReader(io.BytesIO(said))
                 text = "".join(page.extract_text() for page in reader.pages)
                 text += str(reader.attachments)
+            if ending == ".xlsx":
+                text = str(cells_of(said))
             for name in ("Travaux du Nord", COMPANY, RIVAL, '"ada"', "bob\n"):
                 assert name not in text, (ending, name)
             assert case.good[:8] in text.replace("\n", "")
@@ -118,7 +124,7 @@ def test_before_the_plan_there_are_none_for_anybody(tmp_path: Path) -> None:
     bench.deposit(bench.seal(bench.publish("lille-2")))
     bench.forward(SOON)
     bench.attend("lille-2")
-    for ending in ("", ".csv", ".pdf"):
+    for ending in ("", ".csv", ".xlsx", ".pdf"):
         answers = [
             bench.get(f"/api/v1/openings/{name}/{lot}/minutes{ending}", bench.tokens.buyer)
             for name, lot in (("lille-1", "0"), ("lille-2", "0"), ("lille-2", "9"), ("none", "0"))
@@ -169,6 +175,63 @@ def test_the_table_is_for_spreadsheets(case: Eventful) -> None:
     (found,) = list(csv.DictReader(io.StringIO(table(minutes)[1:]), delimiter=";"))[:1]
     assert tuple(found) == COLUMNS
     assert (found["company"], found["siret"]) == ("'=cmd()", "'@x")
+
+
+def test_the_workbook_says_the_same_and_no_text_in_it_is_a_formula(case: Eventful) -> None:
+    answer = case.get(case.bench.tokens.buyer, ".xlsx")
+    assert answer.content == case.get(case.bench.tokens.buyer, ".xlsx").content, "the same twice"
+    minutes = case.get(case.bench.tokens.buyer).json()
+    plain = list(csv.DictReader(io.StringIO(table(minutes)[1:]), delimiter=";"))
+    heads, *rows = cells_of(answer.content)
+    assert tuple(heads.values()) == COLUMNS
+    for row, same in zip(rows, plain, strict=True):
+        named = {name: str(row[at]) for at, name in enumerate(COLUMNS) if at in row}
+        words = {"1": "True", "0": "False"}
+        told = {name: text for name, text in same.items() if text}
+        for name in ("commitment_matches", "documents_match"):
+            if name in named:
+                named[name] = words[named[name]]
+        assert named == told
+    hostile = ('=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "\tx", "{=1}", "http://x", "12")
+    for text in (*hostile, "x" * 40_000, "漢\u202e\x01"):
+        minutes["envelopes"][0]["operator"] = {"name": text, "siret": "1"}
+        made = workbook(minutes)
+        held = parts(made)
+        assert b"<f>" not in held["xl/worksheets/sheet1.xml"]
+        assert not [name for name in held if name.endswith(".rels") and b"http://x" in held[name]]
+        assert (b'quotePrefix="1"' in held["xl/styles.xml"]) == text.startswith(FORMULA)
+        found = cells_of(made)[1][COLUMNS.index("company")]
+        # a file of this form writes a control character by its number
+        assert found == re.sub("\x01", "_x0001_", text)[: LONGEST - 1] + "…" * (len(text) > LONGEST)
+
+
+def parts(data: bytes) -> dict[str, bytes]:
+    """Return the files of a workbook by name."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def cells_of(data: bytes) -> list[dict[int, str]]:
+    """Return the values of the cells by row and column, as they stand in the file."""
+    space = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+    held = parts(data)
+    read = ElementTree.fromstring  # what we wrote ourselves
+    shared = [
+        "".join(text.text or "" for text in one.iter(f"{space}t"))
+        for one in read(held["xl/sharedStrings.xml"]).iter(f"{space}si")
+    ]
+    rows = []
+    for row in read(held["xl/worksheets/sheet1.xml"]).iter(f"{space}row"):
+        cells: dict[int, str] = {}
+        for cell in row.iter(f"{space}c"):
+            column = cell.attrib["r"].rstrip("0123456789")
+            assert len(column) == 1, "no more than 26 columns"
+            value = cell.findtext(f"{space}v")
+            if value is not None:
+                is_text = cell.get("t") == "s"
+                cells[ord(column) - ord("A")] = shared[int(value)] if is_text else value
+        rows.append(cells)
+    return rows
 
 
 LONG = (

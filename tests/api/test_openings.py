@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from doubles.bench import SOON, Bench, shown
 
@@ -130,3 +132,30 @@ def test_shares_are_destroyed_at_the_buyers_word_once_nothing_waits(bench: Bench
     assert bench.done(asked, bench.tokens.buyer, reason) == told, "asked again, nothing is left"
     minutes = bench.get(f"{place}/minutes").json()
     assert minutes["custody"]["destroyed"] == told["destroyed"]
+
+
+def test_a_missed_quorum_names_who_did_not_answer(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = bench.publish()
+    bench.deposit(bench.seal(at))
+    bench.forward(SOON)
+    bench.attend()
+    buyer = bench.tokens.buyer
+    bench.done(f"{OPENING}/plan", buyer)
+    held = bench.platform.desk.custodians._custodians  # type: ignore[attr-defined]
+    gone = {name: held.pop(name) for name in ("custodian-1", "custodian-3")}
+    capsys.readouterr()
+    refused = bench.post(f"{OPENING}/envelopes", buyer, {})
+    assert (refused.status_code, shown(refused)) == (503, "custody.quorum-missed")
+    assert refused.json()["missing"] == sorted(gone)
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    named = [one["about"] for one in told if one.get("code") == "custody.quorum-missed"]
+    assert named == sorted(gone)
+    assert bench.get(OPENING, buyer).json()["missing"] == sorted(gone)
+    stranger = bench.get(OPENING, bench.tokens.company).json()
+    assert "missing" not in stranger, "the opening is its buyer's"
+    held.update(gone)
+    opened = bench.done(f"{OPENING}/envelopes", buyer, {})
+    assert [one["event"] for one in opened["outcomes"]] == ["EnvelopeOpened"]
+    assert opened["missing"] == [], "the control: everybody has answered since"

@@ -113,14 +113,21 @@ def test_the_whole_session_from_the_page(bench: Bench, ada: Reader) -> None:
         said = done(ada, "present", member=member, capacity="TITULAR")
     assert "Personnes présentes 2" in said
     assert "Le plan d'ouverture est arrêté." in done(ada, "plan")
+    held = bench.platform.desk.custodians._custodians  # type: ignore[attr-defined]
+    gone = {one: held.pop(one) for one in ("custodian-2", "custodian-3")}
+    assert do(ada, "open").status_code == 503
+    missing = "Gardiens sans réponse valable custodian-2, custodian-3"
+    assert missing in plain(ada.get(PAGE).text)
+    held.update(gone)
     said = done(ada, "open")
+    assert missing not in said
     assert "Les plis du plan ont été traités." in said
     assert "Travaux du Nord" in said
     assert "Non analysé aucun antivirus n'est configuré" in said
     link = re.search(rf'href="([^"]*{name}/documents/1)"', ada.get(PAGE).text)
     assert link is not None
     assert ada.get(link.group(1)).content.startswith(b"%PDF-1.7")
-    for ending in ("", ".csv", ".pdf"):
+    for ending in ("", ".csv", ".xlsx", ".pdf"):
         shown = ada.get(f"/api/v1/openings/lille-1/0/minutes{ending}")
         assert shown.status_code == 200
     assert kinds(bench)[-1] == "OpeningCompleted"

@@ -320,8 +320,9 @@ def test_a_refusing_custodian_is_recorded_and_a_missed_quorum_is_tried_again(
     world.keepers.moods.update(anna="refuses", bruno="silent")
     act = world.platform.act()
     for _ in range(2):
-        with pytest.raises(QuorumMissed, match="fewer than 2"):
+        with pytest.raises(QuorumMissed, match="fewer than 2") as told:
             world.platform.open(act=act)
+        assert told.value.missing == ("anna", "bruno")
     assert world.platform.kinds()[-3:] == [
         "CustodianRefused",
         "OpeningShareReleased",

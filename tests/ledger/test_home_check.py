@@ -16,6 +16,7 @@ from crypto.notes import COSIGNATURE, VerifierKey, cosign, parse_checkpoint, par
 from crypto.policies import Policy, witness_policy
 from crypto.timestamps import Certificates, request, trust_store
 from ledger.anchors import AnchorRow, stamped_bytes
+from ledger.command_rows import checked
 from ledger.entry import Row, parse
 from ledger.fsck import LogUnsound
 from ledger.home_check import CommandRow, Home, PrivateRow, fsck_home
@@ -53,6 +54,7 @@ class Rows:
 
 
 ENTRIES = log(600)
+RECORDED = checked(("last", bytes(32), 590, 10))[1]
 
 
 def home(rows: Rows | None = None) -> Home:
@@ -63,7 +65,7 @@ def home(rows: Rows | None = None) -> Home:
         reads=rows or Rows(ENTRIES),
         mark=signed(ENTRIES[:590]),
         checkpoints=[(256, signed(ENTRIES[:256])), (512, signed(ENTRIES[:512]))],
-        commands=[CommandRow("one", 0, 1), CommandRow("last", 590, 10)],
+        commands=[CommandRow("one", 0, 1, bytes(32)), CommandRow("last", 590, 10, RECORDED)],
         blobs=[("ab", "ab")],
         private_rows=[row],
     )
@@ -189,7 +191,15 @@ def test_cosignatures_of_known_witnesses_verify_and_need_no_number() -> None:
 
 @pytest.mark.parametrize("row", [(-1, 1), (0, 0), (600, 1), (599, 2)])
 def test_commands_point_into_the_log(row: tuple[int, int]) -> None:
-    assert counts(replace(home(), commands=[CommandRow("c", *row)])) == {"command": 1}
+    assert counts(replace(home(), commands=[CommandRow("c", *row, bytes(32))])) == {"command": 1}
+
+
+def test_a_command_whose_row_decayed() -> None:
+    key, stored, first, count = checked(("last", bytes(32), 590, 10))
+    assert counts(replace(home(), commands=[CommandRow("lasT", first, count, stored)])) == {
+        "command": 1
+    }
+    assert fsck_home(replace(home(), commands=[CommandRow(key, first, count, stored)]), POLICY)
 
 
 def test_blobs_and_private_rows() -> None:

@@ -44,9 +44,6 @@ KEYS = {
     "checkpoints": "size",
     "cosignatures": "line",
 }
-# Nothing else says what this was. A changed one never doubles an act that names its streams'
-# versions: the repeated command is refused, or decided again.
-ALONE = {"commands.digest"}
 FLIPS = sized(push=1, full=3, night=25)  # of each cell
 
 
@@ -114,8 +111,7 @@ def cells(raw: sqlite3.Connection) -> Iterator[tuple[str, Any, str, Any]]:
         for row in raw.execute(f"SELECT * FROM {table}").fetchall():
             values = dict(zip(columns, row, strict=True))
             for column, value in values.items():
-                if f"{table}.{column}" not in ALONE:
-                    yield table, values[KEYS[table]], column, value
+                yield table, values[KEYS[table]], column, value
 
 
 def opened(bench: Bench) -> sqlite3.Connection:

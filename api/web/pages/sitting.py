@@ -204,7 +204,7 @@ def _plan(sitting: Sitting, act: Act, _: Sent) -> None:
 
 def _open(sitting: Sitting, act: Act, _: Sent) -> None:
     command = opening.OpenEnvelopes(sitting.found.name, sitting.lot)
-    sitting.who.platform.act(opening.open_envelopes, act, command)
+    sitting.scope.open_plan(act, command)
 
 
 def _scan(sitting: Sitting, act: Act, sent: Sent) -> None:

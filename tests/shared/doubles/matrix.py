@@ -88,6 +88,7 @@ CALLS: Mapping[str, Call] = {
     "read_opening": Call(DRAFT, "draft", "GET", "/api/v1/openings/{consultation}/001"),
     "read_minutes": Call(ALL, "public", "GET", OPENING + "/minutes"),
     "export_minutes": Call(ALL, "public", "GET", OPENING + "/minutes.csv"),
+    "download_minutes_sheet": Call(ALL, "public", "GET", OPENING + "/minutes.xlsx"),
     "print_minutes": Call(ALL, "public", "GET", OPENING + "/minutes.pdf"),
     "draft_consultation": Call(
         DRAFT,
