@@ -10,12 +10,14 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import domain
 from api.adapters import custodians as custody
 from api.adapters.activity import Activity
 from api.adapters.anchor_book import AnchorBook
+from api.adapters.blobs import blobs_of, places_of
 from api.adapters.bodies import Allowance
 from api.adapters.buyer_keys import BuyerKeys
 from api.adapters.clock import HostClock, boot_us, host_time
@@ -80,13 +82,10 @@ from ledger.sqlite import connect
 from ledger.store import Connection
 from ledger.subject_keys import SubjectKeys
 from ledger.subjects import Subjects
-from ledger.vault import Vault as Blobs
 from projections.rebuild import prepared
 from projections.runner import Runner
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from api.adapters.oidc import Provider
     from crypto.canonical import Json
     from domain.aggregate import Event
@@ -410,13 +409,15 @@ class _Opening:
         index = self.index = LedgerIndex(ledger)
         subjects = subjects_of(place, self.rng, self.connect, ledger.stop)
         uploads = Uploads(place.uploads)
+        blobs = blobs_of(place, self.settings, halt=ledger.stop)
         vault = EnvelopeVault(
-            Blobs(place.blobs, halt=ledger.stop),
+            blobs,
             uploads,
             place.envelopes,
             self.settings.reserve_bytes,
             lambda: self.rng.bytes(8).hex(),
             BuyerKeys(place.keys, self.rng, index.buyer_of),
+            [one for one in places_of(place, self.settings) if isinstance(one, Path)],
         )
         book = AnchorBook(ledger)
         desk = Desk(
@@ -462,6 +463,7 @@ class _Opening:
             accounts=accounts,
             uploads=uploads,
             vault=vault,
+            blobs=blobs,
             index=index,
             activity=Activity(),
             anchoring=anchoring,
