@@ -94,6 +94,11 @@ class Server:
         }
         return Bucket(bucket, **(given | changed))  # type: ignore[arg-type]
 
+    def setting(self) -> str:
+        """Return what `PLI_BLOBS` is for a place that nobody has used."""
+        place = self.place()
+        return f"{place}?endpoint={self.endpoint}&credentials={self.credentials}"
+
     def _until_it_answers(self) -> None:
         ends = time.monotonic() + DEADLINE_S
         shell = [str(self.weed), "shell", f"-master=127.0.0.1:{self.master}"]
