@@ -121,6 +121,19 @@ def damage(platform: Platform, deposit: str, consultation: str) -> Answer:
     return {"stored": DAMAGED, "deposit_again_until": instant_text(found.deadline)}
 
 
+def damaged(platform: Platform, company: str, consultation: str) -> list[Answer]:
+    """Return the company's own deposits of one consultation whose bytes were lost here."""
+    found = []
+    for upload in platform.uploads.of_owner(company):
+        if upload.consultation != consultation or upload.deposit is None:
+            continue
+        held = platform.desk.files.find(SealedEnvelope, f"deposit/{upload.deposit}")
+        told = damage(platform, upload.deposit, consultation)
+        if told and held is not None and held.facts is not None and held.state == "SEALED":
+            found.append({"deposit": upload.deposit} | told)
+    return found
+
+
 def copy_receipt(platform: Platform, copy: BackupCopy) -> Answer:
     """Return the receipt of an electronic backup copy with its mentions 1 to 4."""
     came = copy.received()

@@ -1,7 +1,7 @@
 """``pli doctor``: whether this machine and this home can run Pli, one line a check.
 
 What is missing, open to others, in the environment, ended or due is named; exit 3 if anything is.
-It only reads, beside a running server too.
+It only reads, beside a running server too; in a bucket it makes one probe object, which goes.
 """
 
 from __future__ import annotations
@@ -139,17 +139,40 @@ def _environment() -> str:
 
 def _calls(place: Home) -> str:
     """Say which services are called without TLS: the operator wrote them out, so it is no fault."""
+    from api.adapters.blobs import Bucket, places_of
     from api.adapters.exposure import in_plain
     from api.settings import Settings
     from crypto.policies import Policy
 
     settings = Settings()
     policy = settings.policy_file or place.policy
+    buckets = [one for one in places_of(place, settings) if isinstance(one, Bucket)]
     urls = list(Policy.parse(policy.read_text()).urls.values()) if place.holds(policy) else []
     urls += [settings.tsa_url] if settings.tsa_url else []
+    urls += [one.endpoint for one in buckets if one.endpoint]
     urls += [settings.database_url.get_secret_value()] if settings.database_url else []
     plain = in_plain(urls)
     return f"without TLS: {', '.join(plain)}" if plain else "ok"
+
+
+def _blobs(place: Home) -> str:
+    """Say where blobs lie; each place is there, private, and keeps what was created once."""
+    from api.adapters.blobs import Bucket, object_store, places_of
+    from api.adapters.rng import SystemRng
+    from api.settings import Settings
+
+    places = places_of(place, Settings())
+    for one in places:
+        if isinstance(one, Bucket):
+            store = object_store(one)
+            store.check()
+            if not store.keeps_what_is_there(SystemRng().bytes(32)):
+                raise Wanting(f"{one} overwrites what is there: it does not heed If-None-Match")
+        elif not one.is_dir():
+            raise Wanting(f"{one} is absent: start once")
+        elif one.stat().st_mode & 0o077:
+            raise Wanting(f"{one}: chmod 700")
+    return " and ".join("of this home" if one == place.blobs else str(one) for one in places)
 
 
 def _of_home(folder: Path) -> dict[str, Callable[[], str]]:
@@ -173,6 +196,7 @@ def _of_home(folder: Path) -> dict[str, Callable[[], str]]:
     return {
         "custodians": lambda: _custodians(place),
         "custody": lambda: _custody(place),
+        "blobs": lambda: _blobs(place),
         "modes": lambda: _sound(exposure.open_to_others(place)),
         "files": lambda: _sound(exposure.missing(place)),
         "calls": lambda: _calls(place),
