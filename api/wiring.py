@@ -37,7 +37,7 @@ from api.adapters.keys import (
 from api.adapters.own_door import OwnDoor
 from api.adapters.personal_rows import stores_of
 from api.adapters.probe_book import ProbeBook
-from api.adapters.probe_room import ProbeRoom
+from api.adapters.probe_room import ProbeRoom, tries_of
 from api.adapters.refusal_book import RefusalBook
 from api.adapters.reserve import Reserve
 from api.adapters.rng import SystemRng
@@ -508,7 +508,7 @@ class _Opening:
             platform,
             door=OwnDoor(self.settings.host, self.settings.port),
             book=ProbeBook(self.place.probe_book),
-            room=ProbeRoom(self.place.probes),
+            room=ProbeRoom(self.place.probes, tries_of(self.place, self.settings)),
             counter=boot_us,
         )
 

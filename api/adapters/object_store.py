@@ -12,11 +12,10 @@ No message of the service is repeated: it may tell keys, addresses and names (N1
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +26,7 @@ from obstore import exceptions as refusals
 from obstore.store import S3Store
 
 from api.adapters.blobs import PART, Bucket
-from api.adapters.keys import read_secret
+from api.adapters.bucket_keys import keys_of
 from ledger.errors import BlobDiffers, BlobMissing, LedgerError, NameRefused
 
 PIECE: Final = 8 * 1024 * 1024
@@ -63,16 +62,6 @@ class BucketAbsent(LedgerError):
     def __init__(self, bucket: str) -> None:
         super().__init__(f"there is no bucket {bucket}")
         self.bucket = bucket
-
-
-class CredentialsAbsent(LedgerError):
-    """Neither a file nor the environment has the keys of the object store."""
-
-    code = "vault.credentials"
-
-    def __init__(self, where: str) -> None:
-        super().__init__(f"{where} has no aws_access_key_id and aws_secret_access_key")
-        self.where = where
 
 
 class ObjectStore:
@@ -190,6 +179,10 @@ class ObjectStore:
             for _ in obstore.list(self._store, "check"):
                 break
 
+    def tried(self, data: bytes) -> str | None:
+        """Create and drop a probe; return what is wrong, None for nothing."""
+        return None if self.keeps_what_is_there(data) else "read differs"
+
     def keeps_what_is_there(self, data: bytes) -> bool:
         """Write a probe twice; say whether the second creation was refused. The probe goes."""
         key = f"check/{hashlib.sha256(data).hexdigest()}"
@@ -275,27 +268,6 @@ class ObjectStore:
                 raise BucketAbsent(self._place.bucket) from None
             denied = any(f"status code: {status}" in text for status in (401, 403))
             raise (BlobsDenied if denied else BlobsUnreachable)() from None
-
-
-def keys_of(path: Path | None, environment: Mapping[str, str]) -> tuple[str, str, str]:
-    """Return key id, secret and session token (or ""): of the file, else of the environment.
-
-    The file has the form of the AWS tools: a section with ``aws_access_key_id`` and others. Raises
-    CredentialsAbsent, or KeyFileExposed where others may read it.
-    """
-    if path is None:
-        given = {name.lower(): value for name, value in environment.items()}
-    else:
-        try:
-            parser = configparser.ConfigParser(interpolation=None)
-            parser.read_string(read_secret(path).decode())
-            given = dict(parser[parser.sections()[0]])
-        except (configparser.Error, IndexError, UnicodeDecodeError):
-            given = {}
-    key, secret = given.get("aws_access_key_id"), given.get("aws_secret_access_key")
-    if not key or not secret:
-        raise CredentialsAbsent("the environment" if path is None else path.name) from None
-    return key, secret, given.get("aws_session_token", "")
 
 
 def _key(name: str) -> str:

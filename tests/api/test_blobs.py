@@ -16,7 +16,7 @@ from typing import Any
 
 import obstore
 import pytest
-from doubles.object_store import ON_S3, Server, server
+from doubles.object_store import ON_S3, Server, Silent, server
 
 from api.adapters import object_store
 from api.adapters.blobs import (
@@ -30,16 +30,16 @@ from api.adapters.blobs import (
     places_of,
     reads_of,
 )
+from api.adapters.bucket_keys import CredentialsAbsent, keys_of
 from api.adapters.keys import KeyFileAbsent, KeyFileExposed
 from api.adapters.object_store import (
     PIECE,
     BlobsDenied,
     BlobsUnreachable,
     BucketAbsent,
-    CredentialsAbsent,
     ObjectStore,
-    keys_of,
 )
+from api.adapters.probe_room import ProbeRoom, tries_of
 from api.adapters.scrub import held, kept_blob
 from api.adapters.two_copies import TwoCopies
 from api.home import Home
@@ -311,14 +311,14 @@ def test_a_lost_answer_is_cleared_up_by_the_same_put(monkeypatch: pytest.MonkeyP
 def test_a_creation_is_refused_twice_and_the_probe_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     store = ObjectStore(server().place())
     store.check()
-    assert store.keeps_what_is_there(b"probe")
+    assert store.tried(b"probe") is None
     real = obstore.put
 
     def overwriting(*call: Any, mode: str) -> Any:
         return real(*call)
 
     monkeypatch.setattr(object_store.obstore, "put", overwriting)
-    assert not store.keeps_what_is_there(b"probe"), "positive control: a store that overwrites"
+    assert store.tried(b"probe") == "read differs", "positive control: a store that overwrites"
     assert not list(obstore.list(store._store).collect())
     assert list(store.names()) == []
 
@@ -350,16 +350,6 @@ def test_what_is_wrong_with_a_place_is_told_without_a_word_of_the_service(
 
 
 # -- two copies
-
-
-class Silent:
-    """A place that does not answer."""
-
-    def __getattr__(self, _name: str) -> Callable[..., Any]:
-        def ask(*_: object) -> Any:
-            raise BlobsUnreachable
-
-        return ask
 
 
 @pytest.mark.parametrize("lost", ["first", "second"])
@@ -517,3 +507,25 @@ def test_without_the_library_the_setting_says_what_to_install(
     monkeypatch.delitem(sys.modules, "api.adapters.object_store")
     with pytest.raises(ObjectDriverAbsent, match=r"pli\[s3\]"):
         blobs_of(Home(tmp_path), Settings(blobs="s3://abc"))
+
+
+@pytest.mark.s3
+@pytest.mark.xdist_group("s3")
+def test_the_storage_probe_tries_every_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without each of them nobody can deposit, so a success that skips one would be a lie (T32)."""
+    home, far = Home(tmp_path / "home"), tmp_path / "far"
+    assert tries_of(home, Settings()) == []
+    settings = Settings(blobs=server().setting(), blobs_copy=str(far))
+    room = ProbeRoom(home.probes, tries_of(home, settings))
+    assert room.tried(b"probe") is None
+    assert list(reads_of(home, settings).names()) == [], "nothing of it stays"
+    monkeypatch.setattr(ObjectStore, "keeps_what_is_there", lambda *_: False)
+    assert room.tried(b"probe") == "read differs"
+    monkeypatch.undo()
+    silent = Settings(blobs="s3://abc?endpoint=http://127.0.0.1:9", blobs_copy=str(far))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "word")
+    with pytest.raises(BlobsUnreachable):
+        ProbeRoom(home.probes, tries_of(home, silent)).tried(b"probe")

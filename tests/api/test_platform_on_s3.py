@@ -153,7 +153,6 @@ def test_the_doctor_names_what_is_wrong_with_a_bucket(
         monkeypatch.setattr(ObjectStore, "keeps_what_is_there", lambda *_: False)
     bucket = changed.get("bucket", "pli")
     endpoint = changed.get("endpoint", server().endpoint)
-    monkeypatch.setattr("api.adapters.object_store.PATIENCE_S", 1)
     monkeypatch.setenv("PLI_BLOBS", f"s3://{bucket}/x?endpoint={endpoint}&credentials={keys}")
     told = doctor._outcome(lambda: doctor._blobs(Home(tmp_path)))
     assert told.startswith("!")

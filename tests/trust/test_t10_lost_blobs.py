@@ -12,8 +12,9 @@ from pathlib import Path
 
 import obstore
 import pytest
-from doubles.bench import SOON, Bench
-from doubles.object_store import ON_S3, server
+from doubles.bench import SOON, Bench, shown
+from doubles.object_store import ON_S3, Silent, server
+from doubles.sizes import sized
 
 from api import scrubbing
 from api.adapters.blobs import place_of
@@ -27,6 +28,7 @@ from api.scrubbing import LOOK_S
 from ledger.errors import BlobMissing
 from ledger.vault import Vault
 
+S3 = pytest.param("s3", marks=ON_S3)
 OTHER = b"not what was sealed"
 
 
@@ -57,7 +59,7 @@ class World:
         return [(one["code"], one["detail"].split()[2]) for one in found]
 
 
-@pytest.fixture(params=["folder", pytest.param("s3", marks=ON_S3)])
+@pytest.fixture(params=["folder", S3])
 def world(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
@@ -114,10 +116,10 @@ def test_each_lost_or_altered_blob_is_listed_and_told_to_its_depositor_alone(
             told = capsys.readouterr().err
             assert [json.loads(line)["code"] for line in told.splitlines()] == [code]
             assert not any(name in told for name in (mine, blob, "lille-1"))
-            shown = bench.get(f"/api/v1/deposits/{mine}", company).json()
-            assert shown.pop("stored") == "damaged"
-            assert shown.pop("deposit_again_until") == "2026-11-12T11:00:00.000000Z"
-            assert shown == whole
+            own = bench.get(f"/api/v1/deposits/{mine}", company).json()
+            assert own.pop("stored") == "damaged"
+            assert own.pop("deposit_again_until") == "2026-11-12T11:00:00.000000Z"
+            assert own == whole
             (row,) = bench.get("/api/v1/deposits", company).json()["deposits"]
             assert row["stored"] == "damaged"
             # nobody else learns it
@@ -140,6 +142,7 @@ def seen_by_others(mine: str, own: str) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("world", ["folder"], indirect=True)
 def test_a_look_that_reads_nothing_misses_what_was_altered(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,8 +159,9 @@ def test_a_look_that_reads_nothing_misses_what_was_altered(
     assert "sealed-altered" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("world", sized(push=[S3], full=["folder", S3], night=["folder", S3]), indirect=True)
 def test_the_opening_of_one_lot_is_blocked_and_what_is_deposited_again_opens(
-    world: World,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench, company, rival = world.bench, world.bench.tokens.company, world.bench.tokens.rival
     at = bench.publish(lots=2)
@@ -179,6 +183,13 @@ def test_the_opening_of_one_lot_is_blocked_and_what_is_deposited_again_opens(
     for lot in ("001", "002"):
         opening = bench.attend(lot=lot)
         bench.done(f"{opening}/plan", bench.tokens.buyer)
+        # a store that does not answer has lost nothing: the hour waits, and nothing is recorded
+        size = bench.platform.ledger.head()
+        monkeypatch.setattr(bench.platform.vault, "_blobs", Silent())
+        answer = bench.post(f"{opening}/envelopes", bench.tokens.buyer, {})
+        assert (answer.status_code, shown(answer)) == (503, "vault.unreachable")
+        assert bench.platform.ledger.head() == size
+        monkeypatch.setattr(bench.platform.vault, "_blobs", bench.platform.blobs)
         outcomes = bench.done(f"{opening}/envelopes", bench.tokens.buyer, {})["outcomes"]
         kinds |= {row["deposit"]: row["event"] for row in outcomes}
     assert kinds[lost] != "EnvelopeOpened"

@@ -17,12 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api.adapters.blobs import Bucket
-from api.adapters.object_store import ObjectStore
+from api.adapters.object_store import BlobsUnreachable, ObjectStore
 
 ACCESS, SECRET = "pli-tests", "pli-tests-secret"
 BUCKET = "pli"
@@ -118,6 +120,16 @@ class Server:
             with contextlib.suppress(Exception):
                 ObjectStore(self.place(), patience_s=5).put(b"first")
                 return
+
+
+class Silent:
+    """A place that does not answer."""
+
+    def __getattr__(self, _name: str) -> Callable[..., Any]:
+        def ask(*_: object) -> Any:
+            raise BlobsUnreachable
+
+        return ask
 
 
 def _ports(count: int) -> list[int]:
