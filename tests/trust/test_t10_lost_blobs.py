@@ -29,6 +29,7 @@ from ledger.errors import BlobMissing
 from ledger.vault import Vault
 
 S3 = pytest.param("s3", marks=ON_S3)
+PLACES = [S3, "folder"]
 OTHER = b"not what was sealed"
 
 
@@ -59,7 +60,7 @@ class World:
         return [(one["code"], one["detail"].split()[2]) for one in found]
 
 
-@pytest.fixture(params=["folder", S3])
+@pytest.fixture(params=PLACES)
 def world(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
@@ -159,7 +160,7 @@ def test_a_look_that_reads_nothing_misses_what_was_altered(
     assert "sealed-altered" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("world", sized(push=[S3], full=["folder", S3], night=["folder", S3]), indirect=True)
+@pytest.mark.parametrize("world", PLACES[: sized(push=1, full=2, night=2)], indirect=True)
 def test_the_opening_of_one_lot_is_blocked_and_what_is_deposited_again_opens(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
