@@ -170,7 +170,7 @@ def _blobs(place: Home) -> str:
                 raise Wanting(f"{one} overwrites what is there: it does not heed If-None-Match")
         elif not one.is_dir():
             raise Wanting(f"{one} is absent: start once")
-        elif one.stat().st_mode & 0o077:
+        elif one != place.blobs and one.stat().st_mode & 0o077:  # the home's own: "modes"
             raise Wanting(f"{one}: chmod 700")
     return " and ".join("of this home" if one == place.blobs else str(one) for one in places)
 
