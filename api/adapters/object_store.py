@@ -32,7 +32,8 @@ from ledger.errors import BlobDiffers, BlobMissing, LedgerError, NameRefused
 PIECE: Final = 8 * 1024 * 1024
 """The largest object that is created in one request, and held in memory for it."""
 PATIENCE_S: Final = 20
-"""Seconds after which a request is no longer repeated."""
+"""Seconds of silence that end a request, and after which it is no longer repeated."""
+LONGEST: Final = timedelta(hours=6)
 _HEX: Final = frozenset("0123456789abcdef")
 
 
@@ -88,7 +89,9 @@ class ObjectStore:
             client_options={
                 "allow_http": (place.endpoint or "").startswith("http://"),
                 "connect_timeout": timedelta(seconds=5),
-                "timeout": timedelta(seconds=patience_s),
+                # of silence: a large blob may take as long as it comes
+                "read_timeout": timedelta(seconds=patience_s),
+                "timeout": LONGEST,
             },
             retry_config={
                 "max_retries": 4,

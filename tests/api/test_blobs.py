@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -347,6 +348,19 @@ def test_what_is_wrong_with_a_place_is_told_without_a_word_of_the_service(
             assert raised.value.__suppress_context__
             for secret in ("pli-tests", "another", "127.0.0.1"):
                 assert secret not in str(raised.value)
+
+
+def test_a_service_that_never_answers_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "word")
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(8)
+        place = Bucket("abc", endpoint=f"http://127.0.0.1:{listening.getsockname()[1]}")
+        store = ObjectStore(place, patience_s=0.2)
+        for ask in (partial(store.put, DATA), partial(store.get, NAME), store.check):
+            with pytest.raises(BlobsUnreachable):
+                ask()
 
 
 # -- two copies
