@@ -153,7 +153,7 @@ def server() -> Server:
         try:
             _STARTED.append(Server(weed))
         except OSError as error:
-            _STARTED.append(str(error))
+            _STARTED.append(str(error).strip().rpartition("\n")[2][:200])
     found = _STARTED[0]
     if isinstance(found, str):
         pytest.skip(f"not met: weed (a real object store): {found}")
