@@ -17,6 +17,7 @@ from api.platform import Platform
 from domain import placement
 from domain.backup_copy import BackupCopy
 from domain.clock import instant_text
+from domain.consultation import Consultation
 from domain.custody import Custody
 from domain.envelope import SealedEnvelope
 from domain.errors import DomainError, PlatformUnavailable
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from api.adapters.uploads import Upload
 
 Answer = dict[str, object]
+DAMAGED = "damaged"
+"""How an own deposit is shown whose bytes the platform has lost or holds altered."""
 COMMAND_LINE = "pli-cli/"
 """How a client that does not come from the platform begins its name."""
 
@@ -103,7 +106,33 @@ def deposit_receipt(platform: Platform, deposit: SealedEnvelope) -> Answer:
         shown["received_at"],
         shown["received_local"],
     )
-    return shown
+    return shown | damage(platform, deposit.name, sealed.consultation)
+
+
+def damage(platform: Platform, deposit: str, consultation: str) -> Answer:
+    """Return what the depositor must know of bytes that were lost here, nothing where all is well.
+
+    Until the deadline it can deposit again; only the depositor is ever told (T10, N11).
+    """
+    if not platform.uploads.is_damaged(deposit):
+        return {}
+    found = platform.desk.files.find(Consultation, f"consultation/{consultation}")
+    if found is None or found.reached or platform.desk.clock.now().earliest > found.deadline:
+        return {"stored": DAMAGED}
+    return {"stored": DAMAGED, "deposit_again_until": instant_text(found.deadline)}
+
+
+def damaged(platform: Platform, company: str, consultation: str) -> list[Answer]:
+    """Return the company's own deposits of one consultation whose bytes were lost here."""
+    found = []
+    for upload in platform.uploads.of_owner(company):
+        if upload.consultation != consultation or upload.deposit is None:
+            continue
+        held = platform.desk.files.find(SealedEnvelope, f"deposit/{upload.deposit}")
+        told = damage(platform, upload.deposit, consultation)
+        if told and held is not None and held.facts is not None and held.state == "SEALED":
+            found.append({"deposit": upload.deposit} | told)
+    return found
 
 
 def copy_receipt(platform: Platform, copy: BackupCopy) -> Answer:
@@ -126,6 +155,7 @@ def copy_receipt(platform: Platform, copy: BackupCopy) -> Answer:
         "level": level(platform, came.consultation),
         "receipt": platform.ledger.receipt(position).decode(),
         "mentions": mentions(platform, owner.owner if owner else "", came.consultation, at, local),
+        **damage(platform, copy.name, came.consultation),
     }
 
 

@@ -12,11 +12,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from api.adapters.archive import (
+    PART,
     POLICIES,
     ArchiveWriter,
+    blob_name,
     connect_alone,
     databases_of,
     files_of,
@@ -24,15 +27,17 @@ from api.adapters.archive import (
     policy_of,
     unpack,
 )
+from api.adapters.blobs import BlobReads, blobs_of, places_of, reads_of
 from api.adapters.keys import signing_key
 from api.home import Home
 from api.inspection import inspect_home, published
+from api.settings import Settings
 from api.wiring import create_successor, open_reader
 from crypto.notes import LOG, Checkpoint, sign_text
 from crypto.policies import Policy, VerifiedCheckpoint
 from domain.clock import instant_text
 from domain.ports import Clock
-from ledger.errors import BackupDamaged, BackupTarget, SuccessorOrigin
+from ledger.errors import BackupDamaged, BackupTarget, NameRefused, SuccessorOrigin
 from ledger.high_water import FolderHighWater
 from ledger.recovery import load_levels
 from ledger.store import Reads
@@ -45,6 +50,7 @@ from ledger.transfer import (
     read_evidence,
     read_manifest,
 )
+from ledger.vault import BlobFolder
 from projections.rebuild import rebuild
 
 PREDECESSOR = "predecessor"
@@ -68,6 +74,7 @@ def backup(place: Home, target: Path, *, clock: Clock, keys: bool = False) -> Ma
     try:
         for name in databases_of(place.folder, keys=keys):
             archive.snapshot(place.folder, name, judge)
+        _add_blobs(archive, reads_of(place, Settings()))
         for name, path in files_of(place.folder, keys=keys):
             with path.open("rb") as file:
                 archive.add(name, file)
@@ -83,6 +90,19 @@ def backup(place: Home, target: Path, *, clock: Clock, keys: bool = False) -> Ma
         archive.drop()
         raise
     return manifest
+
+
+def _add_blobs(archive: ArchiveWriter, store: BlobReads) -> None:
+    """Add every blob under the name that it has in a home, wherever it lies."""
+    for blob in store.names():
+        if blob.endswith(".new"):
+            continue
+        try:
+            file = store.open(blob)
+        except NameRefused as error:
+            raise BackupDamaged(f"{blob!r} cannot be stored") from error
+        with file:
+            archive.add(blob_name(blob), file)
 
 
 @dataclass(frozen=True)
@@ -178,6 +198,7 @@ def _restore(  # noqa: PLR0913, PLR0917 - the evidence of one restore
         unpack(archive, manifest.files, beside)
         # 4 entries, chains, tiles, root, blobs, rows, anchors; the witnessed checkpoint; the views
         found = _prove(Home(beside), manifest, trusted, pins, progress)
+        _place_blobs(Home(beside), Settings())
         if mark is not None:
             FolderHighWater(beside / "highwater").swap(None, mark)
         # Named last: a crash before leaves nothing under the name of a home.
@@ -196,7 +217,14 @@ def _prove(
     progress: Progress,
 ) -> tuple[VerifiedCheckpoint, Shown]:
     with tempfile.TemporaryDirectory(dir=home.folder) as scratch:
-        shown = inspect_home(home, pins, progress, Path(scratch), mark=manifest.mark)
+        shown = inspect_home(
+            home,
+            pins,
+            progress,
+            Path(scratch),
+            mark=manifest.mark,
+            store=BlobFolder(home.blobs),
+        )
     with open_reader(home) as log, log.reader.snapshot() as reads:
         head = _head(reads, manifest.head.origin)
         notes = [note for _, note in published(reads)]
@@ -204,6 +232,20 @@ def _prove(
     if head != manifest.head:
         raise BackupDamaged(f"the log has size {head.size}, the manifest {manifest.head.size}")
     return last_witnessed(trusted, notes), shown
+
+
+def _place_blobs(home: Home, settings: Settings) -> None:
+    """Bring the blobs of a proven home to where the settings want them; repeated, it goes on."""
+    places = places_of(home, settings)
+    if places == (home.blobs,):
+        return
+    here, store = BlobFolder(home.blobs), blobs_of(home, settings)
+    for name in here.names():
+        with here.open(name) as file:
+            store.put(iter(partial(file.read, PART), b""))
+    if home.blobs not in places:
+        shutil.rmtree(home.blobs)
+        home.blobs.mkdir(mode=0o700)
 
 
 def _covered(policy: Policy, kept: Evidence, head: Checkpoint) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 
+from api.adapters.blobs import BlobReads, reads_of
 from api.adapters.rng import SystemRng
 from api.adapters.scrub import blobs, connect_reading, kept_blob, scrubbed
 from api.adapters.timestamps import trusted_roots
@@ -51,7 +52,8 @@ def inspect_folder(folder: Path, policy: str, pins: Sequence[bytes], progress: P
 def scrub_home(place: Home, highwater: Path | None = None) -> Iterator[Finding]:
     """Read everything of a home again, slice by slice, beside a running server too."""
     with open_reader(place) as log:
-        stored = scrubbed(place, log.reader, log.policies["policy.txt"], highwater)
+        store = reads_of(place, Settings())
+        stored = scrubbed(place, log.reader, log.policies["policy.txt"], highwater, store)
         here, findings = scrub_slice(stored, Slice())
         yield from findings
         while here != Slice():
@@ -59,19 +61,21 @@ def scrub_home(place: Home, highwater: Path | None = None) -> Iterator[Finding]:
             yield from findings
 
 
-def inspect_home(
+def inspect_home(  # noqa: PLR0913 - a home, and what its copy has not
     place: Home,
     pins: Sequence[bytes],
     progress: Progress,
     scratch: Path,
     *,
     mark: bytes | None = None,
+    store: BlobReads | None = None,
 ) -> Shown:
     """Return what is proven of a home, views included, or raise LogUnsound.
 
-    The views are built again in the scratch folder and compared there. `mark`: of a home that has
-    none of its own, because it is a copy.
+    The views are built again in the scratch folder and compared there. `mark` and `store`: of a
+    home that has none of its own, because it is a copy whose blobs lie in it.
     """
+    kept = store if store is not None else reads_of(place, Settings())
     if mark is None:
         mark = FolderHighWater(Settings().highwater or place.highwater).load()
     with open_reader(place) as log:
@@ -83,9 +87,9 @@ def inspect_home(
                 mark=mark,
                 checkpoints=published(reads),
                 commands=commands(reads),
-                blobs=blobs(place.blobs, place.uploads),
+                blobs=blobs(kept, place.uploads),
                 private_rows=private_rows(place),
-                anchors=anchors(reads, place),
+                anchors=anchors(reads, kept),
                 trusted=trusted_roots(place.keys, Settings().tsa_certificates),
             )
             sound = fsck_home(checked, policy, pins, progress)
@@ -125,14 +129,14 @@ def commands(reads: Reads) -> list[CommandRow]:
     ]
 
 
-def anchors(reads: Reads, place: Home) -> list[AnchorRow]:
+def anchors(reads: Reads, store: BlobReads) -> list[AnchorRow]:
     """Return every anchor of the log with its token, by position."""
     sql = "SELECT position, stream, version, entry FROM events WHERE kind = 'CheckpointAnchored'"
     found = []
     for position, stream, version, entry in reads.connection.execute(sql).fetchall():
         data = orjson.loads(entry)["data"]
         name = data.get("token_hash")
-        token = kept_blob(place.blobs, name) if name else None
+        token = kept_blob(store, name) if name else None
         found.append(AnchorRow(position, stream, version, data["size"], data["root"], name, token))
     return sorted(found, key=lambda row: row.position)
 
@@ -141,7 +145,7 @@ def stamps(reads: Reads, place: Home, keys: Sequence[VerifierKey]) -> list[Ancho
     """Return each stamped size with its first token, as an export carries them."""
     notes = dict(published(reads))
     found: dict[int, Anchored] = {}
-    for row in anchors(reads, place):
+    for row in anchors(reads, reads_of(place, Settings())):
         if row.token is not None and row.size in notes:
             own = stamped_bytes(notes[row.size], keys)
             found.setdefault(row.size, Anchored(row.size, own, row.token))

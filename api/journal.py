@@ -24,6 +24,7 @@ HAPPENINGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "anchor.failed": frozenset({"size", "code"}),
         "anchors.failed": frozenset({"code"}),
         "chore.failed": frozenset({"chore", "code"}),
+        "blob.repaired": frozenset({"copy", "code"}),
         "clock.distrusted": frozenset({"reason"}),
         "clock.silent": frozenset({"source", "code"}),
         "clock.trusted": frozenset(),

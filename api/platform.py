@@ -28,6 +28,7 @@ from ledger.errors import NotPublished, StorageFull
 if TYPE_CHECKING:
     from api.accounts import Accounts
     from api.adapters.activity import Activity
+    from api.adapters.blobs import Blobs
     from api.adapters.bodies import Allowance
     from api.adapters.index import LedgerIndex
     from api.adapters.oidc import Provider
@@ -70,6 +71,7 @@ class Platform:
     accounts: Accounts
     uploads: Uploads
     vault: EnvelopeVault
+    blobs: Blobs
     index: LedgerIndex
     activity: Activity
     anchoring: Anchoring

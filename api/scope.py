@@ -197,6 +197,11 @@ class Scope:
         """Return the receipt of an own deposit with its mentions."""
         return attestations.deposit_receipt(self._platform, self.deposit(name))
 
+    def damage(self, name: str) -> Answer:
+        """Return what the caller must know of lost bytes of an own deposit."""
+        consultation = self.deposit(name).sealed().consultation
+        return attestations.damage(self._platform, name, consultation)
+
     def receipt_file(self, name: str, *, published: bool) -> bytes:
         """Return the receipt of an own deposit as a file."""
         self.deposit(name)

@@ -88,6 +88,10 @@ class Settings(BaseSettings):
     """The schema that holds this log."""
     writers: int = Field(default=1, ge=1)
     """Processes that write to that log; above two, one is elected and records for all."""
+    blobs: str | None = None
+    """Where sealed files lie: a folder, or ``s3://…``; without one ``blobs`` of the home."""
+    blobs_copy: str | None = None
+    """A second place for each of them, of either kind; a deposit waits for both."""
     tsa_url: str | None = None
     """Time-stamping authority (RFC 3161) of anchors; without one a local test authority stamps."""
     tsa_certificates: Path | None = None

@@ -10,12 +10,14 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import domain
 from api.adapters import custodians as custody
 from api.adapters.activity import Activity
 from api.adapters.anchor_book import AnchorBook
+from api.adapters.blobs import blobs_of, endpoints, places_of
 from api.adapters.bodies import Allowance
 from api.adapters.buyer_keys import BuyerKeys
 from api.adapters.clock import HostClock, boot_us, host_time
@@ -36,7 +38,7 @@ from api.adapters.keys import (
 from api.adapters.own_door import OwnDoor
 from api.adapters.personal_rows import stores_of
 from api.adapters.probe_book import ProbeBook
-from api.adapters.probe_room import ProbeRoom
+from api.adapters.probe_room import ProbeRoom, tries_of
 from api.adapters.refusal_book import RefusalBook
 from api.adapters.reserve import Reserve
 from api.adapters.rng import SystemRng
@@ -83,13 +85,10 @@ from ledger.sqlite import connect
 from ledger.store import Connection
 from ledger.subject_keys import SubjectKeys
 from ledger.subjects import Subjects
-from ledger.vault import Vault as Blobs
 from projections.rebuild import prepared
 from projections.runner import Runner
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from api.adapters.oidc import Provider
     from crypto.canonical import Json
     from domain.aggregate import Event
@@ -195,7 +194,8 @@ def open_platform(  # noqa: PLR0913 - what a platform is made of
     random = rng or SystemRng()
     if not roster and settings.custodians is not None:
         roster = read_roster(settings.custodians)
-    check_lines(settings, [one.url for one in roster])  # before anybody is called
+    others = [one.url for one in roster] + endpoints(place, settings)
+    check_lines(settings, others)  # before anybody is called
     if clock is not None:
         return _Opening(place, settings, clock, random, connect, Asking(()), roster).platform()
     elsewhere = clocks_of(roster, custody.organisation_of(place.custodians), random)
@@ -415,13 +415,15 @@ class _Opening:
         index = self.index = LedgerIndex(ledger)
         subjects = subjects_of(place, self.rng, self.connect, ledger.stop)
         uploads = Uploads(place.uploads, ledger.stop)
+        blobs = blobs_of(place, self.settings, halt=ledger.stop)
         vault = EnvelopeVault(
-            Blobs(place.blobs, halt=ledger.stop),
+            blobs,
             uploads,
             place.envelopes,
             self.settings.reserve_bytes,
             lambda: self.rng.bytes(8).hex(),
             BuyerKeys(place.keys, self.rng, index.buyer_of),
+            [one for one in places_of(place, self.settings) if isinstance(one, Path)],
         )
         book = AnchorBook(ledger)
         desk = Desk(
@@ -467,6 +469,7 @@ class _Opening:
             accounts=accounts,
             uploads=uploads,
             vault=vault,
+            blobs=blobs,
             index=index,
             activity=Activity(),
             anchoring=anchoring,
@@ -514,7 +517,7 @@ class _Opening:
             platform,
             door=OwnDoor(self.settings.host, self.settings.port),
             book=ProbeBook(self.place.probe_book),
-            room=ProbeRoom(self.place.probes),
+            room=ProbeRoom(self.place.probes, tries_of(self.place, self.settings)),
             counter=boot_us,
         )
 

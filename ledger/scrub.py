@@ -45,6 +45,8 @@ class Stored:
     """Name, and hash of what is found under it, of the blobs with this first byte."""
     needed: Callable[[], Mapping[str, str]]
     """The blobs that must be there, each with the stream that it belongs to."""
+    copies: Callable[[], Iterable[tuple[str, str]]] = tuple
+    """Name, and fault in one of two copies, of blobs just read of which the other is sound."""
 
 
 def slices(size: int) -> int:
@@ -86,6 +88,8 @@ def _blobs(stored: Stored, byte: int) -> Iterator[Finding]:
         if name != found:
             detail = f"the blob {name} has the hash {found}"
             yield Finding("blob", detail, None, needed.get(name))
+    for name, fault in stored.copies():
+        yield Finding("blob-copy", f"the blob {name}: {fault}", None, needed.get(name))
     for name in sorted(needed.keys() - here):
         yield _missing(name, needed[name])
 

@@ -1,7 +1,9 @@
 """Blobs in a folder, named by their SHA-256: durable before anybody is told (N1).
 
 Temporary file → fsync → rename → fsync of the folder. A name is created once and never written
-again; equal bytes share it. A failed fsync stops the process and is never repeated (N2).
+again; equal bytes share it. Only where what lies under a name is no longer what the name says do
+the right bytes take its place, so that a repetition never acknowledges a damaged blob. A failed
+fsync stops the process and is never repeated (N2).
 """
 
 from __future__ import annotations
@@ -26,11 +28,63 @@ _PART: Final = 1024 * 1024
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class Vault:
+class BlobFolder:
+    """One folder of blobs, only read: beside the process that writes it, or without any."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, name: str) -> Path:
+        """Return where a blob lies, whether it is there or not."""
+        if not _NAME.fullmatch(name):
+            raise NameRefused(name)
+        return self._folder / name[:2] / name
+
+    def size(self, name: str) -> int | None:
+        """Return the number of bytes of a blob, None if it is not there."""
+        try:
+            return self.path(name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def open(self, name: str) -> BinaryIO:
+        """Return a blob for reading as it lies there, or raise BlobMissing."""
+        try:
+            return self.path(name).open("rb")
+        except FileNotFoundError as error:
+            raise BlobMissing(name) from error
+
+    def get(self, name: str) -> bytes:
+        """Return the bytes of a blob once they have its hash, or raise BlobDiffers."""
+        with self.open(name) as file:
+            data = file.read()
+        if hashlib.sha256(data).hexdigest() != name:
+            raise BlobDiffers(name)
+        return data
+
+    def names(self, first: str = "") -> Iterator[str]:
+        """Yield the names of all blobs in order, or of those with a first byte."""
+        for path in self._paths(first):
+            yield path.name
+
+    def scrub(self, first: str = "") -> Iterator[tuple[str, str]]:
+        """Read blobs again; yield the name of each and the hash of what was found under it."""
+        for path in self._paths(first):
+            yield path.name, hash_of(path)
+
+    def _paths(self, first: str) -> Iterator[Path]:
+        for folder in sorted(self._folder.glob(f"{first}*")):
+            if (
+                len(folder.name) == 2 and folder.is_dir()
+            ):  # beside them: names that are being written
+                yield from sorted(folder.iterdir())
+
+
+class Vault(BlobFolder):
     """One folder of blobs, written by one process; every thread may use it."""
 
     def __init__(self, folder: Path, *, halt: Halt = never_halt, files: Files = SYSTEM) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self._new = folder / "new"
         self._files = files
         self._fail_stop = FailStop(halt)
@@ -67,42 +121,10 @@ class Vault:
         with self._guarded(path):
             self._name(name, path)
 
-    def path(self, name: str) -> Path:
-        """Return where a blob lies, whether it is there or not."""
-        if not _NAME.fullmatch(name):
-            raise NameRefused(name)
-        return self._folder / name[:2] / name
-
     def open(self, name: str) -> BinaryIO:
-        """Return a blob for reading, or raise BlobMissing."""
+        """Return a blob for reading as it lies there, or raise BlobMissing."""
         self._fail_stop.check()
-        try:
-            return self.path(name).open("rb")
-        except FileNotFoundError as error:
-            raise BlobMissing(name) from error
-
-    def get(self, name: str) -> bytes:
-        """Return the bytes of a blob once they have its hash, or raise BlobDiffers."""
-        with self.open(name) as file:
-            data = file.read()
-        if hashlib.sha256(data).hexdigest() != name:
-            raise BlobDiffers(name)
-        return data
-
-    def names(self, first: str = "") -> Iterator[str]:
-        """Yield the names of all blobs in order, or of those with a first byte."""
-        for folder in sorted(self._folder.glob(f"{first}*")):
-            if folder != self._new:
-                yield from sorted(blob.name for blob in folder.iterdir())
-
-    def scrub(self, first: str = "") -> Iterator[tuple[str, str]]:
-        """Read blobs again; yield the name of each and the hash of what was found under it."""
-        for name in self.names(first):
-            digest = hashlib.sha256()
-            with self.open(name) as file:
-                while part := file.read(_PART):
-                    digest.update(part)
-            yield name, digest.hexdigest()
+        return super().open(name)
 
     def _name(self, name: str, source: Path) -> None:
         """Give durable bytes their name; after the last line the name is durable too."""
@@ -110,7 +132,7 @@ class Vault:
         with self._making:
             if not target.parent.is_dir():
                 self._files.make(target.parent)
-        if target.exists():
+        if target.exists() and hash_of(target) == name:
             self._files.unlink(source)
         else:
             self._files.rename(source, target)
@@ -130,3 +152,12 @@ class Vault:
         except BaseException:
             self._files.unlink(temporary)
             raise
+
+
+def hash_of(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hex; the memory used is that of one part."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(_PART):
+            digest.update(part)
+    return digest.hexdigest()

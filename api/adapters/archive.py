@@ -29,10 +29,11 @@ PART = 1024 * 1024
 MAX_MANIFEST = 256 * 1024 * 1024
 DATABASES = ("ledger.db", "private.db", "uploads.db", "accounts.db", "refusals.db")
 SECRET_DATABASES = ("keys/subjects.db",)
-FOLDERS = ("blobs", "envelopes")
+BLOBS = "blobs"
+FOLDERS = ("envelopes",)
 SECRET_FOLDERS = ("keys", "custodians")
 PUBLIC = ("keys/timestamps.pem",)
-UNFINISHED = ("blobs/new", "envelopes/incoming")
+UNFINISHED = ("envelopes/incoming",)
 POLICIES = ("policy.txt", "policy-log.txt")
 
 
@@ -72,7 +73,8 @@ class ArchiveWriter:
         """Add a file with the bytes that it has now."""
         if not is_file_name(name):
             raise BackupDamaged(f"{name!r} cannot be stored")
-        size = os.fstat(file.fileno()).st_size
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         hashed = _Hashed(file, size)
         self._tar.addfile(_entry(name, size), hashed)
         self.rows.append(FileRow(name, size, hashed.digest.hexdigest()))
@@ -125,7 +127,7 @@ def connect_alone(path: Path) -> Connection:
 
 
 def files_of(home: Path, *, keys: bool) -> Iterator[tuple[str, Path]]:
-    """Yield name and path of what a backup copies as it lies, in order."""
+    """Yield name and path of what a backup copies as it lies beside the blobs, in order."""
     folders = FOLDERS + (SECRET_FOLDERS if keys else ())
     for folder in folders:
         for path in sorted((home / folder).rglob("*")):
@@ -135,6 +137,11 @@ def files_of(home: Path, *, keys: bool) -> Iterator[tuple[str, Path]]:
     for name in () if keys else PUBLIC:
         if (home / name).is_file():
             yield name, home / name
+
+
+def blob_name(blob: str) -> str:
+    """Return the name of a blob in an archive, and in the home that is restored from it."""
+    return f"{BLOBS}/{blob[:2]}/{blob}"
 
 
 def _is_database(name: str) -> bool:

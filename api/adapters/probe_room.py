@@ -6,9 +6,12 @@ A folder of its own beside blobs and envelopes, so that no scrub, backup or coun
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from api.adapters.blobs import Bucket, object_store, places_of
 from api.adapters.keys import sync_folder
 from api.adapters.uploads import Uploads
 from api.adapters.vault import EnvelopeVault
@@ -17,12 +20,30 @@ from domain.ports import Rng
 from ledger.errors import LedgerHalted
 from ledger.vault import Vault as Blobs
 
+if TYPE_CHECKING:
+    from api.home import Home
+    from api.settings import Settings
+
+
+Try = Callable[[bytes], str | None]
+"""Writes these bytes, reads them again, drops them; returns what is wrong."""
+
+
+def tries_of(home: Home, settings: Settings) -> list[Try]:
+    """Return how each place of blobs outside the home is tried."""
+    return [
+        object_store(place).tried if isinstance(place, Bucket) else ProbeRoom(place / "probe").tried
+        for place in places_of(home, settings)
+        if place != home.blobs
+    ]
+
 
 class ProbeRoom:
     """The folder of all probes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, elsewhere: Sequence[Try] = ()) -> None:
         self._folder = folder
+        self._elsewhere = elsewhere
 
     @property
     def canary(self) -> Path:
@@ -30,7 +51,13 @@ class ProbeRoom:
         return self._folder / "canary"
 
     def tried(self, data: bytes) -> str | None:
-        """Write, sync, read again and drop these bytes; return what is wrong, None for nothing."""
+        """Write, sync, read again and drop these bytes; return what is wrong, None for nothing.
+
+        Also wherever else the blobs of bids lie: without each place nobody can deposit.
+        """
+        for one in self._elsewhere:
+            if (wrong := one(data)) is not None:
+                return wrong
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         place = self._folder / "written"
         with place.open("wb") as file:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from api.adapters.blobs import BlobReads
+from api.adapters.two_copies import TwoCopies
 from api.home import Home
 from crypto.policies import Policy
+from ledger.errors import BlobDiffers, BlobMissing, NameRefused
 from ledger.high_water import FolderHighWater
 from ledger.readers import LogReader
 from ledger.scrub import PARTS, Slice, Stored
 from ledger.sqlite import connect
 from ledger.store import Connection
+from ledger.vault import BlobFolder
 
-PART = 1024 * 1024
 MISSING = "missing"
 
 
@@ -26,37 +28,51 @@ def connect_reading(path: str) -> Connection:
     return connect(f"file:{quote(str(Path(path).absolute()))}?mode=ro")
 
 
-def scrubbed(place: Home, reader: LogReader, policy: str, highwater: Path | None) -> Stored:
+def scrubbed(
+    place: Home, reader: LogReader, policy: str, highwater: Path | None, store: BlobReads
+) -> Stored:
     """Return what a scrub of a home reads."""
     return Stored(
         reader.snapshot,
         Policy.parse(policy),
         mark=FolderHighWater(highwater or place.highwater).load,
-        blobs=lambda byte: blobs_from(place.blobs, byte),
+        blobs=lambda byte: store.scrub(f"{byte:02x}"),
         needed=lambda: needed_by(place.uploads),
+        copies=store.weak if isinstance(store, TwoCopies) else tuple,
     )
 
 
-def blobs(folder: Path, uploads: Path) -> Iterator[tuple[str, str]]:
+def blobs(store: BlobReads, uploads: Path) -> Iterator[tuple[str, str]]:
     """Yield each blob's name and the hash found under it, ``missing`` where there is none.
 
     What is needed is asked first: a server beside us names a blob only once it is there.
     """
     wanted = needed(uploads)
-    for part in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if part.is_dir() and len(part.name) == 2:
-            for path in sorted(part.iterdir()):
-                wanted.discard(path.name)
-                yield path.name, _hash(path)
+    for name, found in store.scrub():
+        wanted.discard(name)
+        yield name, found
     for name in sorted(wanted):
         yield name, MISSING
 
 
-def kept_blob(folder: Path, name: str) -> bytes | None:
+def kept_blob(store: BlobReads, name: str) -> bytes | None:
     """Return a blob that has the hash of its name, None where there is none."""
-    path = folder / name[:2] / name
-    data = path.read_bytes() if path.is_file() else b""
-    return data if hashlib.sha256(data).hexdigest() == name else None
+    try:
+        return store.get(name)
+    except (BlobMissing, BlobDiffers, NameRefused):
+        return None
+
+
+def held(store: BlobReads, wanted: Collection[str]) -> Callable[[str], bool]:
+    """Return what says whether a blob is there, without reading it.
+
+    A file is looked for; of a store that is far the names are listed once.
+    """
+    if isinstance(store, TwoCopies):
+        return store.level(wanted).__contains__
+    if isinstance(store, BlobFolder):
+        return lambda name: store.size(name) is not None
+    return set(store.names()).intersection(wanted).__contains__
 
 
 def needed(uploads: Path) -> set[str]:
@@ -84,18 +100,6 @@ def needed_by(uploads: Path) -> dict[str, str]:
     return {str(blob): f"deposit/{deposit}" for blob, deposit in (*heads, *parts) if deposit}
 
 
-def blobs_from(folder: Path, byte: int) -> Iterator[tuple[str, str]]:
-    """Yield the blobs whose names begin with this byte, each with the hash found under it."""
-    part = folder / f"{byte:02x}"
-    for path in sorted(part.iterdir()) if part.is_dir() else ():
-        yield path.name, _hash(path)
-
-
-def is_stored(folder: Path, name: str) -> bool:
-    """Say whether a blob is there, without reading it."""
-    return (folder / name[:2] / name).is_file()
-
-
 class ScrubPlace:
     """Where the pass of a home is, across restarts; lost, a pass begins again."""
 
@@ -113,11 +117,3 @@ class ScrubPlace:
     def save(self, place: Slice) -> None:
         """Remember the next slice."""
         self._path.write_text(f"{place.part} {place.n}\n")
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while data := file.read(PART):
-            digest.update(data)
-    return digest.hexdigest()

@@ -6,7 +6,7 @@ stay as long as their bytes: a stored envelope is found through them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS parts(
 CREATE TABLE IF NOT EXISTS dossier_files(
   consultation TEXT NOT NULL, sha256 TEXT NOT NULL,
   PRIMARY KEY(consultation, sha256)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS damaged(blob TEXT PRIMARY KEY, code TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -164,6 +165,39 @@ class Uploads:
             (consultation, sha256),
         )
         return bool(found)
+
+    def set_damaged(self, found: Mapping[str, str]) -> None:
+        """Remember which blobs of sealed deposits are missing or altered, with its code."""
+        known = self.damaged()
+        for blob in known.keys() - found.keys():
+            self._write("DELETE FROM damaged WHERE blob = ?", (blob,))
+        for blob, code in sorted(found.items() - known.items()):
+            self._write("INSERT OR REPLACE INTO damaged VALUES (?, ?)", (blob, code))
+
+    def damaged(self) -> dict[str, str]:
+        """Return the blobs that were last found missing or altered, each with its code."""
+        rows = self._read("SELECT blob, code FROM damaged", ())
+        return {str(blob): str(code) for blob, code in rows}
+
+    def is_damaged(self, deposit: str) -> bool:
+        """Say whether bytes of this deposit were last found missing or altered."""
+        found = self._read(
+            "SELECT 1 FROM damaged WHERE blob IN (SELECT head FROM uploads WHERE deposit = ? "
+            "UNION ALL SELECT blob FROM parts JOIN uploads USING (transmission) "
+            "WHERE deposit = ?) LIMIT 1",
+            (deposit, deposit),
+        )
+        return bool(found)
+
+    def sealed(self) -> list[tuple[str, str, str]]:
+        """Return consultation, deposit and blob of each blob of whatever has come whole."""
+        rows = self._read(
+            "SELECT consultation, deposit, head FROM uploads WHERE ended = 1 AND head IS NOT NULL "
+            "AND deposit IS NOT NULL UNION SELECT consultation, deposit, blob FROM parts "
+            "JOIN uploads USING (transmission) WHERE ended = 1 AND deposit IS NOT NULL",
+            (),
+        )
+        return [(str(row[0]), str(row[1]), str(row[2])) for row in rows]
 
     def parts(self, transmission: str) -> list[Part]:
         """Return the durable chunks by index."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from api.adapters.blobs import PART, BlobReads, Blobs
 from api.adapters.buyer_keys import BuyerKeys
 from api.adapters.locked_file import LockedFile
 from api.adapters.opened import Document, OpenedFiles
@@ -24,18 +25,15 @@ from api.adapters.uploads import Uploads
 from domain.archives import ArchiveContents
 from domain.errors import DomainError
 from domain.scanning import Piece
-from ledger.vault import Vault as Blobs
-
-PART = 1024 * 1024
-"""Bytes moved at once."""
 
 
 class Spread(io.RawIOBase):
     """Blobs one after another, read as one seekable file."""
 
-    def __init__(self, files: list[tuple[Path, int]]) -> None:
-        self._files = files
-        self._size = sum(size for _, size in files)
+    def __init__(self, blobs: BlobReads, rows: Sequence[tuple[str, int]]) -> None:
+        self._blobs = blobs
+        self._rows = rows
+        self._size = sum(size for _, size in rows)
         self._at = 0
         self._open: tuple[int, BinaryIO] | None = None
 
@@ -60,9 +58,9 @@ class Spread(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Read from the blob at this place; the next one takes another call."""
         begin = 0
-        for index, (path, size) in enumerate(self._files):
+        for index, (name, size) in enumerate(self._rows):
             if self._at < begin + size:
-                file = self._blob(index, path)
+                file = self._blob(index, name)
                 file.seek(self._at - begin)
                 data = file.read(min(len(buffer), begin + size - self._at))
                 buffer[: len(data)] = data
@@ -78,11 +76,12 @@ class Spread(io.RawIOBase):
             self._open = None
         super().close()
 
-    def _blob(self, index: int, path: Path) -> BinaryIO:
+    def _blob(self, index: int, name: str) -> BinaryIO:
         if self._open is None or self._open[0] != index:
             if self._open is not None:
                 self._open[1].close()
-            self._open = (index, path.open("rb"))
+            self._open = None
+            self._open = (index, self._blobs.open(name))
         return self._open[1]
 
 
@@ -137,8 +136,10 @@ class EnvelopeVault:
         reserve: int,
         fresh: Callable[[], str],
         keys: BuyerKeys,
+        rooms: Sequence[Path] = (),
     ) -> None:
         self._blobs = blobs
+        self._rooms = (folder, *rooms)
         self._uploads = uploads
         self._folder = folder
         self._reserve = reserve
@@ -168,8 +169,8 @@ class EnvelopeVault:
 
     def blob(self, name: str) -> Stored | None:
         """Return a blob to be served, None if it is not here."""
-        path = self._blobs.path(name)
-        return Stored(path, path.stat().st_size) if path.is_file() else None
+        size = self._blobs.size(name)
+        return None if size is None else Stored(self._blobs, name, size)
 
     @contextmanager
     def incoming(self) -> Iterator[Incoming]:
@@ -182,7 +183,8 @@ class EnvelopeVault:
 
     def reserve(self, transmission: str, size: int) -> bool:
         """Keep room for this many bytes; False: there is none."""
-        free = shutil.disk_usage(self._folder).free
+        # also where blobs lie elsewhere: what is opened of them will lie here
+        free = min(shutil.disk_usage(room).free for room in self._rooms)
         with self._lock:
             others = sum(room for name, room in self._promised.items() if name != transmission)
             if size + others + self._reserve > free:
@@ -212,10 +214,9 @@ class EnvelopeVault:
             return None
         parts = self._uploads.parts(upload.transmission)
         rows = [(upload.head, upload.head_size), *((part.blob, part.size) for part in parts)]
-        files = [(self._blobs.path(name), size) for name, size in rows]
-        if len(parts) < upload.chunks or not all(path.is_file() for path, _ in files):
+        if len(parts) < upload.chunks or any(self._blobs.size(name) is None for name, _ in rows):
             return None
-        return closing(io.BufferedReader(Spread(files), PART))
+        return closing(io.BufferedReader(Spread(self._blobs, rows), PART))
 
     def plaintext(self, deposit: str) -> AbstractContextManager[LockedFile]:
         """Give a place for a plaintext, published only when the block ends without error."""
@@ -298,13 +299,14 @@ class EnvelopeVault:
 
 @dataclass(frozen=True)
 class Stored:
-    """A blob on disk."""
+    """A blob that is here."""
 
-    path: Path
+    blobs: BlobReads
+    name: str
     size: int
 
     def parts(self) -> Iterator[bytes]:
         """Yield its bytes."""
-        with self.path.open("rb") as file:
+        with self.blobs.open(self.name) as file:
             while data := file.read(PART):
                 yield data

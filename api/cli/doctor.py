@@ -1,7 +1,7 @@
 """``pli doctor``: whether this machine and this home can run Pli, one line a check.
 
 What is missing, open to others, in the environment, ended or due is named; exit 3 if anything is.
-It only reads, beside a running server too.
+It only reads, beside a running server too; in a bucket it makes one probe object, which goes.
 """
 
 from __future__ import annotations
@@ -154,6 +154,7 @@ def _environment() -> str:
 
 def _calls(place: Home) -> str:
     """Say which services are called without TLS, as a setting allows; another one is refused."""
+    from api.adapters.blobs import endpoints
     from api.adapters.custodian_roster import read_roster
     from api.adapters.exposure import check_lines, in_plain, lines_of
     from api.settings import Settings
@@ -162,11 +163,32 @@ def _calls(place: Home) -> str:
     settings = Settings()
     policy = settings.policy_file or place.policy
     urls = list(Policy.parse(policy.read_text()).urls.values()) if place.holds(policy) else []
+    urls += endpoints(place, settings)
     if settings.custodians is not None:
         urls += [one.url for one in read_roster(settings.custodians)]
     check_lines(settings, urls)
     plain = in_plain(lines_of(settings, urls))
     return f"without TLS: {', '.join(plain)}" if plain else "ok"
+
+
+def _blobs(place: Home) -> str:
+    """Say where blobs lie; each place is there, private, and keeps what was created once."""
+    from api.adapters.blobs import Bucket, object_store, places_of
+    from api.adapters.rng import SystemRng
+    from api.settings import Settings
+
+    places = places_of(place, Settings())
+    for one in places:
+        if isinstance(one, Bucket):
+            store = object_store(one)
+            store.check()
+            if not store.keeps_what_is_there(SystemRng().bytes(32)):
+                raise Wanting(f"{one} overwrites what is there: it does not heed If-None-Match")
+        elif not one.is_dir():
+            raise Wanting(f"{one} is absent: start once")
+        elif one != place.blobs and one.stat().st_mode & 0o077:  # the home's own: "modes"
+            raise Wanting(f"{one}: chmod 700")
+    return " and ".join("of this home" if one == place.blobs else str(one) for one in places)
 
 
 def _of_home(folder: Path) -> dict[str, Callable[[], str]]:
@@ -190,6 +212,7 @@ def _of_home(folder: Path) -> dict[str, Callable[[], str]]:
     return {
         "custodians": lambda: _custodians(place),
         "custody": lambda: _custody(place),
+        "blobs": lambda: _blobs(place),
         "modes": lambda: _sound(exposure.open_to_others(place)),
         "files": lambda: _sound(exposure.missing(place)),
         "calls": lambda: _calls(place),

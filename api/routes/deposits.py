@@ -58,7 +58,7 @@ def list_deposits(
     """List the caller's own deposits."""
     page = cut([(name, name) for name in scope.deposits()], after, limit)
     response.headers.update(link(router.prefix, page, limit))
-    return {"deposits": [_shown(scope.deposit(name)) for name in page.rows]}
+    return {"deposits": [_shown(scope.deposit(name)) | scope.damage(name) for name in page.rows]}
 
 
 @router.get("/{deposit}", responses=reads(401))

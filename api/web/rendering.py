@@ -5,7 +5,7 @@ A page holds no inline script or style, and says nothing that its reader may not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import CodeType
@@ -100,6 +100,8 @@ class Renderer:
     default: str = "fr"
     visitor: Callable[[Request], Visitor | None] | None = None
     """Who reads; None where nobody can sign in."""
+    damaged: Callable[[str, str], Sequence[Mapping[str, object]]] | None = None
+    """The deposits of a company in one consultation whose bytes the platform has lost."""
 
     def __post_init__(self) -> None:
         """Read the catalogues and templates once."""

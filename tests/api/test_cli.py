@@ -17,6 +17,7 @@ from doubles.bench import BUYER, SOON, Bench
 from api.accounts import Accounts
 from api.adapters.scrub import MISSING, blobs
 from api.cli import COMMANDS, run
+from ledger.vault import BlobFolder
 
 HEAVY = {"fastapi", "starlette", "sqlalchemy", "typst", "granian", "pydantic", "jinja2", "nacl"}
 
@@ -175,12 +176,12 @@ def test_a_blob_that_comes_during_fsck_is_not_missing(bench: Bench) -> None:
     at = bench.publish()
     bench.deposit(bench.seal(at))
     known = sum(path.is_file() for path in bench.home.blobs.rglob("*"))
-    found = blobs(bench.home.blobs, bench.home.uploads)
+    found = blobs(BlobFolder(bench.home.blobs), bench.home.uploads)
     for _ in range(known):
         next(found)
     bench.deposit(bench.seal(at, token=bench.tokens.rival), bench.tokens.rival)
     assert MISSING not in dict(found).values()
-    assert len(list(blobs(bench.home.blobs, bench.home.uploads))) > known
+    assert len(list(blobs(BlobFolder(bench.home.blobs), bench.home.uploads))) > known
 
 
 def test_replay_shows_what_was(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from ledger.errors import (
     StorageFull,
 )
 from ledger.files import SystemFiles
-from ledger.vault import Vault
+from ledger.vault import BlobFolder, Vault
 
 DATA = b"pli " * 1000
 NAME = hashlib.sha256(DATA).hexdigest()
@@ -161,3 +161,27 @@ def test_a_source_that_breaks_leaves_nothing(vault: Vault) -> None:
         vault.put(cut())
     assert not left_over(vault)
     assert vault.put(DATA) == NAME
+
+
+def test_a_repetition_never_acknowledges_a_damaged_blob(vault: Vault, tmp_path: Path) -> None:
+    vault.put(DATA)
+    vault.path(NAME).write_bytes(b"other")
+    assert vault.put(DATA) == NAME
+    assert vault.get(NAME) == DATA
+    vault.path(NAME).write_bytes(b"other")
+    (tmp_path / "received").write_bytes(DATA)
+    vault.adopt(NAME, tmp_path / "received")
+    assert vault.get(NAME) == DATA
+    assert not left_over(vault)
+
+
+def test_a_folder_is_read_beside_the_process_that_writes_it(vault: Vault, tmp_path: Path) -> None:
+    assert list(BlobFolder(tmp_path / "none").names()) == []
+    vault.put(DATA)
+    (tmp_path / "blobs" / "new" / "7").write_bytes(b"of a write in progress")
+    beside = BlobFolder(tmp_path / "blobs")
+    assert list(beside.names()) == [NAME]
+    assert (beside.size(NAME), beside.size("0" * 64)) == (len(DATA), None)
+    assert beside.get(NAME) == DATA
+    assert list(beside.scrub(NAME[:2])) == [(NAME, NAME)]
+    assert left_over(vault), "whoever reads sweeps nothing"

@@ -215,6 +215,22 @@ def test_each_blob_is_located_changed_or_lost(tmp_path: Path) -> None:
         path.write_bytes(data)
 
 
+def test_a_blob_that_is_damaged_in_one_of_two_places_is_named_with_its_stream() -> None:
+    name = "ab" * 32
+    weak = [(name, "the second copy is damaged")]
+    stored = Stored(
+        *[None] * 3,  # type: ignore[arg-type]
+        blobs=lambda _byte: [(name, name)],
+        needed=lambda: {name: "deposit/1"},
+        copies=lambda: weak,
+    )
+    _, found = scrub_slice(stored, Slice("blobs", 0xAB))
+    assert [(one.code, one.stream) for one in found] == [("blob-copy", "deposit/1")]
+    assert name in found[0].detail
+    weak.clear()
+    assert scrub_slice(stored, Slice("blobs", 0xAB))[1] == []
+
+
 def test_a_scrub_that_trusts_stored_leaves_misses_entries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proof: Proof
 ) -> None:

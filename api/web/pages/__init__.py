@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from api import attestations
 from api.entrance import Entrance
 from api.errors import ApiError, LoginRequired, LoginTooOld, LoginTooWeak, code_of, headers_of
 from api.headers import WORKER_CSP
@@ -129,6 +131,7 @@ def _entrance(
     """Add the pages of people who sign in, and what they are told when something is refused."""
     door = Door(entrance)
     render.visitor = door.visitor
+    render.damaged = partial(attestations.damaged, entrance.platform)
     for part in (login, invitation, account, administration, sitting):
         made.include_router(part.pages(door, render))
 

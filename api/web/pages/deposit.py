@@ -26,13 +26,16 @@ def pages(views: PublicViews, render: Renderer) -> APIRouter:
         """Show the form, or who may fill it in."""
         one = found(views, render, name)
         who = render.visitor(request) if render.visitor else None
-        company = who is not None and who.seat is not None and who.seat.role == DEPOSITS
+        seat = who.seat if who is not None else None
+        company = seat is not None and seat.role == DEPOSITS
+        damaged = render.damaged(seat.org, name) if seat and company and render.damaged else []
         return render.page(
             request,
             "deposit.html",
             one=one,
             reading=render.facts.now(),
             company=company,
+            damaged=damaged,
             csrf=forgery_token(who.secret) if who and company else "",
         )
 
