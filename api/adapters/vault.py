@@ -109,7 +109,9 @@ class Incoming:
     def parts(self) -> Iterator[bytes]:
         """Yield what came so far, as a scanner reads it before anything is kept."""
         self._file.flush()
-        yield from Stored(self._path, self._size).parts()
+        with self._path.open("rb") as file:
+            while data := file.read(PART):
+                yield data
 
     def keep(self) -> tuple[str, int]:
         """Make the file durable under its hash; return hash and size."""

@@ -13,7 +13,7 @@ from doubles.local_custody import SeededRng
 from doubles.views import ShownLedger
 
 from api.adapters import custodian_processes
-from api.adapters.custodian_processes import CustodianProcess
+from api.adapters.custodian_processes import Beside, CustodianProcess
 from api.adapters.custodians import create_local, credential_files
 
 PATIENCE_S = 20
@@ -48,14 +48,10 @@ class Spawns:
         self.children: list[Child] = []
         self.started = threading.Condition()
 
-    def __call__(self, watched: CustodianProcess) -> Any:
+    def __call__(self) -> Any:
         done = self.does.pop(0)
-        with self.started:
-            self.started.notify_all()
         if isinstance(done, OSError):
             raise done
-        if callable(done):
-            done(watched)
         self.children.append(Child())
         with self.started:
             self.started.notify_all()
@@ -75,13 +71,12 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spawns: Spawns) -> 
         random=SeededRng(),
         names=("custodian-1",),
     )
-    monkeypatch.setattr(CustodianProcess, "_spawn", lambda one: spawns(one))  # noqa: PLW0108 - bound
-    monkeypatch.setattr(custodian_processes, "AGAIN_S", 0.0)
-    process = CustodianProcess(
+    monkeypatch.setattr(CustodianProcess, "_spawn", lambda _: spawns())
+    monkeypatch.setattr(custodian_processes, "AGAIN_US", 0)
+    monkeypatch.setattr(custodian_processes, "LOOK_S", 0.01)
+    return CustodianProcess(
         tmp_path / "custodians" / "custodian-1", tmp_path / "keys" / "custodian-1.credential"
     )
-    process._watching.start()
-    return process
 
 
 def test_a_machine_that_cannot_start_it_now_is_asked_again(
@@ -90,23 +85,20 @@ def test_a_machine_that_cannot_start_it_now_is_asked_again(
     full = OSError(errno.EAGAIN, "no more processes")
     spawns = Spawns(None, full, full, None)
     process = watched(tmp_path, monkeypatch, spawns)
-    spawns.children[0].close()
-    spawns.until(2)
+    with Beside([process]).watched():
+        spawns.children[0].close()
+        spawns.until(2)
     process.stop()
-    assert not process._watching.is_alive()
     assert spawns.children[1].ended.is_set()
 
 
-def test_an_end_that_comes_while_it_is_started_ends_it(
+def test_who_looks_has_ended_before_the_custodians_are_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def end(watched: CustodianProcess) -> None:
-        watched._stopping.set()  # as `stop` begins; it feeds and awaits the one that died
-
-    spawns = Spawns(None, end)
+    spawns = Spawns(None, None)
     process = watched(tmp_path, monkeypatch, spawns)
-    spawns.children[0].close()
-    process._watching.join(PATIENCE_S / 2)
-    assert not process._watching.is_alive(), "else `stop` waits for it for ever"
+    with Beside([process]).watched():
+        spawns.children[0].close()
+    process.look()
     process.stop()
-    assert spawns.children[1].ended.is_set()
+    assert all(child.ended.is_set() for child in spawns.children)
