@@ -49,12 +49,13 @@ class ServerProcess:
             stderr=subprocess.DEVNULL,
             env=os.environ | {"PLI_CUSTODIANS_APART": "false", "PLI_KEYSET_POOL": "0"},
         )
-        for _ in range(600):
+        for _ in range(1_200):
             assert self.process.poll() is None, "the server left by itself"
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return
             time.sleep(0.05)
+        end_with_successors(self.process)
         raise AssertionError("the server does not listen")
 
     @property
