@@ -68,6 +68,11 @@ def test_a_value_is_revealed_by_its_commitment(subjects: Subjects, path: Path) -
     one = subjects.remember("person", "Jeanne Œuvrard", "jeanne")
     assert subjects.reveal(one) == "Jeanne Œuvrard"
     assert subjects.reveal("0" * 64) is None
+    proven = subjects.personal(one)
+    assert proven is not None
+    assert (proven.field, proven.value) == ("person", "Jeanne Œuvrard")
+    assert proven.commitment().hex() == one
+    assert subjects.personal("0" * 64) is None
     # what was committed keeps its commitment, another field or subject has its own
     assert subjects.remember("person", "Jeanne Œuvrard", "jeanne") == one
     others = {
