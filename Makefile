@@ -7,8 +7,8 @@ PIP    := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --build
 LOCK   := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --all-extras pyproject.toml
 FRONT  := $(shell find frontend -type f -not -path '*/node_modules/*')
 PYTEST := $(BIN)/python -m pytest
-# tests wait for disks and processes more than they compute
-TOGETHER := -n $(shell expr 2 \* $$(nproc 2>/dev/null || echo 2)) --dist loadgroup
+# tests wait for disks and processes more than they compute; those of a file share what it made
+TOGETHER := -n $(shell expr 2 \* $$(nproc 2>/dev/null || echo 2)) --dist loadfile --no-loadscope-reorder
 
 .PHONY: install run test check prove night bench lock sbom clean
 install: $(VENV)/.self

@@ -34,8 +34,29 @@ KEPT = ROOT / "benchmarks" / "PROOFS.md"
 SIZE = os.environ.get("PLI_SIZE", "push")
 # every branch of what they are about is run by these; tracing costs the others a third more
 COUNTED = ("crypto", "domain", "ledger", "projections", "replay")
-# the longest first, so that no worker waits for one of them at the end
-FIRST = ("story", "trust", "sim", "browser")
+# files that take longest come first, so that no worker waits for one of them at the end
+LONGEST = (
+    "trust/test_s4_fuzzing.py",
+    "trust/test_s5_api_contract.py",
+    "browser/test_pages.py",
+    "browser/test_deposit.py",
+    "story/test_story.py",
+    "trust/test_r3_kill_postgres.py",
+    "trust/test_r8_rollback_and_fork.py",
+    "trust/test_r2_kill_sqlite.py",
+    "sim/test_simulator.py",
+    "browser/test_administration.py",
+    "trust/test_r15_clock.py",
+    "trust/test_s1_matrix.py",
+    "trust/test_r6_bit_flips.py",
+    "trust/test_kill_server_mid_deposits.py",
+    "trust/test_s2_two_worlds.py",
+    "browser/test_entrance.py",
+    "trust/test_t13_custodians.py",
+    "trust/test_r1_power_loss.py",
+    "trust/test_r7_flips_at_rest.py",
+    "ledger/test_recorder_of_the_library.py",
+)
 HEAD = """# Proofs
 
 What the harnesses of `tests/trust` and `tests/sim` counted at full or night size; written by
@@ -62,14 +83,15 @@ def proof(record_property: Callable[[str, object], None]) -> Callable[[str, str]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what counts for the coverage, and begin with what takes longest."""
     for item in items:
-        if folder_of(item) in COUNTED:
+        if file_of(item).partition("/")[0] in COUNTED:
             item.add_marker(pytest.mark.counted)
-    items.sort(key=lambda item: folder_of(item) not in FIRST)
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(file_of(item), len(places)))
 
 
-def folder_of(item: pytest.Item) -> str:
-    """Return the folder below ``tests`` that holds a test."""
-    return item.path.relative_to(ROOT / "tests").parts[0]
+def file_of(item: pytest.Item) -> str:
+    """Return the path of a test's file below ``tests``."""
+    return item.path.relative_to(ROOT / "tests").as_posix()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -273,7 +273,6 @@ class Counted:
 
 
 @pytest.mark.s3
-@pytest.mark.xdist_group("s3")
 def test_under_a_race_an_object_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
     planted, control = bucket(server()), bucket(server(), Overwriting)
     counted = Counted(monkeypatch)
@@ -284,7 +283,6 @@ def test_under_a_race_an_object_is_written_once(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.s3
-@pytest.mark.xdist_group("s3")
 def test_planted_a_store_that_trusts_acknowledges_a_damaged_blob() -> None:
     planted = bucket(server(), Trusting)
     planted.store.put(DATA)
@@ -295,7 +293,6 @@ def test_planted_a_store_that_trusts_acknowledges_a_damaged_blob() -> None:
 
 
 @pytest.mark.s3
-@pytest.mark.xdist_group("s3")
 def test_a_lost_answer_is_cleared_up_by_the_same_put(monkeypatch: pytest.MonkeyPatch) -> None:
     planted = bucket(server())
     counted = Counted(monkeypatch)
@@ -308,7 +305,6 @@ def test_a_lost_answer_is_cleared_up_by_the_same_put(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.s3
-@pytest.mark.xdist_group("s3")
 def test_a_creation_is_refused_twice_and_the_probe_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     store = ObjectStore(server().place())
     store.check()
@@ -325,7 +321,6 @@ def test_a_creation_is_refused_twice_and_the_probe_goes(monkeypatch: pytest.Monk
 
 
 @pytest.mark.s3
-@pytest.mark.xdist_group("s3")
 def test_what_is_wrong_with_a_place_is_told_without_a_word_of_the_service(
     tmp_path: Path,
 ) -> None:
@@ -524,7 +519,6 @@ def test_without_the_library_the_setting_says_what_to_install(
 
 
 @pytest.mark.s3
-@pytest.mark.xdist_group("s3")
 def test_the_storage_probe_tries_every_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from api.settings import Settings
 from api.wiring import database_of, has_log
 from replay import verifier
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("postgres")]
+pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture

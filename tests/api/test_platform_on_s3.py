@@ -23,7 +23,7 @@ from api.home import Home
 from api.scheduler import Scheduler
 from api.scrubbing import LOOK_S
 
-pytestmark = [pytest.mark.s3, pytest.mark.xdist_group("s3")]
+pytestmark = pytest.mark.s3
 
 
 @pytest.fixture

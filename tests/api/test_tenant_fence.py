@@ -15,7 +15,7 @@ from api.tenant_fence import statements
 from ledger.fences import POLICY
 from ledger.tables import postgres_grants
 
-pytestmark = [pytest.mark.counted, pytest.mark.postgres, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.counted, pytest.mark.postgres]
 NOTHING_LEAVES = ("deposit/", "transmission/")
 
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from api.adapters.clock import HostClock, host_time
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 HOME = "/administration"
 HEALTH = "../health"

@@ -24,7 +24,7 @@ from doubles.serving import RULES, listening
 from doubles.sizes import sized
 from playwright.sync_api import Browser, Page, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1_048_576

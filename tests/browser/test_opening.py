@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from api.facts import facts
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 LOT = "/consultations/lille-1/opening/0"
 

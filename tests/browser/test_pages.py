@@ -13,7 +13,7 @@ from doubles.pages import Served
 from doubles.sizes import sized
 from playwright.sync_api import Browser, Page, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 LOADED = datetime(2026, 3, 21, 9, 0, tzinfo=UTC)
 OPENED = "/consultations/roubaix-menuiseries-2026"

@@ -9,7 +9,7 @@ from ledger.postgres import PostgresDatabase
 
 STORES = [
     "sqlite",
-    pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("postgres")]),
+    pytest.param("postgres", marks=pytest.mark.postgres),
 ]
 
 

@@ -38,7 +38,7 @@ from ledger.ports import never_halt
 from ledger.postgres import PostgresDatabase
 from ledger.queue import Recorded, Save, Saves, SaveSlot
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("postgres")]
+pytestmark = pytest.mark.postgres
 DIGEST = b"d" * 32
 
 

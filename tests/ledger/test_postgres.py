@@ -39,7 +39,7 @@ from ledger.postgres_session import Statement
 from ledger.queue import Recorded, Save
 from ledger.readers import reader_of
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("postgres")]
+pytestmark = pytest.mark.postgres
 DIGEST = b"d" * 32
 
 

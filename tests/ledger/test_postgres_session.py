@@ -31,7 +31,7 @@ from ledger.postgres_session import (
     texts,
 )
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("postgres")]
+pytestmark = pytest.mark.postgres
 ECHO = Statement(
     b"echo",
     "SELECT * FROM unnest($1::text[], $2::bytea[], $3::int8[]) AS t(a, b, c) WHERE c < $4::int8",

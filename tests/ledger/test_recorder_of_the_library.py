@@ -165,7 +165,6 @@ class TestLedgerRecorder(ApplicationRecorderTestCase[Wrapped]):
 
 
 @pytest.mark.postgres
-@pytest.mark.xdist_group("postgres")
 class TestLedgerRecorderOnPostgres(TestLedgerRecorder):
     """The same cases on PostgreSQL."""
 

@@ -27,7 +27,7 @@ from ledger.readers import LogReader, reader_of
 from projections.runner import Runner
 from projections.store import writer
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("postgres")]
+pytestmark = pytest.mark.postgres
 SAVES = 300
 
 

@@ -19,8 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PLI = Path(sys.executable).with_name("pli")
 VERIFIER = ROOT / "replay" / "verifier.py"
 
-pytestmark = pytest.mark.xdist_group("story")  # one performance for all
-
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -154,7 +154,6 @@ def lost(place: Home, acknowledged: list[str]) -> set[str]:
     return set(acknowledged) - {key for (key,) in found}
 
 
-@pytest.mark.xdist_group("r14")
 def test_a_backup_under_load_restores_to_a_witnessed_root(
     moment: Moment, tmp_path: Path, proof: Proof
 ) -> None:
@@ -177,13 +176,11 @@ def test_a_backup_under_load_restores_to_a_witnessed_root(
     assert run(["verify", "log", str(export), "--policy", str(trusted)]) == 0
 
 
-@pytest.mark.xdist_group("r14")
 def test_a_lost_command_would_be_seen(moment: Moment) -> None:
     """The control of the count."""
     assert lost(moment.home, [*moment.before, "never/recorded"]) == {"never/recorded"}
 
 
-@pytest.mark.xdist_group("r14")
 @pytest.mark.parametrize("source", ["mark_now", "pin_now", "witness_now"])
 def test_whoever_knows_more_stops_the_restore(moment: Moment, tmp_path: Path, source: str) -> None:
     kept = getattr(moment, source)
@@ -198,7 +195,6 @@ def test_whoever_knows_more_stops_the_restore(moment: Moment, tmp_path: Path, so
     assert not new.folder.exists()
 
 
-@pytest.mark.xdist_group("r14")
 def test_a_restore_that_looks_at_no_mark_would_fork_the_log(moment: Moment, tmp_path: Path) -> None:
     """The control: with the mark of the moment of the backup nothing refuses, and a fork begins.
 

@@ -30,7 +30,6 @@ from api.permissions import OPERATIONS
 from api.routes import all_routers
 from api.sessions import forgery_token
 
-pytestmark = pytest.mark.xdist_group("matrix")  # one platform for all three
 MARK = b"REF-roubaix-2"
 """Stands in the other buyer's draft alone."""
 NO_SIRET = "35600000000048"

@@ -33,7 +33,6 @@ from fastapi import Request, Response
 
 from crypto.notes import parse_checkpoint, parse_note
 
-pytestmark = pytest.mark.xdist_group("worlds")  # one home for all three
 WORLDS = {"1": (SMALL,), "0": (), "7": (SMALL, *(LARGE,) * (BIDDERS - 1))}
 if sized(push=0, full=1, night=1):
     WORLDS |= {"1 larger": (LARGE,), "7 alike": (SMALL,) * BIDDERS}

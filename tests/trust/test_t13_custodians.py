@@ -32,8 +32,6 @@ from domain.ports import CustodianRefusal, CustodianSilent
 
 AHEAD = AHEAD_DAYS * 86_400
 
-pytestmark = [pytest.mark.xdist_group("custodians")]
-
 
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[list[Namespace]]:

@@ -29,7 +29,7 @@ from api.adapters.object_store import BlobsUnreachable, ObjectStore
 ACCESS, SECRET = "pli-tests", "pli-tests-secret"
 BUCKET = "pli"
 DEADLINE_S = 60
-ON_S3 = [pytest.mark.s3, pytest.mark.xdist_group("s3")]
+ON_S3 = pytest.mark.s3
 _NUMBERS = itertools.count(1)
 _STARTED: list[Server | str] = []
 

@@ -28,7 +28,7 @@ from ledger.store import Cursor, Params
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 ON_POSTGRES = pytest.mark.parametrize(
     "database",
-    [pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("postgres")])],
+    [pytest.param("postgres", marks=pytest.mark.postgres)],
     indirect=True,
 )
 _NUMBERS = itertools.count(1)
