@@ -51,6 +51,8 @@ if (globalThis.process?.argv?.[1]?.endsWith("sealing_speed.mjs")) {
   const [, , path, vectors] = process.argv;
   const { keysets, vectors: known } = JSON.parse(readFileSync(vectors, "utf8"));
   const { keyset, label } = known.find(({ op }) => op === "seal").in;
+  // the kernel's peak of this program: that of `resourceUsage` begins with what started it, after exec
+  const peakMiB = () => Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))[1]) / 1024;
   const told = await measure(await openAsBlob(path), keysets[keyset], label);
-  console.log(JSON.stringify({ ...told, rss_mib: process.resourceUsage().maxRSS / 1024 }));
+  console.log(JSON.stringify({ ...told, rss_mib: peakMiB() }));
 }

@@ -20,6 +20,7 @@ from domain.announce import StartTransmission
 from domain.commands.loading import operator_name
 from domain.events.transmission import EnvelopeKind, Intent, Purpose, StallCause
 from domain.plain import digest
+from ledger.command_rows import bare_digest
 from ledger.entry import Row
 
 
@@ -49,7 +50,7 @@ def found_by_digests(bench: Bench) -> list[str]:
     """Make the digest of each announce again, as a reader of the database would."""
     with bench.platform.ledger._store.readers.snapshot() as reads:
         rows = reads.connection.execute("SELECT digest FROM commands").fetchall()
-    kept = {bytes(row[0]) for row in rows}
+    kept = {bare_digest(bytes(row[0])) for row in rows}
     [one] = entries(bench, "TransmissionStarted")
     command = StartTransmission(
         transmission=one["stream"].partition("/")[2],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from doubles.bench import SOON, Bench
 
 from api import attestations
-from api.facts import Fact
 from crypto.policies import Policy
 from domain import placement
+from domain.transmission import TransmissionSession
 from ledger.proofs import TlogProof
 
 
@@ -62,6 +64,7 @@ def test_a_page_that_calls_itself_the_command_line_is_not_outside(
     Custodians of one host never reach A1, so what the rule is asked is looked at.
     """
     deposit = bench.deposit(bench.seal(bench.publish()))["deposit"]
+    find = bench.platform.desk.files.find
     asked: list[str] = []
     monkeypatch.setattr(placement, "level", lambda _, **told: asked.append(told["client"]) or "A2")
     for auth, client in (
@@ -70,8 +73,15 @@ def test_a_page_that_calls_itself_the_command_line_is_not_outside(
         ("passkey", "pli-cli/1"),
         ("oidc", "pli-cli/1"),
     ):
-        data = {"client": client, "meta": {"actor": {"auth": auth}}}
-        begun = Fact("TransmissionStarted", "", 1, 1, data, "")
-        monkeypatch.setattr(attestations, "facts", lambda *_, begun=begun: [begun])
+        actor = SimpleNamespace(auth=auth)
+        begun = SimpleNamespace(client=client, meta=SimpleNamespace(actor=actor))
+        session = SimpleNamespace(started=begun)
+        monkeypatch.setattr(
+            type(bench.platform.desk.files),
+            "find",
+            lambda _, kind, stream, session=session, find=find: (
+                session if kind is TransmissionSession else find(kind, stream)
+            ),
+        )
         attestations.deposit_level(bench.platform, "lille-1", deposit)
     assert asked == ["cli", "web", "web", "web"]

@@ -136,12 +136,12 @@ def test_a_commit_that_fails_is_told_to_all_and_is_not_tried_again(
 def test_a_failed_commit_of_uploads_ends_everything(tmp_path: Path) -> None:
     told: list[Exception] = []
     database = GroupedDatabase(tmp_path / "names.db", SCHEMA, told.append)
-    database.write(INSERT, ("before",))
+    database.write((INSERT, ("before",)))
     failing = Failing(database._writer, sqlite3.OperationalError("disk I/O error"))
     database._writer = failing  # type: ignore[assignment]
     for _ in range(2):
         with pytest.raises(LedgerHalted):
-            database.write(INSERT, ("lost",))
+            database.write((INSERT, ("lost",)))
     with pytest.raises(LedgerHalted):
         database.rows(SELECT, ())
     assert (len(told), failing.commits) == (1, 1)
@@ -155,10 +155,10 @@ def test_a_full_disk_or_a_lock_ends_nothing(tmp_path: Path, code: int) -> None:
     failure.sqlite_errorcode = code
     database._writer = Failing(database._writer, failure)  # type: ignore[assignment]
     with pytest.raises(sqlite3.OperationalError, match="not now"):
-        database.write(INSERT, ("later",))
-    database.write(INSERT, ("later",))
+        database.write((INSERT, ("later",)))
+    database.write((INSERT, ("later",)))
     with pytest.raises(sqlite3.IntegrityError):
-        database.write(INSERT, ("later",))
+        database.write((INSERT, ("later",)))
     assert (database.rows(SELECT, ()), told) == ([("later",)], [])
 
 
@@ -172,7 +172,7 @@ def test_a_page_that_cannot_be_read_ends_everything(tmp_path: Path) -> None:
     with pytest.raises(LedgerHalted):
         database.rows(SELECT, ())
     with pytest.raises(LedgerHalted):
-        database.write(INSERT, ("lost",))
+        database.write((INSERT, ("lost",)))
     assert len(told) == 1
 
 
