@@ -92,6 +92,10 @@ class Keepers:
         stream = self.platform.load(KeyCeremony, name)
         return stream, Ceremony.parse(stream.ceremony)
 
+    def box(self, custodian: str) -> str:
+        self._mood(custodian, "silent-0")
+        return sealed_box.public_key(self.keepers[custodian].box).hex()
+
     def round1(self, ceremony: str, custodian: str) -> dict[str, Any]:
         self._mood(custodian, "silent-1")
         keeper = self.keepers[custodian]
