@@ -44,8 +44,11 @@ class Boxes:
         return self.notes.current()
 
     def begin(self, first: bytes | None) -> None:
-        """Have a current key, from this secret if there was none yet; destroy what is left over."""
-        if not self.notes.current():
+        """Have a current key, from this secret if there was none yet; destroy what is left over.
+
+        A home that was copied while it changed may name a key that it does not have.
+        """
+        if not self.current or not self.kept(self.current):
             self._renew(first or self.random.bytes(BOX_BYTES))
         self.sweep()
 

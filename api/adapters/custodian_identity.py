@@ -1,7 +1,8 @@
 """Who a custodian is: keys in its chest, public identity beside, one folder.
 
 Names of the keys (`envelope.md` §10): `sign` under every answer, `box` to which shares are sealed
-(the first one lies here until the first start, see `custodian_boxes`), `cosign` as a witness of checkpoints, `recovery`, whose secret half is kept offline.
+(the first one lies here until the first start, see `custodian_boxes`), `cosign` as a witness of
+checkpoints, `recovery`, whose secret half is kept offline.
 """
 
 from __future__ import annotations

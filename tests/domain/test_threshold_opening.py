@@ -499,6 +499,20 @@ def test_a_ceremony_is_resumed_where_its_stream_ends(world: Sealed) -> None:
     assert world.platform.kinds() == ["CeremonyStarted", "CeremonyFailed"]
 
 
+def test_a_silence_before_the_start_leaves_nothing_and_the_same_is_held_later(
+    world: Sealed,
+) -> None:
+    world.keepers.moods["bruno"] = "silent-0"
+    act = world.platform.act("PA")
+    command = hold_ceremony.HoldCeremony(CEREMONY, NAMES)
+    with pytest.raises(CustodianSilent):
+        hold_ceremony.hold_ceremony(world.platform.desk, act, command)
+    assert world.platform.kinds() == []
+    world.keepers.moods.clear()
+    hold_ceremony.hold_ceremony(world.platform.desk, act, command)
+    assert world.platform.kinds()[-1] == "KeysetReady"
+
+
 def test_a_lost_answer_does_not_hold_the_rounds_twice(world: Sealed) -> None:
     lost = iter([False, True, False, True, False, True, False, False])
 
