@@ -31,7 +31,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Boxes:
-    """The box keys in one chest; their owner holds its lock, but for `current`."""
+    """The box keys in one chest; their owner holds its lock."""
 
     chest: Chest
     notes: BoxNotes
@@ -40,7 +40,7 @@ class Boxes:
 
     @property
     def current(self) -> bytes:
-        """Return the public key for the next ceremony."""
+        """Return the public key that is noted for the next ceremony."""
         return self.notes.current()
 
     def begin(self, first: bytes | None) -> None:
@@ -51,6 +51,12 @@ class Boxes:
         if not self.current or not self.kept(self.current):
             self._renew(first or self.random.bytes(BOX_BYTES))
         self.sweep()
+
+    def named(self) -> bytes:
+        """Return the public key for the next ceremony; a lost one has a follower first."""
+        if not self.kept(self.current):
+            self._renew(self.random.bytes(BOX_BYTES))
+        return self.current
 
     def kept(self, public: bytes) -> bool:
         """Say whether the secret of this key is still here."""

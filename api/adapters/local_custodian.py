@@ -74,7 +74,8 @@ class LocalCustodian:
     @property
     def box(self) -> bytes:
         """Return the public box key for the next ceremony."""
-        return self._seat.boxes.current
+        with self._lock:
+            return self._seat.boxes.named()
 
     def close(self) -> None:
         """Let go of its files."""

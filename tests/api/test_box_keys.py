@@ -342,10 +342,11 @@ def _crash(*_: Any) -> None:
 
 def test_a_home_that_names_a_key_it_does_not_have_makes_another(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    lost = bench.port.box(FIRST)
-    (home(bench) / f"box-{lost}.box").unlink()
-    bench.reopen()
-    assert bench.port.box(FIRST) != lost
+    for again in (bench.reopen, lambda: None):
+        lost = bench.port.box(FIRST)
+        (home(bench) / f"box-{lost}.box").unlink()
+        again()
+        assert bench.port.box(FIRST) != lost
     bench.ceremony()
 
 
