@@ -284,7 +284,7 @@ class Unsealing(Protocol):
 
 @dataclass(frozen=True)
 class CustodianIdentity:
-    """A custodian: name, organisation, public signing and box keys (64 hex each)."""
+    """A custodian: name, organisation, public signing key and first box key (64 hex each)."""
 
     custodian: str
     organisation: str
@@ -330,6 +330,9 @@ class Custodians(Protocol):
 
     def roster(self) -> tuple[CustodianIdentity, ...]:
         """Return the custodians of this installation."""
+
+    def box(self, custodian: str) -> str:
+        """Return the public box key that it keeps for the next ceremony, in hex."""
 
     def round1(self, ceremony: str, custodian: str) -> dict[str, Any]:
         """Return the round-1 message of envelope.md 2.2."""

@@ -2,7 +2,8 @@
 
 Each round's message is remembered before it leaves, so that a repeated call gives the same bytes:
 two different polynomials, or boxes of two sharings, never meet in one ceremony. The polynomial lies
-in the chest until the share does, then it is destroyed.
+in the chest until the share does, then it is destroyed, and so is the secret of the box key: what
+is asked again after that is answered from what is kept.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ def round1(seat: Seat, name: str) -> dict[str, Json]:
     known = _rounds(seat, name, ceremony)
     if known is not None:
         return decode(known.round1)
+    _box(seat, name, ceremony, place)
     polynomial = [_scalar(seat) for _ in range(ceremony.k)]
-    seat.chest.put(_poly_name(name), POLYNOMIAL_BOUND + ceremony.cid, b"".join(polynomial))
+    seat.chest.put(polynomial_name(name), POLYNOMIAL_BOUND + ceremony.cid, b"".join(polynomial))
     message = dkg.commit(ceremony, place, polynomial, _scalar(seat), seat.secrets.sign)
     sent = encode(message)
     with _recorded(seat, "round1", name, message, seen):
@@ -52,6 +54,7 @@ def round2(seat: Seat, name: str) -> dict[str, Json]:
         raise NotAsked(f"no round 1 of ceremony {name} was sent from here")
     if known.round2 is not None:
         return decode(known.round2)
+    _box(seat, name, ceremony, place)
     messages = _messages(seen, name, "CeremonyCommitted", ROUND1)
     try:
         commitments = dkg.check_commitments(ceremony, messages)
@@ -72,35 +75,44 @@ def confirm(seat: Seat, name: str) -> dict[str, Json]:
     known = _rounds(seat, name, ceremony)
     if known is None or known.round2 is None:
         raise NotAsked(f"no round 2 of ceremony {name} was sent from here")
+    held = seat.state.share_of(ceremony.document)
+    if held is not None:
+        return _confirmed(seat, name, bytes.fromhex(held.digest), place, seen)
+    box = _box(seat, name, ceremony, place)
     first = _messages(seen, name, "CeremonyCommitted", ROUND1)
     second = _messages(seen, name, "CeremonyShared", ROUND2)
     try:
-        outcome = dkg.finish(ceremony, place, seat.secrets.box, first, second)
+        outcome = dkg.finish(ceremony, place, seat.boxes.secret(box), first, second)
     except CeremonyComplaint as complaint:
         raise _complain(seat, ceremony, name, place, complaint, seen) from complaint
     _check_own(known.round1, first[place - 1])
-    signature = dkg.acknowledge(outcome.digest, place, seat.secrets.sign)
-    answer: dict[str, Json] = {
-        "digest": outcome.digest.hex(),
-        "index": place,
-        "sig": signature.hex(),
-    }
     keep_outcome(seat, ceremony, outcome)
+    share = HeldShare(outcome.digest.hex(), place, ceremony.document, outcome.y, outcome.shares)
+    return _confirmed(seat, name, outcome.digest, place, seen, share)
+
+
+def _confirmed(  # noqa: PLR0913, PLR0917 - the facts of one confirmation
+    seat: Seat, name: str, digest: bytes, place: int, seen: Seen, share: HeldShare | None = None
+) -> dict[str, Json]:
+    """Acknowledge a keyset whose share is stored; then nothing computes that share again.
+
+    A crash before the secrets are destroyed leaves them to a repetition and, the box key, to the
+    next start.
+    """
+    signature = dkg.acknowledge(digest, place, seat.secrets.sign)
+    answer: dict[str, Json] = {"digest": digest.hex(), "index": place, "sig": signature.hex()}
     with _recorded(seat, "confirm", name, answer, seen):
-        if seat.state.share(outcome.digest.hex()) is None:
-            seat.state.keep_share(
-                HeldShare(outcome.digest.hex(), place, ceremony.document, outcome.y, outcome.shares)
-            )
-    seat.chest.destroy(_poly_name(name))
+        if share is not None:  # else confirmed before: a destroyed share does not come back
+            seat.state.keep_share(share)
+        seat.state.boxes.end(name)
+    seat.chest.destroy(polynomial_name(name))
+    seat.boxes.sweep()
     return answer
 
 
 def keep_outcome(seat: Seat, ceremony: Ceremony, outcome: Outcome) -> None:
     """Store the share in the chest and its recovery copy in two places, durably."""
     keyset = Keyset(ceremony, outcome.y, outcome.shares, outcome.digest, {})
-    held = seat.state.share(outcome.digest.hex())
-    if held is not None:  # confirmed before: a destroyed share does not come back
-        return
     seat.chest.put(
         share_name(outcome.digest.hex()), share_bound(outcome.digest, outcome.index), outcome.share
     )
@@ -131,10 +143,19 @@ def _seated(seat: Seat, name: str) -> tuple[Seen, Ceremony, int]:
         raise NotAsked(f"the object of ceremony {name} is of another ceremony or log")
     for member in ceremony.members:
         if member.custodian == own.custodian:
-            if (member.sign, member.box) != (own.sign, own.box):
-                raise NotAsked(f"ceremony {name} gives {own.custodian} other keys than its own")
+            if member.sign != own.sign:
+                raise NotAsked(f"ceremony {name} gives {own.custodian} another key than its own")
             return seen, ceremony, member.index
     raise NotAsked(f"{own.custodian} is no member of ceremony {name}")
+
+
+def _box(seat: Seat, name: str, ceremony: Ceremony, place: int) -> bytes:
+    """Return the box key of this custodian in a ceremony, kept for it from now on."""
+    box = ceremony.member(place).box
+    if not seat.boxes.kept(box):
+        raise NotAsked(f"ceremony {name} names a box key that is not kept: hold another one")
+    seat.boxes.give(name, box)
+    return box
 
 
 def _rounds(seat: Seat, name: str, ceremony: Ceremony) -> Rounds | None:
@@ -174,7 +195,7 @@ def _complain(  # noqa: PLR0913, PLR0917 - the facts of one complaint
     }
     with _recorded(seat, "complaint", name, body, seen):
         pass
-    seat.chest.destroy(_poly_name(name))
+    seat.chest.destroy(polynomial_name(name))
     return Complaint(place, complaint.against, complaint.reason, signature)
 
 
@@ -191,7 +212,7 @@ def _recorded(
 
 
 def _polynomial(seat: Seat, name: str, ceremony: Ceremony) -> list[bytes]:
-    secret = seat.chest.get(_poly_name(name), POLYNOMIAL_BOUND + ceremony.cid)
+    secret = seat.chest.get(polynomial_name(name), POLYNOMIAL_BOUND + ceremony.cid)
     return [secret[at : at + SCALAR_BYTES] for at in range(0, len(secret), SCALAR_BYTES)]
 
 
@@ -199,5 +220,6 @@ def _scalar(seat: Seat) -> bytes:
     return random_scalar(seat.random.bytes(64))
 
 
-def _poly_name(name: str) -> str:
+def polynomial_name(name: str) -> str:
+    """Return the name in the chest of the polynomial of a ceremony."""
     return f"polynomial-{name}"

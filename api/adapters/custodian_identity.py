@@ -1,7 +1,8 @@
 """Who a custodian is: keys in its chest, public identity beside, one folder.
 
-Names of the keys (`envelope.md` §10): `sign` under every answer, `box` to which shares are sealed,
-`cosign` as a witness of checkpoints, `recovery`, whose secret half is kept offline.
+Names of the keys (`envelope.md` §10): `sign` under every answer, `box` to which shares are sealed
+(the first one lies here until the first start, see `custodian_boxes`), `cosign` as a witness of
+checkpoints, `recovery`, whose secret half is kept offline.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ class Secrets:
     """The long-term secrets of a custodian."""
 
     sign: bytes = field(repr=False)
-    box: bytes = field(repr=False)
     cosign: bytes = field(repr=False)
+    first_box: bytes | None = field(repr=False)
+    """The box secret of the enrolment, until it lies in the chest by itself (ADR 0040)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a custodian says about itself."""
+    """What a custodian says about itself; its box key is that of the enrolment."""
 
     custodian: str
     organisation: str
@@ -114,9 +116,23 @@ def trusted_log(folder: Path, identity: Identity) -> Policy:
 
 def read_secrets(chest: Chest, identity: Identity) -> Secrets:
     """Return the secrets of a custodian; they belong to its identity, or ChestLocked."""
-    kept = decode(chest.get("keys", KEYS_BOUND + identity.custodian.encode()))
-    secrets = Secrets(*(bytes.fromhex(str(kept[name])) for name in ("sign", "box", "cosign")))
-    found = (statements.public_key(secrets.sign), sealed_box.public_key(secrets.box))
-    if found != (identity.sign, identity.box):
+    kept = {
+        name: bytes.fromhex(str(value))
+        for name, value in decode(
+            chest.get("keys", KEYS_BOUND + identity.custodian.encode())
+        ).items()
+    }
+    secrets = Secrets(kept["sign"], kept["cosign"], kept.get("box"))
+    box = identity.box if secrets.first_box is None else sealed_box.public_key(secrets.first_box)
+    if (statements.public_key(secrets.sign), box) != (identity.sign, identity.box):
         raise ChestLocked("keys")
     return secrets
+
+
+def drop_first_box(chest: Chest, identity: Identity, secrets: Secrets) -> None:
+    """Overwrite the box secret among the keys, now that it lies in the chest by itself."""
+    chest.let_go("keys")
+    if secrets.first_box is None:
+        return
+    left: dict[str, Json] = {"cosign": secrets.cosign.hex(), "sign": secrets.sign.hex()}
+    chest.replace("keys", KEYS_BOUND + identity.custodian.encode(), encode(left))

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from api.adapters.custodian_boxes import Boxes
 from api.adapters.custodian_identity import (
     Identity,
     Secrets,
+    drop_first_box,
     read_identity,
     read_secrets,
     trusted_log,
@@ -108,6 +111,7 @@ class Seat:
     random: Random
     show: Show
     policy: Policy
+    boxes: Boxes
 
     @classmethod
     def take(
@@ -116,16 +120,23 @@ class Seat:
         """Open the folder of a custodian; another passphrase or credential raises ChestLocked."""
         identity = read_identity(folder)
         chest = Chest(folder, credential, random)
+        secrets = read_secrets(chest, identity)
+        policy = trusted_log(folder, identity)
+        state = CustodianState(folder / STATE)
+        boxes = Boxes(chest, state.boxes, random, lambda: _middle(clock))
+        boxes.begin(secrets.first_box)
+        drop_first_box(chest, identity, secrets)
         return cls(
             folder=folder,
             identity=identity,
-            secrets=read_secrets(chest, identity),
+            secrets=replace(secrets, first_box=None),
             chest=chest,
-            state=CustodianState(folder / STATE),
+            state=state,
             clock=clock,
             random=random,
             show=show,
-            policy=trusted_log(folder, identity),
+            policy=policy,
+            boxes=boxes,
         )
 
     def look(self, *streams: str) -> Seen:
@@ -197,6 +208,13 @@ class Seat:
             if seen is not None:
                 self.state.swap(seen.before, seen.view, seen.cosigned)
             yield
+
+
+def _middle(clock: Clock) -> datetime | None:
+    try:
+        return clock.now().middle()
+    except ClockDistrusted:
+        return None
 
 
 def _at(now: Reading | None) -> str:

@@ -58,7 +58,7 @@ class CustodianService:
         return self._signed(
             SAID,
             {
-                "box": own.box.hex(),
+                "box": self._custodian.box.hex(),
                 "cosign": str(own.cosign),
                 "custodian": own.custodian,
                 "log": str(own.log),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from api.adapters.custodian_ceremony import share_bound, share_name
+from api.adapters.custodian_ceremony import polynomial_name, share_bound, share_name
 from api.adapters.custodian_identity import RECOVERY_PLACES
 from api.adapters.custodian_seat import NotAsked, Seat, Seen
 from api.adapters.custodian_state import HeldShare
@@ -41,7 +41,10 @@ def alive(seat: Seat, digest: str, consultation: str | None) -> tuple[bytes, byt
 
 
 def retire(seat: Seat, digest: str, consultation: str) -> bytes:
-    """Erase the share that the ledger says is retired, its copies too; return the statement."""
+    """Erase the share that the ledger says is retired, its copies too; return the statement.
+
+    What would compute it again from the ledger goes as well, whoever else would need it.
+    """
     held = seat.state.share(digest)
     if held is None:
         raise NotAsked(f"no share of keyset {digest} is held here")
@@ -56,6 +59,10 @@ def retire(seat: Seat, digest: str, consultation: str) -> bytes:
         path = seat.folder / place / f"{digest}.plr1"
         if path.exists():
             destroy_file(path, seat.random)
+    ceremony = Ceremony.parse(held.ceremony)
+    seat.chest.destroy(polynomial_name(ceremony.ceremony))
+    seat.boxes.forget(ceremony.member(held.place).box)
+    seat.boxes.sweep()
     body: dict[str, Json] = {"custodian": seat.identity.custodian, "digest": digest}
     signature = seat.sign(body)
     # the statement comes after the fact: a crash before leaves a share to destroy again

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.adapters.custodian_box_notes import BOX_TABLES, BoxNotes
 from api.adapters.one_connection import OneConnection
 from crypto.canonical import Json, decode, encode
 from crypto.digests import sha256
@@ -103,8 +104,9 @@ class CustodianState:
         db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        db.executescript(SCHEMA)
+        db.executescript(SCHEMA + BOX_TABLES)
         self._db = OneConnection(db)
+        self.boxes = BoxNotes(self._db)
         path.chmod(0o600)
 
     def close(self) -> None:
@@ -208,6 +210,12 @@ class CustodianState:
         """Return the digests of the live shares."""
         rows = self._db.rows("SELECT digest FROM shares WHERE destroyed = 0 ORDER BY digest")
         return [row[0] for row in rows]
+
+    def share_of(self, ceremony: Mapping[str, Json]) -> HeldShare | None:
+        """Return what is known of the share that a ceremony gave."""
+        made = "SELECT digest FROM shares WHERE ceremony = ?"
+        row = self._db.row(made, (encode(dict(ceremony)),))
+        return self.share(row[0]) if row else None
 
     def keep_share(self, share: HeldShare) -> None:
         """Remember a share, its binding and whether it is destroyed, inside `answer`."""

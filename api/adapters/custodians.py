@@ -44,7 +44,7 @@ class LocalCustodians:
             one.close()
 
     def roster(self) -> tuple[CustodianIdentity, ...]:
-        """Return who they are."""
+        """Return who they are, with the box keys of their enrolment."""
         return tuple(
             CustodianIdentity(
                 one.identity.custodian,
@@ -54,6 +54,10 @@ class LocalCustodians:
             )
             for one in self._custodians.values()
         )
+
+    def box(self, custodian: str) -> str:
+        """Return the box key for the next ceremony, in hex."""
+        return self._one(custodian).box.hex()
 
     def round1(self, ceremony: str, custodian: str) -> dict[str, Json]:
         """Return the round-1 message."""

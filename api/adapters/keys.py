@@ -194,11 +194,7 @@ class Chest:
 
     def put(self, name: str, bound: bytes, secret: bytes) -> None:
         """Store a secret durably, in place of an older one."""
-        nonce = self._random.bytes(NONCE_BYTES)
-        sealed: bytes = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
-            secret, bound, nonce, self._key
-        )
-        write_durably(self._path(name), nonce + sealed)
+        write_durably(self._path(name), self._sealed(bound, secret))
 
     def get(self, name: str, bound: bytes) -> bytes:
         """Return a secret, or raise ChestLocked."""
@@ -211,6 +207,18 @@ class Chest:
             raise ChestLocked(name) from error
         return secret
 
+    def replace(self, name: str, bound: bytes, secret: bytes) -> None:
+        """Store a secret durably and overwrite the older one."""
+        supplant(self._path(name), self._sealed(bound, secret), self._random)
+
+    def let_go(self, name: str) -> None:
+        """Overwrite what a crash left of the older one."""
+        let_go(self._path(name), self._random)
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names of the secrets that begin so."""
+        return sorted(path.stem for path in self._folder.glob(f"{prefix}*.box"))
+
     def destroy(self, name: str) -> None:
         """Overwrite and remove a secret; absent already is as good.
 
@@ -221,6 +229,13 @@ class Chest:
         if not path.exists():
             return
         destroy_file(path, self._random)
+
+    def _sealed(self, bound: bytes, secret: bytes) -> bytes:
+        nonce = self._random.bytes(NONCE_BYTES)
+        sealed: bytes = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
+            secret, bound, nonce, self._key
+        )
+        return nonce + sealed
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.box"

@@ -71,6 +71,12 @@ class LocalCustodian:
         """Return its public identity."""
         return self._seat.identity
 
+    @property
+    def box(self) -> bytes:
+        """Return the public box key for the next ceremony."""
+        with self._lock:
+            return self._seat.boxes.named()
+
     def close(self) -> None:
         """Let go of its files."""
         with self._lock, self._witness_lock:

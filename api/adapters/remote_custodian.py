@@ -20,6 +20,7 @@ from crypto.forms import LARGEST, integer, members, octets
 from ledger.witness import Reply
 
 SIGNATURE_BYTES: Final = 64
+BOX_BYTES: Final = 32
 Body = Mapping[str, Json]
 
 
@@ -53,10 +54,21 @@ class RemoteCustodian:
         reply = self._out.exchange("GET", f"{self.member.url}/v1/identity")
         body = self._signed(reply, SAID)
         own = self.member.public
-        told = (body.get("organisation"), body.get("sign"), body.get("box"), body.get("cosign"))
-        if told != (own.organisation, own.sign_hex, own.box_hex, str(self.member.cosign)):
+        told = (body.get("organisation"), body.get("sign"), body.get("cosign"))
+        if told != (own.organisation, own.sign_hex, str(self.member.cosign)):
             raise NotBelieved(f"{own.custodian} says otherwise than the roster who it is")
         return body
+
+    def box(self) -> str:
+        """Return the box key that it keeps for the next ceremony, in hex; signed as all it says.
+
+        The key of the roster is that of its enrolment. An old answer sent again names a key that
+        the custodian does not keep: it refuses that ceremony.
+        """
+        try:
+            return octets(self.identity().get("box", ""), BOX_BYTES).hex()
+        except CryptoError as error:
+            raise NotBelieved(f"its box key: {error}") from error
 
     def time(self, nonce: bytes) -> SignedTime:
         """Return its signed time for a fresh nonce of 32 bytes, or raise NoAnswer.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from api.adapters.clock import boot_us
 from api.adapters.custodian_questions import MOST_VIEWS
@@ -42,6 +42,7 @@ MOST_MEMBERS: Final = 16
 SLOW_US: Final = 1_000_000
 REST_US: Final = 5_000_000
 """Whose silence took long is not asked again for so long: its silence is the answer meanwhile."""
+Heard = TypeVar("Heard")
 CODE: Final = re.compile(r"[a-z][a-z-]{0,31}")
 
 
@@ -84,6 +85,10 @@ class RemoteCustodians:
     def roster(self) -> tuple[CustodianIdentity, ...]:
         """Return who they are, as the roster says."""
         return tuple(one.member.public for one in self.members.values())
+
+    def box(self, custodian: str) -> str:
+        """Return the box key for the next ceremony, in hex."""
+        return self._heard(custodian, RemoteCustodian.box)
 
     def round1(self, ceremony: str, custodian: str) -> dict[str, Json]:
         """Return the round-1 message."""
@@ -178,12 +183,15 @@ class RemoteCustodians:
 
     def _answer(self, custodian: str, asked: _Asked) -> _Answer:
         """Return a verified answer or refusal to this very question, or raise CustodianSilent."""
+        return self._heard(custodian, lambda one: self._asked(one, asked))
+
+    def _heard(self, custodian: str, ask: Callable[[RemoteCustodian], Heard]) -> Heard:
         one = self.members.get(custodian)
         begun = self._counter()
         if one is None or begun < self._rests.get(custodian, 0):
             raise CustodianSilent(custodian)
         try:
-            answer = self._asked(one, asked)
+            answer = ask(one)
         except NoAnswer as error:
             self._note(custodian, error.code)
             now = self._counter()

@@ -79,7 +79,10 @@ class RetireKeyset:
 
 
 def hold_ceremony(desk: Desk, act: Act, command: HoldCeremony) -> Recorded:
-    """Append the rounds, one save each, up to KeysetReady or CeremonyFailed."""
+    """Append the rounds, one save each, up to KeysetReady or CeremonyFailed.
+
+    A custodian that is silent before the start leaves nothing recorded: the same may be held again.
+    """
     ceremony = found_or_blank(desk, KeyCeremony, check(HEX32, "ceremony", command.ceremony))
     if earlier := desk.earlier(act, command):
         if ceremony.failed:
@@ -89,14 +92,18 @@ def hold_ceremony(desk: Desk, act: Act, command: HoldCeremony) -> Recorded:
     check_strength(command.k, command.custodians)
     rounds = _Rounds(desk, act, command, ceremony)
     try:
-        rounds.started()
-        rounds.committed()
+        # a box key is one ceremony's from its first answer on: none starts in between
+        with desk.turns.hold("box keys"):
+            rounds.started()
+            rounds.committed()
         rounds.shared()
         rounds.confirmed()
         return rounds.ready()
     except CustodyComplaint as complaint:
         raise rounds.complained(complaint) from complaint
     except (CustodianSilent, CryptoError) as failure:
+        if isinstance(failure, CustodianSilent) and not ceremony.ceremony:
+            raise
         raise rounds.failed(str(failure)) from failure
 
 
@@ -213,7 +220,7 @@ class _Rounds:
             raise BadForm("custodians", "of the roster only")
         members: list[Json] = [
             {
-                "box": roster[name].box_hex,
+                "box": self.desk.custodians.box(name),
                 "custodian": name,
                 "index": index,
                 "organisation": roster[name].organisation,

@@ -586,7 +586,7 @@ def test_a_lost_share_comes_back_from_its_recovery_copy(bench: Bench, keyset: Ke
 
 def test_secrets_are_for_their_owner_alone(bench: Bench, keyset: Keyset) -> None:
     secrets = [*bench.folder.glob("*/*.box"), *bench.folder.glob("*/offline/*")]
-    assert len(secrets) == 3 * 3
+    assert len(secrets) == 3 * 4
     for path in [*secrets, *bench.folder.glob("*/state.db"), *bench.folder.glob("*/*/*.plr1")]:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     path = bench.folder / bench.names[0] / "keys.box"

@@ -92,6 +92,10 @@ class Keepers:
         stream = self.platform.load(KeyCeremony, name)
         return stream, Ceremony.parse(stream.ceremony)
 
+    def box(self, custodian: str) -> str:
+        self._mood(custodian, "silent-0")
+        return sealed_box.public_key(self.keepers[custodian].box).hex()
+
     def round1(self, ceremony: str, custodian: str) -> dict[str, Any]:
         self._mood(custodian, "silent-1")
         keeper = self.keepers[custodian]
@@ -493,6 +497,20 @@ def test_a_ceremony_is_resumed_where_its_stream_ends(world: Sealed) -> None:
         with pytest.raises(CeremonyAborted, match="bruno does not answer"):
             hold_ceremony.hold_ceremony(world.platform.desk, act, command)
     assert world.platform.kinds() == ["CeremonyStarted", "CeremonyFailed"]
+
+
+def test_a_silence_before_the_start_leaves_nothing_and_the_same_is_held_later(
+    world: Sealed,
+) -> None:
+    world.keepers.moods["bruno"] = "silent-0"
+    act = world.platform.act("PA")
+    command = hold_ceremony.HoldCeremony(CEREMONY, NAMES)
+    with pytest.raises(CustodianSilent):
+        hold_ceremony.hold_ceremony(world.platform.desk, act, command)
+    assert world.platform.kinds() == []
+    world.keepers.moods.clear()
+    hold_ceremony.hold_ceremony(world.platform.desk, act, command)
+    assert world.platform.kinds()[-1] == "KeysetReady"
 
 
 def test_a_lost_answer_does_not_hold_the_rounds_twice(world: Sealed) -> None:

@@ -99,7 +99,7 @@ class Bench:
     def start(self, name: str = CEREMONY, purpose: str = "consultation", k: int = 2) -> Ceremony:
         members = [
             {
-                "box": one.box_hex,
+                "box": self.port.box(one.custodian),
                 "custodian": one.custodian,
                 "index": index,
                 "organisation": one.organisation,
