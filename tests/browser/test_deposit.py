@@ -79,6 +79,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def mended(place: Place) -> Iterator[None]:
+    """Let no test find the line that another one left cut."""
+    yield
+    place.line.mend()
+
+
 @contextmanager
 def reading(browser: Browser, **options: Any) -> Iterator[tuple[Page, list[str]]]:
     chosen = {"locale": "fr", "viewport": {"width": 1180, "height": 900}} | options

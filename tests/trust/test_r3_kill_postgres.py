@@ -35,7 +35,7 @@ from doubles.sizes import sized
 CHILD = Path(__file__).parents[1] / "shared" / "doubles" / "kill_child.py"
 CYCLES = sized(push=4, full=10, night=500)
 SECONDS = sized(push=15, full=60, night=3_600)
-LEADERS = sized(push=4, full=40, night=1_000)
+LEADERS = sized(push=2, full=40, night=1_000)
 WRITERS = 3
 SCHEMA = "log"
 

@@ -60,16 +60,24 @@ class Line:
         with suppress(OSError):
             while True:
                 here, _ = self._door.accept()
-                if self.cut.is_set():
-                    _reset(here)
-                    continue
                 there = socket.create_connection(("127.0.0.1", self._target))
-                with self._lock:
-                    self._open |= {here, there}
+                if not self._joined(here, there):
+                    continue
                 for source, sink in ((here, there), (there, here)):
                     threading.Thread(
                         target=self._pass, args=(source, sink, source is here), daemon=True
                     ).start()
+
+    def _joined(self, here: socket.socket, there: socket.socket) -> bool:
+        """Keep both ends to be cut with the line, or reset them where it is cut already."""
+        with self._lock:
+            whole = not self.cut.is_set()
+            if whole:
+                self._open |= {here, there}
+        if not whole:
+            _reset(here)
+            _reset(there)
+        return whole
 
     def _pass(self, source: socket.socket, sink: socket.socket, sent: bool) -> None:
         tail = b""
@@ -97,7 +105,7 @@ class Line:
             if self._cut_at is None or self.sent < self._cut_at:
                 return False
             self._cut_at = None
-        self.cut.set()
+            self.cut.set()  # in here, so that no connection joins between this and its break
         return True
 
     def _break(self) -> None:
