@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from doubles.ports import ABOVE, free_port
 
 from api.adapters.blobs import Bucket
 from api.adapters.object_store import BlobsUnreachable, ObjectStore
@@ -133,16 +134,17 @@ class Silent:
 
 
 def _ports(count: int) -> list[int]:
-    """Return free ports; the server also takes each of them plus 10,000."""
+    """Return free ports; the server also takes each of them plus 10,000.
+
+    Both lie below the range from which a kernel takes ports for its own ends of connections.
+    """
     found: list[int] = []
     while len(found) < count:
-        with socket.socket() as one, socket.socket() as far:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            with contextlib.suppress(OSError, OverflowError):
-                if port not in found:
-                    far.bind(("127.0.0.1", port + 10_000))
-                    found.append(port)
+        port = free_port(below=ABOVE + 10_000)
+        with contextlib.suppress(OSError), socket.socket() as far:
+            far.bind(("127.0.0.1", port + 10_000))
+            if port not in found:
+                found.append(port)
     return found
 
 

@@ -15,11 +15,11 @@ range may be gone when a killed server wants it back."""
 TRIES = 6_000
 
 
-def free_port() -> int:
+def free_port(below: int = BELOW) -> int:
     """Return a port on which nothing listens."""
     chance = SystemRandom()
     for _ in range(1_000):
-        port = chance.randrange(ABOVE, BELOW)
+        port = chance.randrange(ABOVE, below)
         with contextlib.suppress(OSError), socket.socket() as listener:
             listener.bind(("127.0.0.1", port))
             return port
