@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from api.spreadsheets import written
+
 Answer = Mapping[str, Any]
 COLUMNS = ("at", "what", "name", "path", "result", "detail", "source")
-MARK = "\ufeff"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 VERDICTS = {
     "fr": {
         "PROVEN": "PROUVÉ : la plateforme pouvait recevoir pendant toute la période.",
@@ -96,12 +94,8 @@ def told(found: Answer, language: str) -> str:
 
 def csv_text(found: Answer) -> str:
     """Return the facts as spreadsheets of our readers open them: no cell is a formula."""
-    text = io.StringIO()
-    table = csv.writer(text, delimiter=";", lineterminator="\r\n")
-    table.writerow(COLUMNS)
-    for row in sorted(_rows(found)):
-        table.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row])
-    return MARK + text.getvalue()
+    rows = (dict(zip(COLUMNS, row, strict=True)) for row in sorted(_rows(found)))
+    return written(COLUMNS, rows)
 
 
 def pdf(found: Answer) -> bytes:

@@ -28,6 +28,13 @@ _PART: Final = 1024 * 1024
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
+def proven(name: str, data: bytes) -> bytes:
+    """Return the bytes of a blob if they have the hash that is its name, or raise BlobDiffers."""
+    if hashlib.sha256(data).hexdigest() != name:
+        raise BlobDiffers(name)
+    return data
+
+
 class BlobFolder:
     """One folder of blobs, only read: beside the process that writes it, or without any."""
 
@@ -57,10 +64,7 @@ class BlobFolder:
     def get(self, name: str) -> bytes:
         """Return the bytes of a blob once they have its hash, or raise BlobDiffers."""
         with self.open(name) as file:
-            data = file.read()
-        if hashlib.sha256(data).hexdigest() != name:
-            raise BlobDiffers(name)
-        return data
+            return proven(name, file.read())
 
     def names(self, first: str = "") -> Iterator[str]:
         """Yield the names of all blobs in order, or of those with a first byte."""

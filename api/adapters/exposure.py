@@ -26,6 +26,7 @@ SOON = timedelta(days=30)
 TOKENS_SOON = timedelta(days=14)
 LOG_KEY_AGE = timedelta(days=730)
 POSTGRES = frozenset({"postgres", "postgresql"})
+OVER_TLS = frozenset({"https", "smtps", "starttls"})
 ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
 SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSPHRASE")
 
@@ -99,7 +100,7 @@ def in_plain(urls: Iterable[str], allowed: Collection[str] = ()) -> list[str]:
             if host and not host.startswith("/") and not is_loopback(host) and host not in allowed
         ]
         mode = query.get("sslmode", ["prefer"])[-1]
-        if place.scheme != "https" and not (place.scheme in POSTGRES and mode in ENCRYPTED):
+        if place.scheme not in OVER_TLS and not (place.scheme in POSTGRES and mode in ENCRYPTED):
             found += [f"{place.scheme}://{host}" for host in away]
     return found
 
@@ -112,7 +113,12 @@ class PlainLine(ApiError):
 
 def lines_of(settings: Settings, others: Iterable[str]) -> list[str]:
     """Return the addresses of every service that a platform calls by its settings, and others."""
-    named = [settings.tsa_url or "", *settings.clock_sources.replace(",", " ").split(), *others]
+    named = [
+        settings.tsa_url or "",
+        settings.smtp or "",
+        *settings.clock_sources.replace(",", " ").split(),
+        *others,
+    ]
     if settings.database_url is not None:
         named.append(settings.database_url.get_secret_value())
     if settings.clamd is not None and not settings.clamd.startswith("/"):

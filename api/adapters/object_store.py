@@ -28,6 +28,7 @@ from obstore.store import S3Store
 from api.adapters.blobs import PART, Bucket
 from api.adapters.bucket_keys import keys_of
 from ledger.errors import BlobDiffers, BlobMissing, LedgerError, NameRefused
+from ledger.vault import proven
 
 PIECE: Final = 8 * 1024 * 1024
 """The largest object that is created in one request, and held in memory for it."""
@@ -157,10 +158,7 @@ class ObjectStore:
 
     def get(self, name: str) -> bytes:
         """Return the bytes of a blob once they have its hash, or raise BlobDiffers."""
-        data = b"".join(self._parts(name))
-        if hashlib.sha256(data).hexdigest() != name:
-            raise BlobDiffers(name)
-        return data
+        return proven(name, b"".join(self._parts(name)))
 
     def names(self, first: str = "") -> Iterator[str]:
         """Yield the names of all blobs in order, or of those with a first byte (two digits)."""

@@ -13,7 +13,8 @@ TIMEOUT_S = 20
 class Smtp:
     """A relay that takes letters: ``smtp://``, ``starttls://`` or ``smtps://`` host:port.
 
-    In clear only to a relay of this host or of a line of its own: letters name procedures.
+    In clear only to this host or one that the operator names (``exposure.check_lines``): letters
+    name procedures.
     """
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from api.journal import say
 from ledger.errors import BlobDiffers, BlobMissing, LedgerError
+from ledger.vault import proven
 
 if TYPE_CHECKING:
     from api.adapters.blobs import Blobs
@@ -107,10 +108,7 @@ class TwoCopies:
     def get(self, name: str) -> bytes:
         """Return the bytes of a blob once they have its hash, or raise BlobDiffers."""
         with self.open(name) as file:
-            data = file.read()
-        if hashlib.sha256(data).hexdigest() != name:
-            raise BlobDiffers(name)
-        return data
+            return proven(name, file.read())
 
     def names(self, first: str = "") -> Iterator[str]:
         """Yield the names of what lies in either place, in order."""

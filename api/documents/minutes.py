@@ -6,8 +6,6 @@ the canonical record whose SHA-256 the ledger holds. Its date is that of the ses
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,14 +13,14 @@ from functools import cache
 from typing import Any
 
 from api.documents.render import Fact, pdf
-from api.documents.sheets import FORMULA, Value, sheet
+from api.documents.sheets import Value, sheet
+from api.spreadsheets import written
 from api.web import words
 from api.web.texts import Language, languages
 
 Row = Mapping[str, Any]
 FACTS_FILE = "proces-verbal.json"
 RECORD_FILE = "proces-verbal-{plan_no}.canonique.json"
-MARK = "\ufeff"
 HEADER = 110
 COLUMNS = (
     *("plan_no", "deposit", "verdict", "kind", "received_at", "late_by_ms", "event", "at"),
@@ -81,13 +79,7 @@ def told(minutes: Row) -> dict[str, Fact]:
 
 def table(minutes: Row) -> str:
     """Return the envelopes as spreadsheets of our readers open them: no cell is a formula."""
-    text = io.StringIO()
-    rows = csv.writer(text, delimiter=";", lineterminator="\r\n")
-    rows.writerow(COLUMNS)
-    for envelope in minutes["envelopes"]:
-        cells = _cells(envelope)
-        rows.writerow([_plain(str(cells.get(name, ""))) for name in COLUMNS])
-    return MARK + text.getvalue()
+    return written(COLUMNS, map(_cells, minutes["envelopes"]))
 
 
 def workbook(minutes: Row) -> bytes:
@@ -118,10 +110,6 @@ def _cells(envelope: Row) -> dict[str, object]:
         "proof": proof.get("entry", ""),
         "leaf": proof.get("leaf", ""),
     }
-
-
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 @cache

@@ -13,8 +13,8 @@ from datetime import datetime
 
 from xlsxwriter import Workbook  # type: ignore[import-untyped]
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would take for a formula."""
+from api.spreadsheets import FORMULA
+
 LONGEST = 32_767
 """Characters of one cell."""
 OPTIONS = {

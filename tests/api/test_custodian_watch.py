@@ -79,6 +79,10 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spawns: Spawns) -> 
     )
 
 
+def looking() -> bool:
+    return "custodians" in {thread.name for thread in threading.enumerate()}
+
+
 def test_a_machine_that_cannot_start_it_now_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,7 +102,8 @@ def test_who_looks_has_ended_before_the_custodians_are_ended(
     spawns = Spawns(None, None)
     process = watched(tmp_path, monkeypatch, spawns)
     with Beside([process]).watched():
+        assert looking(), "the control: while they serve somebody looks"
         spawns.children[0].close()
-    process.look()
+    assert not looking(), "else one is started behind the back of whoever ends them"
     process.stop()
     assert all(child.ended.is_set() for child in spawns.children)

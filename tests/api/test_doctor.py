@@ -188,11 +188,15 @@ def test_services_that_are_called_in_plain_are_told(
         "postgresql:///pli?host=/run/postgresql",
         "postgresql:///pli?host=127.0.0.1,replica.example",
         "tcp://clamav.example:3310",
+        "smtps://mail.example:465",
+        "starttls://mail.example:587",
+        "smtp://127.0.0.1:25",
+        "smtp://mail.example:25",
     )
     plain = ["http://10.0.0.7", "postgresql://db.example", "postgresql://db.example"]
-    plain += ["postgresql://replica.example", "tcp://clamav.example"]
+    plain += ["postgresql://replica.example", "tcp://clamav.example", "smtp://mail.example"]
     assert exposure.in_plain(urls) == plain
-    allowed = {"10.0.0.7", "db.example", "replica.example"}
+    allowed = {"10.0.0.7", "db.example", "replica.example", "mail.example"}
     assert exposure.in_plain(urls, allowed) == ["tcp://clamav.example"]
     monkeypatch.setenv("PLI_TSA_URL", "http://stamp.example/tsr")
     home = ["--home", str(bench.home.folder), "--json"]
@@ -215,6 +219,8 @@ def test_no_line_to_another_machine_is_begun_without_tls(bench: Bench) -> None:
         ("clock_sources", "http://other.example/tsr"),
         ("clamd", "other.example:3310"),
         ("database_url", "postgresql://other.example/pli"),
+        ("smtp", "smtp://other.example:25"),
+        ("blobs", "s3://pli/files?endpoint=http://other.example:8333"),
     ):
         bench.settings = Settings(**kept.model_dump() | {name: address})
         with pytest.raises(exposure.PlainLine, match=r"//other\.example"):

@@ -19,7 +19,8 @@ from pypdf import PdfReader
 
 from api.depositor.sealing import Wish
 from api.documents.minutes import COLUMNS, document, table, told, workbook
-from api.documents.sheets import FORMULA, LONGEST
+from api.documents.sheets import LONGEST
+from api.spreadsheets import FORMULA
 
 AT = "/api/v1/openings/lille-1/0"
 

@@ -26,6 +26,7 @@ FILES = OWN_FILES + 200
 FEW = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({FILES}, {FILES}))\n"
 GREEDY = "import api.cli.serve as serve; serve.lines_of = lambda _files: serve.OPEN\n"
 LINES = FILES + 100
+FAIL_STOP = 3
 
 
 @pytest.fixture
@@ -83,9 +84,11 @@ def test_the_control_has_no_file_left(home: Path, proof: Proof) -> None:
         serving = server.serving
         with idle(server.port) as lines:
             left = free(serving)
+        ended = server.process.poll()
     finally:
         server.kill()
     assert left < 10
+    assert ended in {None, FAIL_STOP}, "it ended by another fault: nothing is said of files"
     proof("T23 control", f"{lines} idle lines without bound: {left} files free for the log")
 
 
